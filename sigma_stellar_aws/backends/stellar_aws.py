@@ -1,0 +1,327 @@
+"""pySigma backend for native Query DSL of Elasticsearch (7.17+) and OpenSearch (2+)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn, TypeAlias, cast
+
+from sigma.conditions import (
+    ConditionAND,
+    ConditionFieldEqualsValueExpression,
+    ConditionItem,
+    ConditionNOT,
+    ConditionOR,
+    ConditionValueExpression,
+)
+from sigma.conversion.base import Backend
+from sigma.conversion.state import ConversionState
+from sigma.correlations import SigmaCorrelationRule
+from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
+from sigma.processing.transformations.base import PreprocessingTransformation
+from sigma.rule import SigmaRule
+from sigma.types import (
+    CompareOperators,
+    Placeholder,
+    SigmaBool,
+    SigmaCIDRExpression,
+    SigmaCompareExpression,
+    SigmaNumber,
+    SigmaRegularExpression,
+    SigmaRegularExpressionFlag,
+    SigmaString,
+    SigmaTimestampPart,
+    SpecialChars,
+)
+
+from sigma_stellar_aws import decimal_regex, dsl, lucene_regex
+from sigma_stellar_aws.cidr import in_network
+from sigma_stellar_aws.dsl import Clause
+from sigma_stellar_aws.errors import UnsupportedConditionError, UnsupportedRuleError
+from sigma_stellar_aws.jsontypes import JsonObject
+
+FieldCondition: TypeAlias = ConditionFieldEqualsValueExpression
+AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
+NamedSearch: TypeAlias = tuple[int, JsonObject]
+"""The number of a condition within its rule, and its search body."""
+
+_RANGE_OPERATORS = {
+    CompareOperators.GT: "gt",
+    CompareOperators.GTE: "gte",
+    CompareOperators.LT: "lt",
+    CompareOperators.LTE: "lte",
+}
+
+
+@dataclass
+class _RememberRule(PreprocessingTransformation):
+    """Keeps the rule's title where the conversion of a condition can name it in an error."""
+
+    def apply(self, rule: AnyRule) -> None:
+        super().apply(rule)
+        if self._pipeline is not None:
+            self._pipeline.state["rule"] = rule.title or str(rule.id)
+
+
+class StellarAwsBackend(Backend):
+    """Converts Sigma rules to Query DSL.
+
+    Without further knowledge every field is taken for a keyword field, as the index template of this project makes
+    them. Every condition is converted exactly or refused with :class:`UnsupportedConditionError`.
+    """
+
+    name: ClassVar[str] = "Elasticsearch/OpenSearch Query DSL for CloudTrail (Stellar Cyber AWS rules)"
+    identifier: ClassVar[str] = "stellar_aws"
+    formats: ClassVar[dict[str, str]] = {
+        "default": "One search body a rule, the rule's id as the name of its query",
+        "pack": "One search body for all rules, every rule a named clause",
+    }
+    requires_pipeline: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        processing_pipeline: ProcessingPipeline | None = None,
+        collect_errors: bool = False,
+        case_sensitive: bool | str = False,
+        keyword_suffix: str = "",
+    ) -> None:
+        """Set up a conversion.
+
+        Args:
+            processing_pipeline: the pipeline to apply to each rule.
+            collect_errors: keep errors in ``errors`` instead of raising them.
+            case_sensitive: compare texts exactly, as the platform does, instead of ignoring case, as Sigma does.
+            keyword_suffix: name of the sub-field that holds the exact text of a field, such as ``.keyword`` under
+                default dynamic mapping; numbers, booleans, ``exists`` and ranges then use the field itself.
+
+        Raises:
+            TypeError: an option has a value that it cannot have.
+        """
+        super().__init__(_remember_rule() + (processing_pipeline or ProcessingPipeline()), collect_errors)
+        self.case_sensitive = _flag("case_sensitive", case_sensitive)
+        # sigma-cli turns an option's text into a number where it can.
+        self.keyword_suffix = str(keyword_suffix)
+
+    def convert_condition_or(self, cond: ConditionOR, state: ConversionState) -> Clause:
+        """Match what any argument matches."""
+        return dsl.any_of(self._arguments(cond, state))
+
+    def convert_condition_and(self, cond: ConditionAND, state: ConversionState) -> Clause:
+        """Match what all arguments match."""
+        return dsl.all_of(self._arguments(cond, state))
+
+    def convert_condition_not(self, cond: ConditionNOT, state: ConversionState) -> Clause:
+        """Match what the argument does not match."""
+        return dsl.none_of(*self._arguments(cond, state))
+
+    def convert_condition_as_in_expression(self, cond: ConditionOR | ConditionAND, state: ConversionState) -> Clause:
+        """Lists need no form of their own: ``any_of`` joins exact values to ``terms``."""
+        return dsl.any_of(self._arguments(cond, state))
+
+    def convert_condition_field_eq_val_str(self, cond: FieldCondition, state: ConversionState) -> Clause:
+        """Compare text without regard to case, unless the backend is case-sensitive."""
+        return self._text(cond, state, case_insensitive=not self.case_sensitive)
+
+    def convert_condition_field_eq_val_str_case_sensitive(self, cond: FieldCondition, state: ConversionState) -> Clause:
+        """Compare text exactly (modifier cased)."""
+        return self._text(cond, state, case_insensitive=False)
+
+    def convert_condition_field_eq_val_num(self, cond: FieldCondition, state: ConversionState) -> Clause:
+        """Compare with a typed number."""
+        return dsl.term(cond.field, cast(SigmaNumber, cond.value).number)
+
+    def convert_condition_field_eq_val_bool(self, cond: FieldCondition, state: ConversionState) -> Clause:
+        """Compare with a typed boolean."""
+        return dsl.term(cond.field, cast(SigmaBool, cond.value).boolean)
+
+    def convert_condition_field_eq_val_re(self, cond: FieldCondition, state: ConversionState) -> Clause:
+        """Search for a regular expression."""
+        value = cast(SigmaRegularExpression, cond.value)
+        if value.contains_placeholder():
+            self._refuse(cond, state, _unresolved(value.regexp))
+        try:
+            pattern, case_insensitive = lucene_regex.translate(
+                str(value.regexp),
+                ignore_case=SigmaRegularExpressionFlag.IGNORECASE in value.flags,
+                multiline=SigmaRegularExpressionFlag.MULTILINE in value.flags,
+                dot_all=SigmaRegularExpressionFlag.DOTALL in value.flags,
+            )
+        except lucene_regex.UnsupportedRegexError as error:
+            self._refuse(cond, state, f"the regular expression {str(value.regexp)!r} {error}")
+        return dsl.regexp(self._exact(cond.field), pattern, case_insensitive=case_insensitive)
+
+    def convert_condition_field_eq_val_cidr(self, cond: FieldCondition, state: ConversionState) -> Clause:
+        """Match the texts of the addresses of a network."""
+        try:
+            return in_network(self._exact(cond.field), cast(SigmaCIDRExpression, cond.value).network)
+        except ValueError as error:
+            self._refuse(cond, state, str(error))
+
+    def convert_condition_field_compare_op_val(self, cond: FieldCondition, state: ConversionState) -> Clause:
+        """Compare numbers: as a range where the field is typed, else over the text of numbers."""
+        value = cast(SigmaCompareExpression, cond.value)
+        number = value.number.number
+        if value.op == CompareOperators.NEQ:
+            return dsl.none_of(dsl.term(cond.field, number))
+        operator = _RANGE_OPERATORS[value.op]
+        if self.keyword_suffix or cond.field == state.processing_state.get("time_field"):
+            return dsl.bounds(cond.field, **{operator: number})
+        return dsl.regexp(cond.field, decimal_regex.comparison(operator, number))
+
+    def convert_condition_field_eq_val_null(self, cond: FieldCondition, state: ConversionState) -> Clause:
+        """Match documents without a value in the field."""
+        return dsl.none_of(dsl.exists(cond.field))
+
+    def convert_condition_field_exists(self, cond: FieldCondition, state: ConversionState) -> Clause:
+        """Match documents with a value in the field."""
+        return dsl.exists(cond.field)
+
+    def convert_condition_field_not_exists(self, cond: FieldCondition, state: ConversionState) -> Clause:
+        """Match documents without a value in the field."""
+        return dsl.none_of(dsl.exists(cond.field))
+
+    def convert_condition_field_eq_val_timestamp_part(self, cond: FieldCondition, state: ConversionState) -> NoReturn:
+        """Refuse parts of a time."""
+        part = cast(SigmaTimestampPart, cond.value).timestamp_part.name.lower()
+        self._refuse(cond, state, f"the {part} of a time can only be asked for with a script")
+
+    def convert_condition_field_eq_field(self, cond: FieldCondition, state: ConversionState) -> NoReturn:
+        """Refuse references to other fields."""
+        self._refuse(cond, state, "two fields can only be compared with a script, which many clusters forbid")
+
+    def convert_condition_field_eq_query_expr(self, cond: FieldCondition, state: ConversionState) -> NoReturn:
+        """Refuse ready-made query texts."""
+        self._refuse(cond, state, "a query expression of a pipeline is text, and Query DSL is not made of text")
+
+    def convert_condition_val_str(self, cond: ConditionValueExpression, state: ConversionState) -> NoReturn:
+        """Refuse keywords."""
+        self._refuse_keyword(cond, state)
+
+    def convert_condition_val_num(self, cond: ConditionValueExpression, state: ConversionState) -> NoReturn:
+        """Refuse keywords."""
+        self._refuse_keyword(cond, state)
+
+    def convert_condition_val_re(self, cond: ConditionValueExpression, state: ConversionState) -> NoReturn:
+        """Refuse keywords."""
+        self._refuse_keyword(cond, state)
+
+    def convert_condition_query_expr(self, cond: ConditionValueExpression, state: ConversionState) -> NoReturn:
+        """Refuse ready-made query texts."""
+        self._refuse_keyword(cond, state)
+
+    def convert_correlation_rule(
+        self,
+        rule: SigmaCorrelationRule,
+        output_format: str | None = None,
+        method: str | None = None,
+        callback: Callable[[AnyRule, str | None, int, Any, Any], Any] | None = None,
+    ) -> list[JsonObject]:
+        """Refuse correlations, in a way that ``sigma convert --skip-unsupported`` can skip."""
+        error = UnsupportedRuleError(
+            rule.title or str(rule.id), "a correlation counts events, which one search cannot", rule.source
+        )
+        if not self.collect_errors:
+            raise error
+        self.errors.append((cast(SigmaRule, rule), error))
+        return []
+
+    def _no_correlation(
+        self, rule: SigmaCorrelationRule, output_format: str | None = None, method: str = "default"
+    ) -> list[JsonObject]:
+        return self.convert_correlation_rule(rule)
+
+    convert_correlation_event_count_rule = _no_correlation
+    convert_correlation_value_count_rule = _no_correlation
+    convert_correlation_value_sum_rule = _no_correlation
+    convert_correlation_value_avg_rule = _no_correlation
+    convert_correlation_value_percentile_rule = _no_correlation
+    convert_correlation_value_median_rule = _no_correlation
+    convert_correlation_temporal_rule = _no_correlation
+    convert_correlation_temporal_ordered_rule = _no_correlation
+    convert_correlation_extended_temporal_rule = _no_correlation
+    convert_correlation_extended_temporal_ordered_rule = _no_correlation
+
+    def finish_query(self, rule: AnyRule, query: Clause, state: ConversionState) -> JsonObject:
+        """The search body of one condition, named after its rule."""
+        return dsl.search(dsl.named(query, str(rule.id or rule.name or rule.title)))
+
+    def finalize_query_pack(
+        self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
+    ) -> NamedSearch:
+        """The search body with its number within the rule, for :meth:`finalize_output_pack`."""
+        return index, query
+
+    def finalize_output_pack(self, queries: Sequence[NamedSearch]) -> list[JsonObject]:
+        """One search body for all rules, or none without rules.
+
+        A list, since sigma-cli writes a single dict to standard output whatever ``-o`` says.
+
+        Raises:
+            UnsupportedRuleError: two rules have the same name, so that a hit could not be told to one of them.
+        """
+        conditions: dict[str, list[Clause]] = {}
+        for index, body in queries:
+            clause = cast(Clause, body["query"])
+            name = cast(str, cast(JsonObject, clause["bool"])["_name"])
+            if index == 0 and name in conditions:
+                raise UnsupportedRuleError(name, "another rule has the same id; a pack could not tell their hits apart")
+            conditions.setdefault(name, []).append(clause)
+        clauses = [
+            same[0] if len(same) == 1 else dsl.named(dsl.any_of(map(dsl.unnamed, same)), name)
+            for name, same in conditions.items()
+        ]
+        return [dsl.search(dsl.pack(clauses))] if clauses else []
+
+    def _arguments(self, cond: ConditionItem, state: ConversionState) -> list[Clause]:
+        clauses = (self.convert_condition(cast(ConditionItem, argument), state) for argument in cond.args)
+        return [clause for clause in clauses if clause is not None]
+
+    def _exact(self, field: str) -> str:
+        return field + self.keyword_suffix
+
+    def _text(self, cond: FieldCondition, state: ConversionState, *, case_insensitive: bool) -> Clause:
+        value = cast(SigmaString, cond.value)
+        if value.contains_placeholder():
+            self._refuse(cond, state, _unresolved(value))
+        parts = cast("Sequence[str | SpecialChars]", value.s)
+        if parts and all(part == SpecialChars.WILDCARD_MULTI for part in parts):
+            return dsl.exists(cond.field)
+        field = self._exact(cond.field)
+        literal = "".join(part for part in parts if isinstance(part, str))
+        if case_insensitive and lucene_regex.has_case_beyond_ascii(literal):
+            return dsl.regexp(field, _joined(parts, lucene_regex.folded, ".*", "."), case_insensitive=True)
+        folded = case_insensitive and any(character.isalpha() for character in literal)
+        if all(isinstance(part, str) for part in parts):
+            return dsl.term(field, literal, case_insensitive=folded)
+        if parts[-1] == SpecialChars.WILDCARD_MULTI and all(isinstance(part, str) for part in parts[:-1]):
+            return dsl.prefix(field, literal, case_insensitive=folded)
+        return dsl.wildcard(field, _joined(parts, dsl.escape_wildcard, "*", "?"), case_insensitive=folded)
+
+    def _refuse_keyword(self, cond: ConditionValueExpression, state: ConversionState) -> NoReturn:
+        self._refuse(cond, state, "flattened documents have no text of the whole event; name the field to search in")
+
+    def _refuse(self, cond: FieldCondition | ConditionValueExpression, state: ConversionState, reason: str) -> NoReturn:
+        field = cond.field if isinstance(cond, ConditionFieldEqualsValueExpression) else None
+        raise UnsupportedConditionError(
+            state.processing_state.get("rule", "?"), field, reason, getattr(cond, "source", None)
+        )
+
+
+def _remember_rule() -> ProcessingPipeline:
+    return ProcessingPipeline([ProcessingItem(_RememberRule(), identifier="stellar_aws_remember_rule")])
+
+
+def _flag(option: str, value: bool | str) -> bool:
+    flags = {"true": True, "false": False}
+    if str(value).lower() not in flags:
+        # sigma-cli shows what stands in quotes as the option that is not supported.
+        raise TypeError(f"'{option}={value} (write true or false)' is not an option of this backend")
+    return flags[str(value).lower()]
+
+
+def _unresolved(value: SigmaString) -> str:
+    names = ", ".join(f"%{part.name}%" for part in value.s if isinstance(part, Placeholder))
+    return f"the placeholder {names} has no values; add a pipeline that sets them (value_placeholders)"
+
+
+def _joined(parts: Sequence[str | SpecialChars], literal: Callable[[str], str], many: str, one: str) -> str:
+    wildcards = {SpecialChars.WILDCARD_MULTI: many, SpecialChars.WILDCARD_SINGLE: one}
+    return "".join(literal(part) if isinstance(part, str) else wildcards[part] for part in parts)

@@ -1,0 +1,51 @@
+"""Networks as conditions on the text of addresses, for fields that are no ``ip`` fields."""
+
+from ipaddress import IPv4Network, IPv6Network
+
+from sigma_stellar_aws import dsl
+from sigma_stellar_aws.dsl import Clause
+
+
+def in_network(field: str, network: IPv4Network | IPv6Network) -> Clause:
+    """Match addresses of the network in their canonical text (dotted IPv4; IPv6 as RFC 5952 writes it).
+
+    Raises:
+        ValueError: the canonical texts of the network have no common form, or the network holds every address; the
+            message is a reason for people.
+    """
+    if network.prefixlen == 0:
+        raise ValueError(f"{network} holds every address; use |exists to ask for any value")
+    if isinstance(network, IPv4Network):
+        return _in_ipv4_network(field, network)
+    return _in_ipv6_network(field, network)
+
+
+def _in_ipv4_network(field: str, network: IPv4Network) -> Clause:
+    octets = -(-network.prefixlen // 8)
+    subnets = [str(subnet.network_address) for subnet in network.subnets(new_prefix=octets * 8)]
+    if octets == 4:
+        return dsl.any_of(dsl.term(field, address) for address in subnets)
+    return dsl.any_of(dsl.prefix(field, "".join(f"{o}." for o in address.split(".")[:octets])) for address in subnets)
+
+
+def _in_ipv6_network(field: str, network: IPv6Network) -> Clause:
+    if network.prefixlen == 128:
+        return dsl.term(field, str(network.network_address), case_insensitive=True)
+    whole, bits = divmod(network.prefixlen, 16)
+    groups = network.network_address.exploded.split(":")
+    fixed, partial = [group.lstrip("0") for group in groups[:whole]], groups[whole]
+    # A group that begins with zeros is written shorter, and one that is zero may vanish in "::".
+    if not all(fixed) or (bits and partial[0] == "0"):
+        raise ValueError(f"{network} has groups of zeros at its start, which IPv6 texts abbreviate in several ways")
+    start = "".join(f"{group}:" for group in fixed)
+    if not bits:
+        return dsl.prefix(field, start, case_insensitive=True)
+    known, part = divmod(bits, 4)
+    pattern = partial[:known]
+    if part:
+        first = int(partial[known], 16)
+        pattern += f"[{''.join(f'{digit:x}' for digit in range(first, first + (1 << (4 - part))))}]"
+    rest = 4 - known - bool(part)
+    if rest:
+        pattern += f"[0-9a-f]{{{rest}}}"
+    return dsl.regexp(field, f"{start}{pattern}:.*", case_insensitive=True)

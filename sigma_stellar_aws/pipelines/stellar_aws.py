@@ -1,0 +1,60 @@
+"""pySigma pipelines from CloudTrail's field names to the platform's flattened schema.
+
+The index and the time field are left in the pipeline's state (keys ``index`` and ``time_field``), where backends look
+for them. A pipeline file with a priority above 20 overrides them::
+
+    name: my store
+    priority: 30
+    transformations:
+        - type: set_state
+          key: index
+          val: ['logs-cloudtrail-*']
+"""
+
+from collections.abc import Sequence
+
+from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
+from sigma.processing.transformations import FieldFunctionTransformation, SetStateTransformation
+
+from sigma_stellar_aws.flatten import TIME_FIELD, flat_name
+from sigma_stellar_aws.pipelines.transformations import (
+    RefuseOtherLogSources,
+    RefuseWholeObjects,
+    UsePublishedDetection,
+)
+
+INDEX = "aella-cloudtrail-*"
+"""Indices in which the platform keeps CloudTrail records."""
+
+PRIORITY = 20
+
+
+def stellar_aws(index: str = INDEX, time_field: str = TIME_FIELD) -> ProcessingPipeline:
+    """The pipeline of every CloudTrail rule: dots of field names to underscores, index and time field set.
+
+    Args:
+        index: name or pattern of the indices to search.
+        time_field: date field that holds the time of an event.
+    """
+    return _pipeline("Stellar Cyber AWS (CloudTrail, flattened)", index, time_field, [])
+
+
+def stellar_aws_published(index: str = INDEX, time_field: str = TIME_FIELD) -> ProcessingPipeline:
+    """The same pipeline, with the published query of a rule where the rule corrects it (see :func:`stellar_aws`)."""
+    published = ProcessingItem(UsePublishedDetection(), identifier="stellar_aws_use_published_detection")
+    return _pipeline("Stellar Cyber AWS (as published, errors included)", index, time_field, [published])
+
+
+def _pipeline(name: str, index: str, time_field: str, first: Sequence[ProcessingItem]) -> ProcessingPipeline:
+    return ProcessingPipeline(
+        name=name,
+        priority=PRIORITY,
+        items=[
+            ProcessingItem(RefuseOtherLogSources(), identifier="stellar_aws_refuse_other_log_sources"),
+            *first,
+            ProcessingItem(RefuseWholeObjects(), identifier="stellar_aws_refuse_whole_objects"),
+            ProcessingItem(FieldFunctionTransformation({}, flat_name), identifier="stellar_aws_field_names"),
+            ProcessingItem(SetStateTransformation("index", [index]), identifier="stellar_aws_index"),
+            ProcessingItem(SetStateTransformation("time_field", time_field), identifier="stellar_aws_time_field"),
+        ],
+    )

@@ -1,0 +1,144 @@
+"""The 29 rules: where they are, and what the block ``stellar`` of a rule says.
+
+::
+
+    stellar:
+        severity: 50                # 0 to 100
+        suppression:
+            window: 24h             # one alert in this time for the same values of these fields
+            fields: [...]
+        published:                  # only where the published query is wrong
+            detection: {...}        # as published, verbatim
+            reason: ...
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import cast
+
+from sigma.collection import SigmaCollection
+from sigma.exceptions import SigmaError
+from sigma.rule import SigmaLevel, SigmaRule
+
+from sigma_stellar_aws.errors import RuleBlockError
+from sigma_stellar_aws.jsontypes import Json, JsonObject
+
+ALERT_NAME = "aws_malicious_activity"
+ALERT_TITLE = "Potentially Malicious AWS Activity"
+
+SEVERITY_OF_LEVEL = {
+    SigmaLevel.INFORMATIONAL: 10,
+    SigmaLevel.LOW: 25,
+    SigmaLevel.MEDIUM: 50,
+    SigmaLevel.HIGH: 75,
+    SigmaLevel.CRITICAL: 100,
+}
+"""Severity (0 to 100) of a rule that states only a level; the platform's own steps, critical being our inference."""
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """How often a rule alerts: once in a window for the same values of the fields (dotted CloudTrail names)."""
+
+    window: timedelta
+    fields: tuple[str, ...]
+
+
+DEFAULT_SUPPRESSION = Suppression(timedelta(hours=24), ("recipientAccountId", "userIdentity.arn", "sourceIPAddress"))
+"""Who did it, where from, in which account. The window is the platform's; its fields are not public, these are ours."""
+
+
+def pack_path() -> Path:
+    """The folder of the rules: beside this module in an installed package, at the top level in a checkout."""
+    installed = Path(__file__).parent / "rules"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "rules"
+
+
+def load_rules(*paths: Path) -> SigmaCollection:
+    """The rules of files and folders (``*.yml`` in them), by default those of the pack, in order of their file names.
+
+    Raises:
+        SigmaError: a file cannot be read as Sigma rules; the message names it.
+        OSError: a file cannot be opened.
+    """
+    files = [
+        file for path in paths or (pack_path(),) for file in (sorted(path.rglob("*.yml")) if path.is_dir() else [path])
+    ]
+    collection = SigmaCollection.load_ruleset(list(files), collect_errors=True)
+    if collection.errors:
+        raise SigmaError("\n".join(str(error) for error in collection.errors))
+    return collection
+
+
+def severity(rule: SigmaRule) -> int:
+    """Severity of a rule, 0 to 100: what its block says, else what its level stands for (50 without a level).
+
+    Raises:
+        RuleBlockError: the block says something that is no severity.
+    """
+    value = _block(rule).get("severity", SEVERITY_OF_LEVEL.get(cast(SigmaLevel, rule.level), 50))
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 100:
+        raise _error(rule, f"severity must be a whole number from 0 to 100, not {value!r}")
+    return value
+
+
+def suppression(rule: SigmaRule) -> Suppression:
+    """Suppression of a rule: what its block says, else the pack's default.
+
+    Raises:
+        RuleBlockError: the block says something that cannot be understood.
+    """
+    stated = _block(rule).get("suppression", {})
+    if not isinstance(stated, dict) or set(stated) - {"window", "fields"}:
+        raise _error(rule, "suppression must have the keys window and fields")
+    fields = stated.get("fields", list(DEFAULT_SUPPRESSION.fields))
+    if not isinstance(fields, list) or not fields or not all(isinstance(field, str) for field in fields):
+        raise _error(rule, "suppression.fields must be a list of field names")
+    window = stated.get("window")
+    return Suppression(
+        DEFAULT_SUPPRESSION.window if window is None else _window(rule, window), tuple(cast("list[str]", fields))
+    )
+
+
+def published_detection(rule: SigmaRule) -> JsonObject | None:
+    """The published detection of a rule that corrects it, else None.
+
+    Raises:
+        RuleBlockError: the block ``published`` has no detection.
+    """
+    published = _block(rule).get("published")
+    if published is None:
+        return None
+    if not isinstance(published, dict) or not isinstance(published.get("detection"), dict):
+        raise _error(rule, "published must have a detection")
+    return cast(JsonObject, published["detection"])
+
+
+def published_reason(rule: SigmaRule) -> str | None:
+    """Why a rule corrects the published detection, else None."""
+    published = _block(rule).get("published")
+    reason = published.get("reason") if isinstance(published, dict) else None
+    return reason if isinstance(reason, str) else None
+
+
+def _window(rule: SigmaRule, value: Json) -> timedelta:
+    match = re.fullmatch(r"([1-9]\d{0,4})([mhd])", str(value))
+    if match is None:
+        raise _error(rule, f"suppression.window must be a number with m, h or d, such as 24h, not {value!r}")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _block(rule: SigmaRule) -> Mapping[str, Json]:
+    block = rule.custom_attributes.get("stellar", {})
+    if not isinstance(block, dict):
+        raise _error(rule, "must be a map")
+    return block
+
+
+def _error(rule: SigmaRule, reason: str) -> RuleBlockError:
+    return RuleBlockError(f"Rule {rule.title!r}: stellar: {reason}", source=rule.source)
