@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import cast
 
 from sigma.collection import SigmaCollection
+from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaLevel, SigmaRule
 
@@ -73,6 +74,11 @@ def load_rules(*paths: Path) -> SigmaCollection:
     if collection.errors:
         raise SigmaError("\n".join(str(error) for error in collection.errors))
     return collection
+
+
+def rule_name(rule: SigmaRule | SigmaCorrelationRule) -> str:
+    """What a rule's query is named: its id, or its name or title where it has none."""
+    return str(rule.id or rule.name or rule.title)
 
 
 def severity(rule: SigmaRule) -> int:

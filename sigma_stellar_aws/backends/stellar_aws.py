@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, ClassVar, NoReturn, TypeAlias, cast
 
 from sigma.conditions import (
@@ -37,6 +38,7 @@ from sigma_stellar_aws.cidr import in_network
 from sigma_stellar_aws.dsl import Clause
 from sigma_stellar_aws.errors import UnsupportedConditionError, UnsupportedRuleError
 from sigma_stellar_aws.jsontypes import JsonObject
+from sigma_stellar_aws.rulepack import rule_name
 
 FieldCondition: TypeAlias = ConditionFieldEqualsValueExpression
 AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
@@ -125,8 +127,8 @@ class StellarAwsBackend(Backend):
         return self._text(cond, state, case_insensitive=False)
 
     def convert_condition_field_eq_val_num(self, cond: FieldCondition, state: ConversionState) -> Clause:
-        """Compare with a typed number."""
-        return dsl.term(cond.field, cast(SigmaNumber, cond.value).number)
+        """Compare with a number."""
+        return dsl.term(cond.field, _typed(cast(SigmaNumber, cond.value)))
 
     def convert_condition_field_eq_val_bool(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Compare with a typed boolean."""
@@ -160,7 +162,7 @@ class StellarAwsBackend(Backend):
         value = cast(SigmaCompareExpression, cond.value)
         number = value.number.number
         if value.op == CompareOperators.NEQ:
-            return dsl.none_of(dsl.term(cond.field, number))
+            return dsl.none_of(dsl.term(cond.field, _typed(value.number)))
         operator = _RANGE_OPERATORS[value.op]
         if self.keyword_suffix or cond.field == state.processing_state.get("time_field"):
             return dsl.bounds(cond.field, **{operator: number})
@@ -241,7 +243,7 @@ class StellarAwsBackend(Backend):
 
     def finish_query(self, rule: AnyRule, query: Clause, state: ConversionState) -> JsonObject:
         """The search body of one condition, named after its rule."""
-        return dsl.search(dsl.named(query, str(rule.id or rule.name or rule.title)))
+        return dsl.search(dsl.named(query, rule_name(rule)))
 
     def finalize_query_pack(
         self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
@@ -315,6 +317,12 @@ def _flag(option: str, value: bool | str) -> bool:
         # sigma-cli shows what stands in quotes as the option that is not supported.
         raise TypeError(f"'{option}={value} (write true or false)' is not an option of this backend")
     return flags[str(value).lower()]
+
+
+def _typed(number: SigmaNumber) -> int | str:
+    # On a keyword field a server compares the text of a number as Java writes it, which is 1.2345678E7 for 12345678.0.
+    # A decimal given as text is right there and on numeric fields.
+    return number.number if isinstance(number.number, int) else format(Decimal(str(number.number)), "f")
 
 
 def _unresolved(value: SigmaString) -> str:

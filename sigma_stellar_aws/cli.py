@@ -1,0 +1,324 @@
+"""The command line: one function a command, each calling the modules that do the work."""
+
+import json
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from sigma.exceptions import SigmaError
+
+from sigma_stellar_aws import __version__
+
+if TYPE_CHECKING:
+    from sigma_stellar_aws.alerts import Alert
+    from sigma_stellar_aws.dsl import Clause
+    from sigma_stellar_aws.pack import PackRule
+
+UNREAD = 3
+"""Exit code: the command ran, but some input could not be read or some document was not taken."""
+
+_RELATIVE_TIME = re.compile(r"([1-9]\d*)([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def _instant(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    """The value of an option that is an instant: ISO 8601 (UTC unless it says otherwise), or a time ago such as 24h."""
+    if value is None:
+        return None
+    try:
+        if ago := _RELATIVE_TIME.fullmatch(value):
+            return datetime.now(timezone.utc) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        time = datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{value!r} is no time; write 2026-11-24, 2026-11-24T12:00:00Z, 90m, 24h or 7d"
+        ) from None
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
+
+_FILES = click.Path(exists=True, path_type=Path)
+_rules = click.option(
+    "--rules",
+    "rule_paths",
+    multiple=True,
+    type=_FILES,
+    metavar="PATH",
+    help="Use these rules, not the 29; repeatable.",
+)
+_filters = click.option(
+    "--filter", "filter_paths", multiple=True, type=_FILES, metavar="FILE", help="Sigma filter to apply; repeatable."
+)
+_published = click.option(
+    "--published", is_flag=True, help="Use the published queries, errors included, where a rule corrects them."
+)
+_exact_case = click.option(
+    "--case-sensitive", is_flag=True, help="Compare texts exactly, as the platform does; Sigma ignores case."
+)
+_ca_file = click.option("--ca-file", type=_FILES, help="Certificates (PEM) to trust instead of the system's.")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors of our modules as errors of the command line."""
+    try:
+        yield
+    except (SigmaError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    except Exception as error:
+        # The modules of these two need an extra, so they are not imported to name their classes.
+        if type(error).__name__ in ("StoreError", "EngineError"):
+            raise click.ClickException(str(error)) from error
+        raise
+
+
+@contextmanager
+def _needs(extra: str) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"this command needs the package {error.name}; install it with: pip install 'sigma-stellar-aws[{extra}]'"
+        ) from error
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, package_name="sigma-stellar-aws")
+def main() -> None:
+    """Stellar Cyber's alert type "Potentially Malicious AWS Activity", as open Sigma."""
+
+
+@main.command()
+@_rules
+@click.option("--json", "form", flag_value="json", help="One JSON object a line.")
+@click.option("--markdown", "form", flag_value="markdown", help="The catalogue, as in rules/README.md.")
+def rules(rule_paths: tuple[Path, ...], form: str | None) -> None:
+    """List the rules, with severity, ATT&CK and suppression."""
+    from sigma_stellar_aws import catalogue
+
+    with _told():
+        entries = catalogue.entries(rule_paths)
+    if form == "json":
+        for entry in entries:
+            click.echo(json.dumps(catalogue.as_json(entry)))
+    elif form == "markdown":
+        click.echo(catalogue.as_markdown(entries), nl=False)
+    else:
+        catalogue.print_rules(entries)
+
+
+@main.command()
+@click.option("--index", default=None, metavar="PATTERN", help="Indices the template is for.")
+@click.option(
+    "--no-wildcard", is_flag=True, help="For stores without the field type wildcard (OpenSearch before 2.15)."
+)
+def template(index: str | None, no_wildcard: bool) -> None:
+    """Print an index template for flattened records, as the body of PUT /_index_template/NAME."""
+    from sigma_stellar_aws.index_template import index_template
+    from sigma_stellar_aws.pack import pack_fields
+    from sigma_stellar_aws.pipelines.stellar_aws import INDEX
+
+    click.echo(json.dumps(index_template(index or INDEX, pack_fields(), wildcard=not no_wildcard), indent=2))
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=_FILES)
+@click.option("--url", required=True, help="The data store, such as https://search.example.com:9200.")
+@click.option("--index", required=True, help="Index to load into; it is created if there is none.")
+@_ca_file
+def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) -> None:
+    """Flatten the records of CloudTrail FILES (or folders of them) and load them into a data store."""
+    with _needs("store"):
+        from sigma_stellar_aws import store
+    from sigma_stellar_aws.flatten import flatten
+    from sigma_stellar_aws.pack import pack_fields
+    from sigma_stellar_aws.reader import read_records
+
+    problems = _Problems()
+    found = _find(files)
+    with _told():
+        client = store.connect(url, ca_file, os.environ)
+        store.create_index(client, index, pack_fields(), _note)
+        with _progress(found) as track:
+            records = (r for file in track for r in read_records(file, problems.report, lambda source, name: True))
+            loaded = store.load(client, index, (flatten(record) for record in records if record is not None))
+    for event_id, reason in loaded.rejected:
+        problems.report(f"event {event_id} was not taken: {reason}")
+    _note(f"{loaded.created} events loaded into {index}, {loaded.present} were there already{problems.summary()}")
+    problems.leave()
+
+
+@main.command()
+@click.argument("files", nargs=-1, type=_FILES)
+@click.option("--url", help="Search this data store instead of files, such as https://search.example.com:9200.")
+@click.option("--index", default=None, help="Index, alias or pattern to search.  [default: aella-cloudtrail-*]")
+@click.option(
+    "--since",
+    callback=_instant,
+    metavar="TIME",
+    help="Only events from then on: ISO 8601, or 90m, 24h, 7d ago.",
+)
+@click.option("--until", callback=_instant, metavar="TIME", help="Only events before this time.")
+@click.option("--time-field", default=None, help="Date field of the data store.  [default: timestamp]")
+@click.option("--keyword-suffix", default="", help="Sub-field with a field's exact text in the data store: .keyword")
+@click.option("--json", "form", flag_value="json", help="One JSON object a line, for each event and rule.")
+@click.option("--csv", "form", flag_value="csv", help="CSV, a line for each event and rule.")
+@_published
+@_exact_case
+@_rules
+@_filters
+@_ca_file
+def alerts(
+    files: tuple[Path, ...],
+    url: str | None,
+    index: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    time_field: str | None,
+    keyword_suffix: str,
+    form: str | None,
+    published: bool,
+    case_sensitive: bool,
+    rule_paths: tuple[Path, ...],
+    filter_paths: tuple[Path, ...],
+    ca_file: Path | None,
+) -> None:
+    """Find events that match the rules, in CloudTrail FILES (or folders of them) or in a data store (--url).
+
+    Exit code 0: everything was looked at. 3: some input could not be read, as told on standard error.
+    """
+    from sigma_stellar_aws import output
+    from sigma_stellar_aws.alerts import scan_files, within
+    from sigma_stellar_aws.flatten import TIME_FIELD
+    from sigma_stellar_aws.pack import convert_pack
+    from sigma_stellar_aws.pipelines.stellar_aws import INDEX, stellar_aws, stellar_aws_published
+    from sigma_stellar_aws.rulepack import load_rules, pack_path
+
+    if bool(files) == bool(url):
+        raise click.UsageError("name either files or a data store (--url)")
+    if files and (keyword_suffix or time_field or index or ca_file):
+        raise click.UsageError("--index, --time-field, --keyword-suffix and --ca-file are for a data store (--url)")
+    index, time_field = index or INDEX, time_field or TIME_FIELD
+    problems = _Problems()
+    with _told():
+        pipeline = (stellar_aws_published if published else stellar_aws)(index, time_field)
+        sources = (*(rule_paths or (pack_path(),)), *filter_paths)
+        pack = convert_pack(
+            load_rules(*sources), pipeline, case_sensitive=case_sensitive, keyword_suffix=keyword_suffix
+        )
+        if url:
+            query = within(pack.query, time_field, since, until)
+            found = _search(url, ca_file, index, query, pack.rules, time_field if query != pack.query else None)
+            looked_at = f"in {index}"
+        else:
+            records = 0
+            found = []
+            with _progress(_find(files)) as track:
+                for of_one_record in scan_files(track, pack, problems.report, since, until):
+                    records += 1
+                    found += of_one_record
+            looked_at = f"among {records} records"
+    output.write(found, form or "table", "index" if url else "file")
+    events = len({(alert.place, alert.event_id or alert) for alert in found})
+    _note(f"{events} matching events {looked_at}{problems.summary()}")
+    problems.leave()
+
+
+@main.command()
+@click.option("--heap", default="1g", show_default=True, help="Most memory for the node's heap.")
+def engine(heap: str) -> None:
+    """Start an OpenSearch of its own, print its URL and wait; it ends with this command, its data too."""
+    with _needs("embedded"):
+        from sigma_stellar_aws.embedded import embedded_opensearch
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    _note("starting OpenSearch (the first time, about 60 MB are fetched) ...")
+    with _told(), embedded_opensearch(heap=heap) as url:
+        click.echo(url)
+        _note("running; stop it with Ctrl-C")
+        while not stop.wait(3600):
+            pass
+
+
+def _search(
+    url: str,
+    ca_file: Path | None,
+    index: str,
+    query: "Clause",
+    rules: Mapping[str, "PackRule"],
+    time_field: str | None,
+) -> "list[Alert]":
+    with _needs("store"):
+        from sigma_stellar_aws import store
+    from sigma_stellar_aws.alerts import SOURCE_FIELDS, to_alerts
+
+    client = store.connect(url, ca_file, os.environ)
+    if missing := store.check_fields(client, index, query, time_field):
+        _note(f"note: {index} has no field {', '.join(missing)}; a rule that needs it cannot match there")
+    hits = store.scan(client, index, query, SOURCE_FIELDS)
+    return [alert for hit in hits for alert in to_alerts(hit.source, hit.matched_queries, rules, hit.place)]
+
+
+class _Problems:
+    """Tells of what could not be read, and counts it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def report(self, problem: object) -> None:
+        """Tell of one."""
+        self.count += 1
+        _note(f"warning: {problem}")
+
+    def summary(self) -> str:
+        """How many there were, to go on with a sentence."""
+        return f"; {self.count} problems: not everything could be read (see above)" if self.count else ""
+
+    def leave(self) -> None:
+        """End the command with the exit code for it, if there were any."""
+        if self.count:
+            sys.exit(UNREAD)
+
+
+def _note(text: str) -> None:
+    from sigma_stellar_aws.output import printable
+
+    click.echo(printable(text), err=True)
+
+
+def _find(paths: tuple[Path, ...]) -> list[Path]:
+    from sigma_stellar_aws.reader import SUFFIXES, find_files
+
+    found = find_files(paths)
+    if not found:
+        raise click.ClickException(
+            f"no CloudTrail files in {', '.join(map(str, paths))}; looked for {', '.join(SUFFIXES)}, also with .gz"
+        )
+    return found
+
+
+@contextmanager
+def _progress(files: list[Path]) -> Iterator[Iterator[Path]]:
+    """The files, with a progress bar on a terminal's standard error that counts their bytes."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(f"{len(files)} files", total=sum(file.stat().st_size for file in files))
+
+        def track() -> Iterator[Path]:
+            for file in files:
+                yield file
+                bar.advance(task, file.stat().st_size)
+
+        yield track()

@@ -1,0 +1,171 @@
+"""Reads CloudTrail files: ``{"Records": [...]}`` as AWS delivers them, lists, or one record a line; plain or gzip.
+
+Nothing is lost in silence: what cannot be read is reported with file and line, and reading goes on behind it.
+"""
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeAlias, cast
+
+import msgspec
+from zlib_ng import zlib_ng
+
+from sigma_stellar_aws.jsontypes import JsonObject
+from sigma_stellar_aws.screen import Screen
+
+SUFFIXES = (".json", ".jsonl", ".ndjson", ".log")
+"""Endings of the files that are read in a folder, each also with ``.gz``; a file that is named is always read."""
+
+
+class Problem(NamedTuple):
+    """Something that could not be read, and why."""
+
+    file: Path
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        """The problem as ``file:line: reason``."""
+        return f"{self.file}:{self.line}: {self.reason}"
+
+
+Report: TypeAlias = Callable[[Problem], None]
+
+
+class _File(msgspec.Struct):
+    Records: list[msgspec.Raw]
+
+
+class _Head(msgspec.Struct):
+    eventSource: object = None  # noqa: N815
+    eventName: object = None  # noqa: N815
+    digestStartTime: object = None  # noqa: N815
+
+
+_CHUNK = 1 << 20
+_BROKEN = (msgspec.MsgspecError, RecursionError)
+_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_file = msgspec.json.Decoder(_File).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_record = msgspec.json.Decoder(dict[str, object]).decode
+_FILE = re.compile(rb'\s*\{\s*"Records"\s*:\s*\[')
+_LIST = re.compile(rb"\s*\[")
+_SPREAD_RECORD = re.compile(rb"\s*\{\s*\n")
+_RECORD = re.compile(r'\{\s*"eventVersion"')
+_BETWEEN = re.compile(r"[\s,]*")
+
+
+def find_files(paths: Iterable[Path]) -> list[Path]:
+    """The files themselves, and the CloudTrail files in and below the folders, each once, in order of their paths."""
+    files: dict[Path, None] = {}
+    for path in paths:
+        found = sorted(p for p in path.rglob("*") if _is_log(p)) if path.is_dir() else [path]
+        files.update(dict.fromkeys(found))
+    return list(files)
+
+
+def read_records(file: Path, report: Report, passes: Screen) -> Iterator[JsonObject | None]:
+    """Every record of a file in its order; None for those that the screen does not let pass."""
+    for line, raw in _raw_records(file, report):
+        try:
+            head = _decode_head(raw)
+            if head.eventSource is None and head.eventName is None:
+                if head.digestStartTime is None:
+                    report(Problem(file, line, "not a CloudTrail record: it has neither eventSource nor eventName"))
+                continue
+            yield cast(JsonObject, _decode_record(raw)) if passes(head.eventSource, head.eventName) else None
+        except _BROKEN as error:
+            report(Problem(file, line, f"damaged record: {error}"))
+
+
+def _is_log(path: Path) -> bool:
+    return path.name.removesuffix(".gz").endswith(SUFFIXES) and path.is_file()
+
+
+def _raw_records(file: Path, report: Report) -> Iterator[tuple[int, bytes | msgspec.Raw]]:
+    """The JSON text of every record, with the line it stands on."""
+    damage: list[str] = []
+    chunks = _chunks(file, damage)
+    start = next(chunks, b"").removeprefix(b"\xef\xbb\xbf")
+    if _FILE.match(start) or _LIST.match(start):
+        data = b"".join([start, *chunks])
+        # Log files that were simply joined: one on each line.
+        joined = b'\n{"Records"' in data
+        for line, text in enumerate(data.splitlines(), 1) if joined else [(1, data)]:
+            yield from _elements(file, line, text, report)
+    elif _SPREAD_RECORD.match(start):
+        yield 1, b"".join([start, *chunks])
+    else:
+        for line, text in _lines(start, chunks):
+            yield from _elements(file, line, text, report) if _FILE.match(text) else [(line, text)]
+    for reason in damage:
+        report(Problem(file, 1, reason))
+
+
+def _chunks(file: Path, damage: list[str]) -> Iterator[bytes]:
+    """The bytes of a file, decompressed; where they break off, the reason goes to damage."""
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(_CHUNK)
+            if not data.startswith(b"\x1f\x8b"):
+                while data:
+                    yield data
+                    data = stream.read(_CHUNK)
+                return
+            while data:
+                member = zlib_ng.decompressobj(wbits=31)
+                while data and not member.eof:
+                    yield member.decompress(data)
+                    data = member.unused_data if member.eof else stream.read(_CHUNK)
+                if not member.eof:
+                    damage.append("the compressed data ends too early; the file is not whole")
+                data = data.lstrip(b"\0") or stream.read(_CHUNK)
+    except zlib_ng.error as error:  # type: ignore[misc]  # its stub has no base class
+        damage.append(f"damaged compressed data: {error}")
+    except OSError as error:
+        damage.append(f"cannot be read: {error.strerror}")
+
+
+def _lines(start: bytes, chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, with their numbers."""
+    done = 0
+    rest = b""
+    for chunk in itertools.chain([start], chunks):
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from ((done + number, line) for number, line in enumerate(whole, 1) if line.strip())
+        done += len(whole)
+    if rest.strip():
+        yield done + 1, rest
+
+
+def _elements(file: Path, line: int, data: bytes, report: Report) -> Iterator[tuple[int, bytes | msgspec.Raw]]:
+    """The elements of a list or of ``Records``; of a damaged one, those that are whole."""
+    if not data.strip():
+        return
+    try:
+        elements = _decode_list(data) if _LIST.match(data) else _decode_file(data).Records
+    except _BROKEN as error:
+        report(Problem(file, line, f"damaged file: {error}; the records that are whole were read"))
+        yield from _whole_elements(line, data.decode("utf-8", "replace"))
+    else:
+        yield from ((line, element) for element in elements)
+
+
+def _whole_elements(line: int, text: str) -> Iterator[tuple[int, bytes]]:
+    decode = json.JSONDecoder().raw_decode
+    position = text.index("[") + 1
+    while True:
+        position = cast("re.Match[str]", _BETWEEN.match(text, position)).end()
+        try:
+            _, end = decode(text, position)
+        except (ValueError, RecursionError):
+            following = _RECORD.search(text, position + 1)
+            if following is None:
+                return
+            end = following.start()
+        else:
+            yield line + text.count("\n", 0, position), text[position:end].encode()
+        position = end

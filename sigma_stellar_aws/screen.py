@@ -1,0 +1,52 @@
+"""What a CloudTrail record must contain to have a chance of matching, so that the rest need not be decoded.
+
+A query is reduced to what it demands of the fields that almost every rule tests, ``eventSource`` and ``eventName``;
+every other demand is dropped, which can only let more records pass. Where that leaves nothing, every record passes.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeAlias, cast
+
+from sigma_stellar_aws import dsl
+from sigma_stellar_aws.dsl import Clause
+from sigma_stellar_aws.jsontypes import JsonObject
+from sigma_stellar_aws.matcher import compile_query
+
+Screen: TypeAlias = Callable[[object, object], bool]
+"""Says of ``eventSource`` and ``eventName`` of a record whether it has to be looked at."""
+
+# A flattened name without an underscore can only come from the key of the same name at the top of a record.
+SCREENED_FIELDS = ("eventSource", "eventName")
+
+
+def screen(query: Clause) -> Screen:
+    """Derive the screen of a query: it lets every record pass that can match."""
+    necessary = _necessary(query)
+    if necessary is None:
+        return lambda source, name: True
+    matches = compile_query(necessary)
+
+    @lru_cache(maxsize=65536)
+    def passes(source: str, name: str) -> bool:
+        return matches({"eventSource": source, "eventName": name})
+
+    return lambda source, name: not (isinstance(source, str) and isinstance(name, str)) or passes(source, name)
+
+
+def _necessary(clause: Clause) -> Clause | None:
+    """A condition on the screened fields alone that the clause implies; None where there is none."""
+    body = clause.get("bool")
+    if not isinstance(body, dict):
+        [(_, field, _)] = dsl.leaves(clause)
+        return clause if field in SCREENED_FIELDS else None
+    demands = [_necessary(child) for child in _children(body, "filter")]
+    alternatives = [_necessary(child) for child in _children(body, "should")]
+    if alternatives and None not in alternatives:
+        demands.append(dsl.any_of(cast("list[Clause]", alternatives)))
+    known = [demand for demand in demands if demand is not None]
+    return dsl.all_of(known) if known else None
+
+
+def _children(body: JsonObject, occurrence: str) -> list[Clause]:
+    return cast("list[Clause]", body.get(occurrence, []))

@@ -1,0 +1,252 @@
+"""The client of a data store: OpenSearch 2+ or Elasticsearch 7.17+.
+
+Needs the extra ``store``. Credentials come from the environment, never from arguments or the URL:
+``SIGMA_STELLAR_AWS_API_KEY``, or ``SIGMA_STELLAR_AWS_USER`` and ``SIGMA_STELLAR_AWS_PASSWORD``.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, cast
+from urllib.parse import urlsplit
+
+from opensearchpy import OpenSearch, exceptions
+from opensearchpy.helpers import streaming_bulk
+
+from sigma_stellar_aws import dsl
+from sigma_stellar_aws.dsl import Clause
+from sigma_stellar_aws.flatten import Document
+from sigma_stellar_aws.index_template import index_mappings, index_settings
+from sigma_stellar_aws.jsontypes import Json, JsonObject
+
+API_KEY = "SIGMA_STELLAR_AWS_API_KEY"
+USER = "SIGMA_STELLAR_AWS_USER"
+PASSWORD = "SIGMA_STELLAR_AWS_PASSWORD"
+
+_ANALYSED = {"match_only_text", "text"}
+_PAGE = 1000
+_SCROLL = "5m"
+_BULK_BYTES = 10 * 1024 * 1024
+_RETRIES = 5
+
+
+class StoreError(Exception):
+    """The data store cannot be used, or did not do what it was asked; the message is for people."""
+
+
+class Hit(NamedTuple):
+    """One event of a data store."""
+
+    place: str
+    """The index that it stands in."""
+    source: JsonObject
+    matched_queries: list[str]
+
+
+class Rejected(NamedTuple):
+    """A document that the data store did not take, and why."""
+
+    event_id: str
+    reason: str
+
+
+class Loaded(NamedTuple):
+    """What became of documents that were sent to a data store."""
+
+    created: int
+    present: int
+    """Events that the index held already."""
+    rejected: list[Rejected]
+
+
+def connect(url: str, ca_file: Path | None, environment: Mapping[str, str]) -> OpenSearch:
+    """A client for a data store; the certificate of an https URL is verified.
+
+    Args:
+        url: such as ``https://search.example.com:9200``, without user and password.
+        ca_file: certificates (PEM) to trust instead of the system's.
+        environment: where the credentials are looked up.
+
+    Raises:
+        StoreError: the URL or the credentials are not complete.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise StoreError(f"{url!r} is no URL of a data store; write it like https://search.example.com:9200")
+    if parts.username or parts.password:
+        raise StoreError(f"a URL shows in process lists; put the credentials into {USER} and {PASSWORD} instead")
+    user, password = environment.get(USER), environment.get(PASSWORD)
+    if bool(user) != bool(password):
+        raise StoreError(f"{USER} and {PASSWORD} belong together; only one of them is set")
+    key = environment.get(API_KEY)
+    return OpenSearch(
+        hosts=[url],
+        http_auth=(user, password) if user and not key else None,
+        headers={"Authorization": f"ApiKey {key}"} if key else None,
+        verify_certs=True,
+        ca_certs=str(ca_file) if ca_file else None,
+        timeout=60,
+        max_retries=_RETRIES,
+        retry_on_status=(429, 502, 503, 504),
+        retry_on_timeout=True,
+    )
+
+
+def check_fields(client: OpenSearch, index: str, query: Clause, time_field: str | None) -> list[str]:
+    """Look whether a query can find anything; returns the fields that it names and the store does not have.
+
+    Raises:
+        StoreError: there is no such index; a field is analysed text, in which exact queries find nothing; or the time
+            field (given if it is used) is missing.
+    """
+    leaves = list(dsl.leaves(query))
+    fields = sorted({field for _, field, _ in leaves})
+    with _told(index):
+        answer = client.field_caps(index=index, params={"fields": ",".join(fields), "allow_no_indices": "false"})
+    types = {field: set(kinds) for field, kinds in cast("dict[str, dict[str, object]]", answer["fields"]).items()}
+    analysed = sorted(
+        {field for kind, field, _ in leaves if kind not in ("exists", "range") and types.get(field, set()) & _ANALYSED}
+    )
+    if analysed:
+        raise StoreError(
+            f"{', '.join(analysed)}: analysed text in {index!r}, where exact queries find nothing; "
+            "if its exact value is in a sub-field, name it, for instance: --keyword-suffix .keyword"
+        )
+    if time_field is not None and time_field not in types:
+        raise StoreError(f"{index!r} has no field {time_field!r}; name its time field: --time-field NAME")
+    return [field for field in fields if field not in types]
+
+
+def scan(client: OpenSearch, index: str, query: Clause, fields: Iterable[str]) -> Iterator[Hit]:
+    """All events that match, in no order, with the given fields of each.
+
+    Raises:
+        StoreError: the store cannot be asked, or answered for a part of the data only.
+    """
+    # Not the helper of the client library: it ends in silence when a page without hits had failed shards.
+    body = {**dsl.search(query), "size": _PAGE, "sort": ["_doc"], "_source": list(fields)}
+    scroll_id: str | None = None
+    try:
+        with _told(index):
+            page = client.search(index=index, body=body, params={"scroll": _SCROLL, "allow_no_indices": "false"})
+        while True:
+            scroll_id = page.get("_scroll_id", scroll_id)
+            _check_whole(page, index)
+            hits = page["hits"]["hits"]
+            if not hits:
+                return
+            for hit in hits:
+                yield Hit(hit["_index"], hit["_source"], list(hit.get("matched_queries", [])))
+            with _told(index):
+                page = client.scroll(body={"scroll_id": scroll_id, "scroll": _SCROLL})
+    finally:
+        if scroll_id is not None:
+            client.clear_scroll(body={"scroll_id": [scroll_id]}, params={"ignore": 404})
+
+
+def create_index(client: OpenSearch, index: str, fields: Iterable[str], note: Callable[[str], None]) -> None:
+    """Create an index with the mappings of our template, unless there is one of that name.
+
+    Args:
+        client: the data store.
+        index: its name.
+        fields: flattened names to map explicitly.
+        note: told in a sentence if the store has no ``wildcard`` type and long values become keywords.
+
+    Raises:
+        StoreError: the index cannot be made.
+    """
+    with _told(index):
+        if client.indices.exists(index=index):
+            return
+    try:
+        _create(client, index, index_mappings(fields))
+    except exceptions.RequestError as error:
+        if "wildcard" not in _reason(error):
+            raise StoreError(f"cannot create index {index!r}: {_reason(error)}") from error
+        note("the store has no field type wildcard: values over 8,191 characters are stored, but cannot be found")
+        with _told(index):
+            _create(client, index, index_mappings(fields, wildcard=False))
+
+
+def load(client: OpenSearch, index: str, documents: Iterable[Document]) -> Loaded:
+    """Send flattened documents to an index, each under its eventID, so that no event is there twice.
+
+    Raises:
+        StoreError: the store cannot be reached, or refuses the request as a whole.
+    """
+    created, present = 0, 0
+    rejected: list[Rejected] = []
+    actions = (
+        {"_op_type": "create", "_index": index, "_id": document_id(document), "_source": document}
+        for document in documents
+    )
+    with _told(index):
+        for ok, item in streaming_bulk(
+            client, actions, max_chunk_bytes=_BULK_BYTES, max_retries=_RETRIES, raise_on_error=False
+        ):
+            answer = item["create"]
+            if ok:
+                created += 1
+            elif answer["status"] == 409:
+                present += 1
+            else:
+                rejected.append(Rejected(answer["_id"], _cause(answer.get("error"))))
+        client.indices.refresh(index=index)
+    return Loaded(created, present, rejected)
+
+
+def document_id(document: Document) -> str:
+    """The eventID, or a hash of the whole document where that is no text of a usual length."""
+    event_id = document.get("eventID")
+    if isinstance(event_id, str) and 0 < len(event_id) <= 128:
+        return event_id
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _create(client: OpenSearch, index: str, mappings: JsonObject) -> None:
+    client.indices.create(index=index, body={"settings": index_settings(), "mappings": mappings})
+
+
+def _check_whole(page: Mapping[str, Json], index: str) -> None:
+    shards = cast("dict[str, int]", page.get("_shards", {}))
+    if page.get("timed_out") or shards.get("failed", 0):
+        raise StoreError(
+            f"{index!r}: the answer is not whole ({shards.get('failed', 0)} of {shards.get('total', 0)} shards failed, "
+            f"timed out: {bool(page.get('timed_out'))}); nothing can be said about the rest, so the run stops here"
+        )
+
+
+@contextmanager
+def _told(index: str) -> Iterator[None]:
+    """Errors of the client as errors for people."""
+    try:
+        yield
+    except exceptions.SSLError as error:
+        raise StoreError(f"the store's certificate is not trusted ({error.info}); name its CA: --ca-file") from error
+    except exceptions.ConnectionError as error:
+        raise StoreError(f"the store cannot be reached: {error.info}") from error
+    except exceptions.NotFoundError as error:
+        raise StoreError(f"there is no index {index!r}; name it: --index NAME") from error
+    except exceptions.AuthenticationException as error:
+        raise StoreError(f"the store does not know who asks; set {USER} and {PASSWORD}, or {API_KEY}") from error
+    except exceptions.AuthorizationException as error:
+        raise StoreError(f"not allowed on {index!r}: {_reason(error)}") from error
+    except exceptions.OpenSearchException as error:
+        raise StoreError(f"{index!r}: the store answered: {_reason(error)}") from error
+
+
+def _reason(error: exceptions.OpenSearchException) -> str:
+    info = getattr(error, "info", None)
+    return _cause(info.get("error")) if isinstance(info, dict) else str(error)
+
+
+def _cause(error: object) -> str:
+    """Type and reason out of an error object, the root cause's where there is one."""
+    if not isinstance(error, dict):
+        return str(error)
+    roots = error.get("root_cause") or [error]
+    cause = error.get("caused_by") or roots[0]
+    return f"{error.get('reason', '')} ({cause.get('type')}: {cause.get('reason')})"
