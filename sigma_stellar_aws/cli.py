@@ -20,6 +20,7 @@ from sigma_stellar_aws import __version__
 if TYPE_CHECKING:
     from sigma_stellar_aws.alerts import Alert
     from sigma_stellar_aws.dsl import Clause
+    from sigma_stellar_aws.flatten import Document
     from sigma_stellar_aws.pack import PackRule
 
 UNREAD = 3
@@ -119,13 +120,13 @@ def rules(rule_paths: tuple[Path, ...], form: str | None) -> None:
 @click.option(
     "--no-wildcard", is_flag=True, help="For stores without the field type wildcard (OpenSearch before 2.15)."
 )
-def template(index: str | None, no_wildcard: bool) -> None:
+def template(index: str | None) -> None:
     """Print an index template for flattened records, as the body of PUT /_index_template/NAME."""
     from sigma_stellar_aws.index_template import index_template
     from sigma_stellar_aws.pack import pack_fields
     from sigma_stellar_aws.pipelines.stellar_aws import INDEX
 
-    click.echo(json.dumps(index_template(index or INDEX, pack_fields(), wildcard=not no_wildcard), indent=2))
+    click.echo(json.dumps(index_template(index or INDEX, pack_fields()), indent=2))
 
 
 @main.command()
@@ -145,10 +146,11 @@ def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) ->
     found = _find(files)
     with _told():
         client = store.connect(url, ca_file, os.environ)
-        store.create_index(client, index, pack_fields(), _note)
+        store.create_index(client, index, pack_fields())
         with _progress(found) as track:
             records = (r for file in track for r in read_records(file, problems.report, lambda source, name: True))
-            loaded = store.load(client, index, (flatten(record) for record in records if record is not None))
+            documents = (flatten(record) for record in records if record is not None)
+            loaded = store.load(client, index, problems.watching_length(documents))
     for event_id, reason in loaded.rejected:
         problems.report(f"event {event_id} was not taken: {reason}")
     _note(f"{loaded.created} events loaded into {index}, {loaded.present} were there already{problems.summary()}")
@@ -215,7 +217,8 @@ def alerts(
         )
         if url:
             query = within(pack.query, time_field, since, until)
-            found = _search(url, ca_file, index, query, pack.rules, time_field if query != pack.query else None)
+            used_time = time_field if since or until else None
+            found = _search(url, ca_file, index, query, pack.rules, used_time, problems)
             looked_at = f"in {index}"
         else:
             records = 0
@@ -256,6 +259,7 @@ def _search(
     query: "Clause",
     rules: Mapping[str, "PackRule"],
     time_field: str | None,
+    problems: "_Problems",
 ) -> "list[Alert]":
     with _needs("store"):
         from sigma_stellar_aws import store
@@ -264,6 +268,10 @@ def _search(
     client = store.connect(url, ca_file, os.environ)
     if missing := store.check_fields(client, index, query, time_field):
         _note(f"note: {index} has no field {', '.join(missing)}; a rule that needs it cannot match there")
+    if ignored := store.count_ignored(client, index, query):
+        problems.report(
+            f"{ignored} events of {index} have a value that is too long to be found, in a field of the rules"
+        )
     hits = store.scan(client, index, query, SOURCE_FIELDS)
     return [alert for hit in hits for alert in to_alerts(hit.source, hit.matched_queries, rules, hit.place)]
 
@@ -278,6 +286,18 @@ class _Problems:
         """Tell of one."""
         self.count += 1
         _note(f"warning: {problem}")
+
+    def watching_length(self, documents: "Iterator[Document]") -> "Iterator[Document]":
+        """The documents, telling of values that an index cannot find."""
+        from sigma_stellar_aws.index_template import IGNORE_ABOVE, too_long
+
+        for document in documents:
+            if fields := too_long(document):
+                self.report(
+                    f"event {document.get('eventID')}: {', '.join(fields)} is over {IGNORE_ABOVE:,} characters long; "
+                    "it is kept, but a search does not find it"
+                )
+            yield document
 
     def summary(self) -> str:
         """How many there were, to go on with a sentence."""

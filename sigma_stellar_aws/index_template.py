@@ -4,20 +4,18 @@ Real records have mixed types under one name, dates that are none, and thousands
 mapping a store rejects some of them. Here every leaf is a keyword whatever its JSON type, except the time.
 """
 
-import re
 from collections.abc import Iterable
 
-from sigma_stellar_aws.flatten import TIME_FIELD
-from sigma_stellar_aws.jsontypes import JsonObject
+from sigma_stellar_aws.flatten import TIME_FIELD, Document
+from sigma_stellar_aws.jsontypes import JsonObject, Scalar
 
-IGNORE_ABOVE = 8191
-"""Longest value, in UTF-16 units, that a keyword field indexes; Lucene's limit is 32,766 bytes, 4 a character."""
+IGNORE_ABOVE = 10922
+"""Longest value that can be found, in UTF-16 units of at most 3 bytes each: Lucene takes 32,766 bytes.
 
-LONG_VALUES = re.compile(
-    r".*([Aa]ssertion|[Bb]ody|[Cc]ommands?|[Cc]ontent|[Dd]efinition|[Dd]ocument|[Mm]essage|[Pp]olic(y|ies)|"
-    r"[Qq]uery|[Ss]cript|[Tt]emplate|[Uu]serAgent|[Uu]serData)"
-)
-"""Names of fields known to hold values longer than that; they are of the type ``wildcard``, which has no limit."""
+Longer ones are kept but not found; Elasticsearch lists their fields under ``_ignored``, OpenSearch does not. The type
+``wildcard`` has no such limit, but OpenSearch 3.8 misses values in it: ``*curl*`` in a ``query_string``, or a prefix
+without regard to case.
+"""
 
 # Alerts are told apart and read by these, and the filters beside the rules test them.
 EVENT_FIELDS = (
@@ -39,19 +37,17 @@ EVENT_FIELDS = (
 )
 
 
-def index_template(pattern: str, fields: Iterable[str] = (), *, wildcard: bool = True) -> JsonObject:
+def index_template(pattern: str, fields: Iterable[str] = ()) -> JsonObject:
     """Body for ``PUT /_index_template/<name>`` (Elasticsearch 7.8+, OpenSearch).
 
     Args:
         pattern: names of the indices it is for.
         fields: flattened names to map explicitly, since ES|QL refuses a query that names an unmapped column.
-        wildcard: use the type ``wildcard`` (Elasticsearch's default distribution 7.9+, OpenSearch 2.15+) for long
-            values; without it they are keywords, and values over ``IGNORE_ABOVE`` are stored but cannot be found.
     """
     return {
         "index_patterns": [pattern],
         "priority": 200,
-        "template": {"settings": index_settings(), "mappings": index_mappings(fields, wildcard=wildcard)},
+        "template": {"settings": index_settings(), "mappings": index_mappings(fields)},
     }
 
 
@@ -60,34 +56,29 @@ def index_settings() -> JsonObject:
     return {"index": {"mapping": {"total_fields": {"limit": 20000}}}}
 
 
-def index_mappings(fields: Iterable[str] = (), *, wildcard: bool = True) -> JsonObject:
-    """Mappings of an index for flattened records (arguments as in :func:`index_template`)."""
+def index_mappings(fields: Iterable[str] = ()) -> JsonObject:
+    """Mappings of an index for flattened records, with the flattened names to map explicitly."""
     keyword: JsonObject = {"type": "keyword", "ignore_above": IGNORE_ABOVE}
-    long_value: JsonObject = {"type": "wildcard"} if wildcard else keyword
+    time: JsonObject = {"type": "date", "format": "epoch_millis||strict_date_optional_time", "ignore_malformed": True}
     names = sorted({*EVENT_FIELDS, *fields} - {TIME_FIELD})
     return {
         "date_detection": False,
         "numeric_detection": False,
-        "dynamic_templates": [
-            {
-                "long_values": {
-                    "match_mapping_type": "*",
-                    "match_pattern": "regex",
-                    "match": LONG_VALUES.pattern,
-                    "mapping": long_value,
-                }
-            },
-            {"values": {"match_mapping_type": "*", "mapping": keyword}},
-        ],
-        "properties": {
-            TIME_FIELD: {"type": "date", "format": "epoch_millis||strict_date_optional_time", "ignore_malformed": True},
-            **{name: long_value if LONG_VALUES.fullmatch(name) else keyword for name in names},
-        },
+        "dynamic_templates": [{"values": {"match_mapping_type": "*", "mapping": keyword}}],
+        "properties": {TIME_FIELD: time, **dict.fromkeys(names, keyword)},
     }
 
 
-def is_indexed(field: str, value: str) -> bool:
-    """Whether a value can be found in an index made from the template."""
-    if len(value) <= IGNORE_ABOVE // 2 or LONG_VALUES.fullmatch(field):
-        return True
-    return len(value.encode("utf-16-le", "surrogatepass")) // 2 <= IGNORE_ABOVE
+def too_long(document: Document) -> list[str]:
+    """The fields of a flattened document with a value that an index under the template keeps but cannot find."""
+    return [
+        field for field, value in document.items() if any(_utf16_units(text) > IGNORE_ABOVE for text in _texts(value))
+    ]
+
+
+def _texts(value: Scalar | list[Scalar]) -> list[str]:
+    return [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+
+
+def _utf16_units(text: str) -> int:
+    return len(text) if len(text) * 2 <= IGNORE_ABOVE else len(text.encode("utf-16-le", "surrogatepass")) // 2

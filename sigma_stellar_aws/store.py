@@ -6,7 +6,7 @@ Needs the extra ``store``. Credentials come from the environment, never from arg
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -119,6 +119,18 @@ def check_fields(client: OpenSearch, index: str, query: Clause, time_field: str 
     return [field for field in fields if field not in types]
 
 
+def count_ignored(client: OpenSearch, index: str, query: Clause) -> int:
+    """How many documents have a value, in a field that the query names, which is too long to be found.
+
+    Raises:
+        StoreError: the store cannot be asked.
+    """
+    fields = sorted({field for _, field, _ in dsl.leaves(query)})
+    with _told(index):
+        answer = client.count(index=index, body=dsl.search(dsl.terms("_ignored", fields)))
+    return cast(int, answer["count"])
+
+
 def scan(client: OpenSearch, index: str, query: Clause, fields: Iterable[str]) -> Iterator[Hit]:
     """All events that match, in no order, with the given fields of each.
 
@@ -146,29 +158,21 @@ def scan(client: OpenSearch, index: str, query: Clause, fields: Iterable[str]) -
             client.clear_scroll(body={"scroll_id": [scroll_id]}, params={"ignore": 404})
 
 
-def create_index(client: OpenSearch, index: str, fields: Iterable[str], note: Callable[[str], None]) -> None:
+def create_index(client: OpenSearch, index: str, fields: Iterable[str]) -> None:
     """Create an index with the mappings of our template, unless there is one of that name.
 
     Args:
         client: the data store.
         index: its name.
         fields: flattened names to map explicitly.
-        note: told in a sentence if the store has no ``wildcard`` type and long values become keywords.
 
     Raises:
         StoreError: the index cannot be made.
     """
     with _told(index):
-        if client.indices.exists(index=index):
-            return
-    try:
-        _create(client, index, index_mappings(fields))
-    except exceptions.RequestError as error:
-        if "wildcard" not in _reason(error):
-            raise StoreError(f"cannot create index {index!r}: {_reason(error)}") from error
-        note("the store has no field type wildcard: values over 8,191 characters are stored, but cannot be found")
-        with _told(index):
-            _create(client, index, index_mappings(fields, wildcard=False))
+        if not client.indices.exists(index=index):
+            body = {"settings": index_settings(), "mappings": index_mappings(fields)}
+            client.indices.create(index=index, body=body)
 
 
 def load(client: OpenSearch, index: str, documents: Iterable[Document]) -> Loaded:
@@ -204,10 +208,6 @@ def document_id(document: Document) -> str:
     if isinstance(event_id, str) and 0 < len(event_id) <= 128:
         return event_id
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-
-def _create(client: OpenSearch, index: str, mappings: JsonObject) -> None:
-    client.indices.create(index=index, body={"settings": index_settings(), "mappings": mappings})
 
 
 def _check_whole(page: Mapping[str, Json], index: str) -> None:
