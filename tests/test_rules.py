@@ -3,7 +3,7 @@
 import socket
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import pytest
@@ -11,6 +11,7 @@ import yaml
 from sigma.plugins import InstalledSigmaPlugins
 from sigma.rule import SigmaRule
 from sigma.validation import SigmaValidator
+from sigma.validators.base import SigmaRuleValidator
 
 from sigma_stellar_aws.attack import attack
 from sigma_stellar_aws.flatten import Document, flat_name, flatten
@@ -159,7 +160,7 @@ def test_rules_pass_every_validator_that_needs_no_network() -> None:
     }
     assert len(validators) >= 72
     rules = (rule for rule in load_rules().rules if isinstance(rule, SigmaRule))
-    issues = SigmaValidator(validators.values()).validate_rules(rules)
+    issues = SigmaValidator(cast("list[type[SigmaRuleValidator]]", list(validators.values()))).validate_rules(rules)
     found = {(type(issue).__name__, str(getattr(issue, "fieldname", ""))) for issue in issues}
     assert found == {("SigmahqUnknownFieldIssue", "['stellar']")}
 
