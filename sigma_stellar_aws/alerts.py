@@ -73,11 +73,12 @@ def scan_files(
     matches = matched_queries(pack.query)
     in_time = matched_queries(within(pack.query, TIME_FIELD, since, until))
     for file in files:
-        for record in read_records(file, report, passes):
+        for line, record in read_records(file, report, passes):
             document = flatten(record) if record is not None else {}
             names = in_time(document)
             if (since or until) and TIME_FIELD not in document and matches(document):
-                report(Problem(file, 1, f"event {document.get('eventID')} matches, but has no eventTime to compare"))
+                event_id = document.get("eventID")
+                report(Problem(file, line, f"event {event_id!r} matches, but has no eventTime to compare"))
             yield to_alerts(document, names, pack.rules, str(file))
 
 

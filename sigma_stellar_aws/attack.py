@@ -43,3 +43,9 @@ def label(technique: str) -> str:
     """Id and name of a technique, such as "T1485 Data Destruction"; the id alone where it is not known."""
     known = attack().techniques.get(technique)
     return f"{technique} {known.name}" if known else technique
+
+
+def tactic_name(tactic: str) -> str:
+    """Name of a tactic of a Sigma tag, such as "Impact"; the tag's own where it is not known."""
+    known = attack().tactics.get(tactic)
+    return known.name if known else tactic

@@ -9,6 +9,7 @@ from typing import NamedTuple, cast
 from rich.text import Text
 from sigma.rule import SigmaRule
 
+from sigma_stellar_aws.attack import label, tactic_name
 from sigma_stellar_aws.jsontypes import Json, JsonObject
 from sigma_stellar_aws.output import print_table, printable, style_of, table_of
 from sigma_stellar_aws.rulepack import (
@@ -84,8 +85,7 @@ def as_markdown(rules: Iterable[Entry]) -> str:
             "| severity | rule | ATT&CK | erratum |",
             "|---|---|---|---|",
             *(
-                f"| {e.severity} | [{e.title}]({e.file}) | {', '.join(e.techniques or e.tactics)} | "
-                f"{'[yes](#errata)' if e.erratum else ''} |"
+                f"| {e.severity} | [{e.title}]({e.file}) | {_attack(e)} | {'[yes](#errata)' if e.erratum else ''} |"
                 for e in rows
             ),
             "",
@@ -119,7 +119,7 @@ def print_rules(rules: Iterable[Entry]) -> None:
             Text(printable(entry.title)),
             Text(", ".join(entry.techniques or entry.tactics)),
             "yes" if entry.erratum else "",
-            Text(entry.file),
+            Text(printable(entry.file)),
         )
     print_table(table, sys.stdout)
 
@@ -142,6 +142,11 @@ def _entry(rule: SigmaRule) -> Entry:
         references=list(rule.references),
         description=" ".join((rule.description or "").split()),
     )
+
+
+def _attack(entry: Entry) -> str:
+    """What of ATT&CK a rule is about: its techniques, or its tactics where it has none."""
+    return ", ".join(map(label, entry.techniques) if entry.techniques else map(tactic_name, entry.tactics))
 
 
 def _codes(names: Iterable[str]) -> str:

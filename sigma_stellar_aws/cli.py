@@ -1,6 +1,8 @@
 """The command line: one function a command, each calling the modules that do the work."""
 
+import io
 import json
+import logging
 import os
 import re
 import signal
@@ -46,6 +48,7 @@ def _instant(context: click.Context, parameter: click.Parameter, value: str | No
 
 
 _FILES = click.Path(exists=True, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _rules = click.option(
     "--rules",
     "rule_paths",
@@ -55,7 +58,7 @@ _rules = click.option(
     help="Use these rules, not the 29; repeatable.",
 )
 _filters = click.option(
-    "--filter", "filter_paths", multiple=True, type=_FILES, metavar="FILE", help="Sigma filter to apply; repeatable."
+    "--filter", "filter_paths", multiple=True, type=_FILE, metavar="FILE", help="Sigma filter to apply; repeatable."
 )
 _published = click.option(
     "--published", is_flag=True, help="Use the published queries, errors included, where a rule corrects them."
@@ -63,20 +66,25 @@ _published = click.option(
 _exact_case = click.option(
     "--case-sensitive", is_flag=True, help="Compare texts exactly, as the platform does; Sigma ignores case."
 )
-_ca_file = click.option("--ca-file", type=_FILES, help="Certificates (PEM) to trust instead of the system's.")
+_ca_file = click.option("--ca-file", type=_FILE, help="Certificates (PEM) to trust instead of the system's.")
 
 
 @contextmanager
 def _told() -> Iterator[None]:
     """Errors of our modules as errors of the command line."""
+    from sigma_stellar_aws.output import printable
+
     try:
         yield
+    except BrokenPipeError:
+        # A reader that has seen enough: click ends the command without a word.
+        raise
     except (SigmaError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(printable(str(error))) from error
     except Exception as error:
         # The modules of these two need an extra, so they are not imported to name their classes.
         if type(error).__name__ in ("StoreError", "EngineError"):
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(printable(str(error))) from error
         raise
 
 
@@ -94,6 +102,12 @@ def _needs(extra: str) -> Iterator[None]:
 @click.version_option(__version__, package_name="sigma-stellar-aws")
 def main() -> None:
     """Stellar Cyber's alert type "Potentially Malicious AWS Activity", as open Sigma."""
+    # Its warnings repeat what we tell in our own words.
+    logging.getLogger("opensearch").addHandler(logging.NullHandler())
+    for stream in (sys.stdout, sys.stderr):
+        # Records may hold characters that the encoding of the terminal or pipe lacks.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @main.command()
@@ -117,9 +131,6 @@ def rules(rule_paths: tuple[Path, ...], form: str | None) -> None:
 
 @main.command()
 @click.option("--index", default=None, metavar="PATTERN", help="Indices the template is for.")
-@click.option(
-    "--no-wildcard", is_flag=True, help="For stores without the field type wildcard (OpenSearch before 2.15)."
-)
 def template(index: str | None) -> None:
     """Print an index template for flattened records, as the body of PUT /_index_template/NAME."""
     from sigma_stellar_aws.index_template import index_template
@@ -143,12 +154,12 @@ def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) ->
     from sigma_stellar_aws.reader import read_records
 
     problems = _Problems()
-    found = _find(files)
+    found = _find(files, problems)
     with _told():
         client = store.connect(url, ca_file, os.environ)
         store.create_index(client, index, pack_fields())
         with _progress(found) as track:
-            records = (r for file in track for r in read_records(file, problems.report, lambda source, name: True))
+            records = (r for file in track for _, r in read_records(file, problems.report, lambda source, name: True))
             documents = (flatten(record) for record in records if record is not None)
             loaded = store.load(client, index, problems.watching_length(documents))
     for event_id, reason in loaded.rejected:
@@ -223,12 +234,13 @@ def alerts(
         else:
             records = 0
             found = []
-            with _progress(_find(files)) as track:
+            with _progress(_find(files, problems)) as track:
                 for of_one_record in scan_files(track, pack, problems.report, since, until):
                     records += 1
                     found += of_one_record
             looked_at = f"among {records} records"
-    output.write(found, form or "table", "index" if url else "file")
+    with _told():
+        output.write(found, form or "table", "index" if url else "file")
     events = len({(alert.place, alert.event_id or alert) for alert in found})
     _note(f"{events} matching events {looked_at}{problems.summary()}")
     problems.leave()
@@ -312,13 +324,13 @@ class _Problems:
 def _note(text: str) -> None:
     from sigma_stellar_aws.output import printable
 
-    click.echo(printable(text), err=True)
+    click.echo(printable(" ".join(text.splitlines())), err=True)
 
 
-def _find(paths: tuple[Path, ...]) -> list[Path]:
+def _find(paths: tuple[Path, ...], problems: "_Problems") -> list[Path]:
     from sigma_stellar_aws.reader import SUFFIXES, find_files
 
-    found = find_files(paths)
+    found = find_files(paths, problems.report)
     if not found:
         raise click.ClickException(
             f"no CloudTrail files in {', '.join(map(str, paths))}; looked for {', '.join(SUFFIXES)}, also with .gz"

@@ -29,7 +29,7 @@ def flatten(record: Mapping[str, Json]) -> Document:
     same name share a field. ``timestamp`` is added where ``eventTime`` can be read.
     """
     document: Document = {}
-    for path, value, in_list in _leaves("", record, False):
+    for path, value, in_list in _leaves(record):
         held = document.get(path)
         if held is None:
             document[path] = [value] if in_list else value
@@ -54,13 +54,17 @@ def epoch_millis(event_time: Json) -> int | None:
     return round((time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp() * 1000)
 
 
-def _leaves(path: str, value: Json | Mapping[str, Json], in_list: bool) -> Iterator[tuple[str, Scalar, bool]]:
-    if isinstance(value, Mapping):
-        for key, child in value.items():
-            name = flat_name(key) or "_"
-            yield from _leaves(f"{path}_{name}" if path else name, child, in_list)
-    elif isinstance(value, list):
-        for child in value:
-            yield from _leaves(path, child, True)
-    elif value is not None:
-        yield path, value, in_list
+def _leaves(record: Mapping[str, Json]) -> Iterator[tuple[str, Scalar, bool]]:
+    """Every scalar in the order of the record: its flattened name, itself, whether it stands in a list."""
+    # Not recursive: a record may be nested deeper than Python's stack allows.
+    waiting: list[tuple[str, Json | Mapping[str, Json], bool]] = [("", record, False)]
+    while waiting:
+        path, value, in_list = waiting.pop()
+        if isinstance(value, Mapping):
+            prefix = f"{path}_" if path else ""
+            children = [(prefix + (flat_name(key) or "_"), child, in_list) for key, child in value.items()]
+            waiting += reversed(children)
+        elif isinstance(value, list):
+            waiting += [(path, child, True) for child in reversed(value)]
+        elif value is not None:
+            yield path, value, in_list

@@ -48,6 +48,8 @@ def write(alerts: Iterable[Alert], form: str, place: str) -> None:
         "csv": _write_csv,
     }
     writers[form](ordered, place, sys.stdout)
+    # While there is still somebody to tell that it could not be written.
+    sys.stdout.flush()
 
 
 def printable(text: str) -> str:
@@ -88,7 +90,9 @@ def _write_json(alerts: list[Alert], place: str, stream: TextIO) -> None:
 def _write_csv(alerts: list[Alert], place: str, stream: TextIO) -> None:
     writer = csv.DictWriter(stream, [*(title for title, _ in _COLUMNS), place], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_row(alert, place) for alert in alerts)
+    for alert in alerts:
+        # A bare carriage return would also end a line for many readers.
+        writer.writerow({title: printable(str(value)) for title, value in _row(alert, place).items()})
 
 
 def _write_table(alerts: list[Alert], place: str, stream: TextIO) -> None:
@@ -96,9 +100,9 @@ def _write_table(alerts: list[Alert], place: str, stream: TextIO) -> None:
     for _, same in groupby(alerts, key=lambda alert: (alert.time, alert.event_id, alert.place)):
         group = list(same)
         table.add_row(
-            printable(group[0].time),
+            Text(printable(group[0].time)),
             Text("\n").join(Text(str(alert.severity), style_of(alert.severity)) for alert in group),
-            Text("\n".join(alert.rule_title for alert in group)),
+            Text("\n".join(printable(alert.rule_title) for alert in group)),
             Text(printable(group[0].actor)),
             Text(printable(group[0].source_address)),
         )

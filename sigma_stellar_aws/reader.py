@@ -5,6 +5,7 @@ Nothing is lost in silence: what cannot be read is reported with file and line, 
 
 import itertools
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -45,8 +46,8 @@ class _Head(msgspec.Struct):
     digestStartTime: object = None  # noqa: N815
 
 
-_CHUNK = 1 << 20
-_BROKEN = (msgspec.MsgspecError, RecursionError)
+_CHUNK = 1 << 16
+_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _decode_head = msgspec.json.Decoder(_Head).decode
 _decode_file = msgspec.json.Decoder(_File).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -54,21 +55,26 @@ _decode_record = msgspec.json.Decoder(dict[str, object]).decode
 _FILE = re.compile(rb'\s*\{\s*"Records"\s*:\s*\[')
 _LIST = re.compile(rb"\s*\[")
 _SPREAD_RECORD = re.compile(rb"\s*\{\s*\n")
-_RECORD = re.compile(r'\{\s*"eventVersion"')
+_NEXT_FILE = re.compile(rb'\}\s*(?=\{\s*"Records"\s*:\s*\[)')
+_FIRST_KEY = re.compile(r'[\s,]*\{\s*("[^"]*")')
 _BETWEEN = re.compile(r"[\s,]*")
 
 
-def find_files(paths: Iterable[Path]) -> list[Path]:
+def find_files(paths: Iterable[Path], report: Report) -> list[Path]:
     """The files themselves, and the CloudTrail files in and below the folders, each once, in order of their paths."""
+
+    def refused(error: OSError) -> None:
+        report(Problem(Path(error.filename), 1, f"cannot be looked into: {error.strerror}"))
+
     files: dict[Path, None] = {}
     for path in paths:
-        found = sorted(p for p in path.rglob("*") if _is_log(p)) if path.is_dir() else [path]
-        files.update(dict.fromkeys(found))
+        found = (Path(folder, name) for folder, _, names in os.walk(path, onerror=refused) for name in names)
+        files.update(dict.fromkeys(sorted(filter(_is_log, found)) if path.is_dir() else [path]))
     return list(files)
 
 
-def read_records(file: Path, report: Report, passes: Screen) -> Iterator[JsonObject | None]:
-    """Every record of a file in its order; None for those that the screen does not let pass."""
+def read_records(file: Path, report: Report, passes: Screen) -> Iterator[tuple[int, JsonObject | None]]:
+    """Every record of a file in its order, with its line; None for those that the screen does not let pass."""
     for line, raw in _raw_records(file, report):
         try:
             head = _decode_head(raw)
@@ -76,7 +82,7 @@ def read_records(file: Path, report: Report, passes: Screen) -> Iterator[JsonObj
                 if head.digestStartTime is None:
                     report(Problem(file, line, "not a CloudTrail record: it has neither eventSource nor eventName"))
                 continue
-            yield cast(JsonObject, _decode_record(raw)) if passes(head.eventSource, head.eventName) else None
+            yield line, cast(JsonObject, _decode_record(raw)) if passes(head.eventSource, head.eventName) else None
         except _BROKEN as error:
             report(Problem(file, line, f"damaged record: {error}"))
 
@@ -91,13 +97,10 @@ def _raw_records(file: Path, report: Report) -> Iterator[tuple[int, bytes | msgs
     chunks = _chunks(file, damage)
     start = next(chunks, b"").removeprefix(b"\xef\xbb\xbf")
     if _FILE.match(start) or _LIST.match(start):
-        data = b"".join([start, *chunks])
-        # Log files that were simply joined: one on each line.
-        joined = b'\n{"Records"' in data
-        for line, text in enumerate(data.splitlines(), 1) if joined else [(1, data)]:
-            yield from _elements(file, line, text, report)
+        yield from _elements(file, 1, b"".join([start, *chunks]), report)
     elif _SPREAD_RECORD.match(start):
-        yield 1, b"".join([start, *chunks])
+        spread = b"".join([start, *chunks]).decode("utf-8", "replace")
+        yield from _whole_elements(1, spread, 0, lambda line, reason: report(Problem(file, line, reason)))
     else:
         for line, text in _lines(start, chunks):
             yield from _elements(file, line, text, report) if _FILE.match(text) else [(line, text)]
@@ -110,6 +113,8 @@ def _chunks(file: Path, damage: list[str]) -> Iterator[bytes]:
     try:
         with file.open("rb") as stream:
             data = stream.read(_CHUNK)
+            if not data and file.suffix == ".gz":
+                damage.append("empty, which compressed data never is")
             if not data.startswith(b"\x1f\x8b"):
                 while data:
                     yield data
@@ -143,29 +148,42 @@ def _lines(start: bytes, chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]
 
 def _elements(file: Path, line: int, data: bytes, report: Report) -> Iterator[tuple[int, bytes | msgspec.Raw]]:
     """The elements of a list or of ``Records``; of a damaged one, those that are whole."""
-    if not data.strip():
-        return
     try:
         elements = _decode_list(data) if _LIST.match(data) else _decode_file(data).Records
     except _BROKEN as error:
+        starts = [match.end() for match in _NEXT_FILE.finditer(data)]
+        if starts:
+            # Log files that were simply joined.
+            for start, end in zip([0, *starts], [*starts, len(data)], strict=True):
+                yield from _elements(file, line, data[start:end], report)
+                line += data.count(b"\n", start, end)
+            return
         report(Problem(file, line, f"damaged file: {error}; the records that are whole were read"))
-        yield from _whole_elements(line, data.decode("utf-8", "replace"))
+        text = data.decode("utf-8", "replace")
+        yield from _whole_elements(line, text, text.index("[") + 1, lambda line, reason: None)
     else:
         yield from ((line, element) for element in elements)
 
 
-def _whole_elements(line: int, text: str) -> Iterator[tuple[int, bytes]]:
+def _whole_elements(line: int, text: str, end: int, damaged: Callable[[int, str], None]) -> Iterator[tuple[int, bytes]]:
+    """The JSON values from a position on that are whole; of others the line and the reason are told."""
     decode = json.JSONDecoder().raw_decode
-    position = text.index("[") + 1
+    # Behind damage a record is known by its first key, which is the same in all records that a tool has written.
+    first_key = _FIRST_KEY.match(text, end)
+    record = re.compile(r"\{\s*" + re.escape(first_key[1] if first_key else '"eventVersion"'))
+    position = 0
     while True:
-        position = cast("re.Match[str]", _BETWEEN.match(text, position)).end()
+        start = cast("re.Match[str]", _BETWEEN.match(text, end)).end()
+        line += text.count("\n", position, start)
+        position = start
         try:
             _, end = decode(text, position)
-        except (ValueError, RecursionError):
-            following = _RECORD.search(text, position + 1)
+        except (ValueError, RecursionError) as error:
+            if position < len(text):
+                damaged(line, f"damaged record: {error}")
+            following = record.search(text, position + 1)
             if following is None:
                 return
             end = following.start()
         else:
-            yield line + text.count("\n", 0, position), text[position:end].encode()
-        position = end
+            yield line, text[position:end].encode("utf-8", "surrogatepass")

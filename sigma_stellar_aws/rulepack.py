@@ -19,9 +19,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
+import yaml
 from sigma.collection import SigmaCollection
 from sigma.correlations import SigmaCorrelationRule
-from sigma.exceptions import SigmaError
+from sigma.exceptions import SigmaError, SigmaRuleLocation
 from sigma.rule import SigmaLevel, SigmaRule
 
 from sigma_stellar_aws.errors import RuleBlockError
@@ -70,9 +71,30 @@ def load_rules(*paths: Path) -> SigmaCollection:
     files = [
         file for path in paths or (pack_path(),) for file in (sorted(path.rglob("*.yml")) if path.is_dir() else [path])
     ]
-    collection = SigmaCollection.load_ruleset(list(files), collect_errors=True)
+    collection = SigmaCollection.merge([_parse(file) for file in files])
     if collection.errors:
         raise SigmaError("\n".join(str(error) for error in collection.errors))
+    return collection
+
+
+def _parse(file: Path) -> SigmaCollection:
+    source = SigmaRuleLocation(file)
+    try:
+        documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise SigmaError(f"This is not valid YAML: {error}", source=source) from error
+    if not all(isinstance(document, dict) or document is None for document in documents):
+        raise SigmaError("This is no Sigma rule: a rule is a map of keys and values", source=source)
+    try:
+        collection = SigmaCollection.from_dicts(documents, True, source, collect_filters=True, resolve_references=False)
+    except SigmaError:
+        raise
+    except Exception as error:
+        # pySigma lets errors of any class out where a value is of a type that it does not expect.
+        raise SigmaError(f"This cannot be read as a Sigma rule: {error}", source=source) from error
+    for rule in collection.rules:
+        if isinstance(rule, SigmaRule) and not all(isinstance(c, str) for c in rule.detection.condition):
+            raise SigmaError(f"Rule {rule.title!r}: a condition must be a text", source=source)
     return collection
 
 
@@ -115,21 +137,32 @@ def published_detection(rule: SigmaRule) -> JsonObject | None:
     """The published detection of a rule that corrects it, else None.
 
     Raises:
-        RuleBlockError: the block ``published`` has no detection.
+        RuleBlockError: the block ``published`` has no detection with a condition.
     """
     published = _block(rule).get("published")
     if published is None:
         return None
-    if not isinstance(published, dict) or not isinstance(published.get("detection"), dict):
+    detection = published.get("detection") if isinstance(published, dict) else None
+    if not isinstance(detection, dict):
         raise _error(rule, "published must have a detection")
-    return cast(JsonObject, published["detection"])
+    if not isinstance(detection.get("condition"), str):
+        raise _error(rule, "published.detection must have a condition")
+    return detection
 
 
 def published_reason(rule: SigmaRule) -> str | None:
-    """Why a rule corrects the published detection, else None."""
+    """Why a rule corrects the published detection, else None.
+
+    Raises:
+        RuleBlockError: it corrects it and does not say why.
+    """
     published = _block(rule).get("published")
+    if published is None:
+        return None
     reason = published.get("reason") if isinstance(published, dict) else None
-    return reason if isinstance(reason, str) else None
+    if not isinstance(reason, str) or not reason.strip():
+        raise _error(rule, "published must have a reason")
+    return reason
 
 
 def _window(rule: SigmaRule, value: Json) -> timedelta:

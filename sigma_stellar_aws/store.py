@@ -72,11 +72,15 @@ def connect(url: str, ca_file: Path | None, environment: Mapping[str, str]) -> O
     Raises:
         StoreError: the URL or the credentials are not complete.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise StoreError(f"{url!r} is no URL of a data store; write it like https://search.example.com:9200")
-    if parts.username or parts.password:
+    if "@" in url:
         raise StoreError(f"a URL shows in process lists; put the credentials into {USER} and {PASSWORD} instead")
+    try:
+        parts = urlsplit(url)
+        complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        complete = False
+    if not complete:
+        raise StoreError(f"{url!r} is no URL of a data store; write it like https://search.example.com:9200")
     user, password = environment.get(USER), environment.get(PASSWORD)
     if bool(user) != bool(password):
         raise StoreError(f"{USER} and {PASSWORD} belong together; only one of them is set")

@@ -1,6 +1,6 @@
 """The ATT&CK table."""
 
-from sigma_stellar_aws.attack import attack, label
+from sigma_stellar_aws.attack import attack, label, tactic_name
 
 
 def test_every_technique_belongs_to_known_tactics_and_parents() -> None:
@@ -15,6 +15,8 @@ def test_every_technique_belongs_to_known_tactics_and_parents() -> None:
 
 
 def test_label_names_a_technique_or_repeats_an_unknown_id() -> None:
-    """A known id gets its name, another stays as it is."""
+    """A known id or tactic gets its name, another stays as it is."""
+    assert tactic_name("defense-impairment") == "Defense Impairment"
+    assert tactic_name("no-tactic") == "no-tactic"
     assert label("T1685.002") == "T1685.002 Disable or Modify Cloud Log"
     assert label("T9999") == "T9999"

@@ -76,10 +76,9 @@ def test_sigma_writes_a_pack_and_refuses_unknown_options(installed: Run, tmp_pat
 
 
 def test_sigma_tells_what_it_refuses(installed: Run, tmp_path: Path) -> None:
-    """A rule of another log source, and a condition that cannot be converted, are told in a line without a traceback."""
-    rule = (
-        "title: Odd\nlogsource: {product: %s, service: cloudtrail}\ndetection:\n  s: {a|fieldref: b}\n  condition: s\n"
-    )
+    """A rule of another log source, and a condition that cannot be converted, are told without a traceback."""
+    detection = "detection: {s: {a|fieldref: b}, condition: s}"
+    rule = f"title: Odd\nlogsource: {{product: %s, service: cloudtrail}}\n{detection}\n"
     for product, told in (("windows", "its log source is product: windows"), ("aws", "field 'a'")):
         file = tmp_path / f"{product}.yml"
         file.write_text(rule % product)

