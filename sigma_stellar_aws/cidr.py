@@ -34,18 +34,17 @@ def _in_ipv6_network(field: str, network: IPv6Network) -> Clause:
     whole, bits = divmod(network.prefixlen, 16)
     groups = network.network_address.exploded.split(":")
     fixed, partial = [group.lstrip("0") for group in groups[:whole]], groups[whole]
-    # A group that begins with zeros is written shorter, and one that is zero may vanish in "::".
-    if not all(fixed) or (bits and partial[0] == "0"):
+    # A group that is zero may vanish in "::".
+    if not all(fixed) or (bits and partial == "0000"):
         raise ValueError(f"{network} has groups of zeros at its start, which IPv6 texts abbreviate in several ways")
     start = "".join(f"{group}:" for group in fixed)
     if not bits:
         return dsl.prefix(field, start, case_insensitive=True)
     known, part = divmod(bits, 4)
-    pattern = partial[:known]
+    pattern = partial[:known].lstrip("0")
     if part:
         first = int(partial[known], 16)
         pattern += f"[{''.join(f'{digit:x}' for digit in range(first, first + (1 << (4 - part))))}]"
-    rest = 4 - known - bool(part)
-    if rest:
-        pattern += f"[0-9a-f]{{{rest}}}"
-    return dsl.regexp(field, f"{start}{pattern}:.*", case_insensitive=True)
+    pattern += "[0-9a-f]" * (4 - known - bool(part))
+    after = ":.*" if whole < 7 else ""
+    return dsl.regexp(field, f"{start}{pattern}{after}", case_insensitive=True)

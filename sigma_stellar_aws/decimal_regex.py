@@ -23,7 +23,7 @@ def comparison(operator: str, bound: int | float) -> str:
     else:
         patterns = _negative(greater) if bound < 0 or zero else [*less, f"-{_ANY}"]
     if operator.endswith("e"):
-        equal = [f"{whole}\\.{fraction}0*" if fraction else f"{whole}(\\.0+)?"]
+        equal = [f"{whole}\\.{fraction}0*" if fraction else f"{'-?' if zero else ''}{whole}(\\.0+)?"]
         patterns += _negative(equal) if bound < 0 else equal
     return "|".join(patterns)
 

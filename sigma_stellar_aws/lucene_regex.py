@@ -69,6 +69,7 @@ Node: TypeAlias = _Characters | _Repeat | _Group | _Anchor
 Sequence: TypeAlias = "list[Node]"
 
 _LAST = 0x10FFFF
+_LAST_OF_TWO_CASES = 0x1FFFF
 _NEWLINE: Ranges = [(10, 10)]
 _CATEGORIES: dict[object, Ranges] = {
     sre.CATEGORY_DIGIT: [(48, 57)],
@@ -100,6 +101,7 @@ _REFUSED: dict[str, str] = {
     "POSSESSIVE_REPEAT": "a possessive quantifier",
 }
 _POSIX_CLASS = re.compile(r"\[[:.=]\^?\w+[:.=]\]")
+_CASE_SWITCHED_OFF = re.compile(r"\(\?[a-zA-Z]*-[a-zA-Z]*i")
 _RESERVED = frozenset('.?+*|{}[]()"\\#@&<>~^$-')
 
 
@@ -122,11 +124,13 @@ def translate(
     except (re.error, OverflowError, RecursionError) as error:
         raise UnsupportedRegexError(f"is not valid: {error}") from None
     flags = tree.state.flags
+    # The server's option is for the whole pattern, so a part that regards case needs all others spelled out.
+    whole_ignores_case = bool(flags & re.IGNORECASE) and not _CASE_SWITCHED_OFF.search(pattern)
     items = cast("Iterable[tuple[object, object]]", tree)
-    text = _searched(list(_nodes(items, flags, whole_ignores_case=bool(flags & re.IGNORECASE))))
+    text = _searched(list(_nodes(items, flags, whole_ignores_case=whole_ignores_case)))
     if len(text) > MAX_LENGTH:
         raise UnsupportedRegexError(f"is {len(text)} characters long in Lucene's syntax; servers accept {MAX_LENGTH}")
-    return LuceneRegex(text, bool(flags & re.IGNORECASE))
+    return LuceneRegex(text, whole_ignores_case)
 
 
 def escape(text: str) -> str:
@@ -250,24 +254,26 @@ def _quantifier(least: int, most: int | None) -> str:
 
 def _set(items: list[tuple[object, object]], ignore_case: bool) -> Ranges:
     negated = items[0][0] is sre.NEGATE
-    ranges: Ranges = []
+    written: Ranges = []
+    categories: Ranges = []
     for operation, argument in items[negated:]:
         if operation is sre.LITERAL:
-            ranges.append((cast(int, argument), cast(int, argument)))
+            written.append((cast(int, argument), cast(int, argument)))
         elif operation is sre.RANGE:
-            ranges.append(cast("tuple[int, int]", argument))
+            written.append(cast("tuple[int, int]", argument))
         elif argument in _CATEGORIES:
-            ranges += _CATEGORIES[argument]
+            categories += _CATEGORIES[argument]
         else:
-            ranges += _complement(_CATEGORIES[_NEGATED_CATEGORIES[argument]])
-    ranges = _both_cases(ranges) if ignore_case else _merged(ranges)
+            categories += _complement(_CATEGORIES[_NEGATED_CATEGORIES[argument]])
+    # Every category has both cases of its letters already.
+    ranges = _merged([*(_both_cases(written) if ignore_case else written), *categories])
     return _complement(ranges) if negated else ranges
 
 
 def _both_cases(ranges: Ranges) -> Ranges:
-    points = {point for first, last in ranges for point in range(first, last + 1)}
+    points = (point for first, last in ranges for point in range(first, min(last, _LAST_OF_TWO_CASES) + 1))
     variants = {v for p in points for v in (chr(p).lower(), chr(p).upper()) if len(v) == 1}
-    return _merged([(p, p) for p in points | {ord(v) for v in variants}])
+    return _merged([*ranges, *((ord(v), ord(v)) for v in variants)])
 
 
 def _merged(ranges: Ranges) -> Ranges:

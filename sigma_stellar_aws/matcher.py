@@ -2,7 +2,7 @@
 
 The semantics are those of an index made from :mod:`sigma_stellar_aws.index_template`: every field is a keyword (a
 number or a boolean is its text) except the time, a field may have several values, ``case_insensitive`` covers ASCII
-letters.
+letters. One thing differs: an index cannot find values longer than its limit, which are found here.
 A clause that is not known is an error, never a miss.
 """
 
@@ -12,7 +12,6 @@ from typing import TypeAlias, cast
 
 from sigma_stellar_aws.dsl import Clause
 from sigma_stellar_aws.flatten import TIME_FIELD, Document, epoch_millis
-from sigma_stellar_aws.index_template import is_indexed
 from sigma_stellar_aws.jsontypes import Json, JsonObject, Scalar
 
 Predicate: TypeAlias = Callable[[Document], bool]
@@ -105,7 +104,7 @@ def _any_value(field: str, test: TextTest) -> Predicate:
         if value is None:
             return False
         values = value if isinstance(value, list) else (value,)
-        return any(is_indexed(field, text) and test(text) for text in map(_text, values))
+        return any(test(text) for text in map(_text, values))
 
     return matches
 

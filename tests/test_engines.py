@@ -104,6 +104,7 @@ def test_stock_lucene_text_finds_the_same(engine: Engine, pipeline: Callable[[],
 
 
 @PIPELINES
+@pytest.mark.filterwarnings("ignore::opensearchpy.exceptions.OpenSearchWarning")
 def test_stock_esql_text_finds_the_same(elasticsearch_url: str, pipeline: Callable[[], Any]) -> None:
     """The ES|QL text of the stock backend finds what the native queries find, in fields that have one value."""
     client = store.connect(elasticsearch_url, None, {})

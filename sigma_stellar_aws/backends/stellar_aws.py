@@ -25,6 +25,7 @@ from sigma.types import (
     SigmaBool,
     SigmaCIDRExpression,
     SigmaCompareExpression,
+    SigmaExpansion,
     SigmaNumber,
     SigmaRegularExpression,
     SigmaRegularExpressionFlag,
@@ -41,6 +42,7 @@ from sigma_stellar_aws.jsontypes import JsonObject
 from sigma_stellar_aws.rulepack import rule_name
 
 FieldCondition: TypeAlias = ConditionFieldEqualsValueExpression
+AnyCondition: TypeAlias = ConditionItem | ConditionFieldEqualsValueExpression | ConditionValueExpression
 AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 NamedSearch: TypeAlias = tuple[int, JsonObject]
 """The number of a condition within its rule, and its search body."""
@@ -77,6 +79,8 @@ class StellarAwsBackend(Backend):
         "pack": "One search body for all rules, every rule a named clause",
     }
     requires_pipeline: ClassVar[bool] = False
+    # A rule that a correlation refers to is output like any other.
+    finalize_correlation_subqueries = True
 
     def __init__(
         self,
@@ -102,17 +106,32 @@ class StellarAwsBackend(Backend):
         # sigma-cli turns an option's text into a number where it can.
         self.keyword_suffix = str(keyword_suffix)
 
-    def convert_condition_or(self, cond: ConditionOR, state: ConversionState) -> Clause:
+    def convert_condition(self, cond: AnyCondition | None, state: ConversionState) -> Clause:
+        """Convert the whole condition of a rule.
+
+        Raises:
+            UnsupportedConditionError: a part cannot be converted exactly.
+            UnsupportedRuleError: the pipelines dropped all of it.
+        """
+        clause: Clause | None = super().convert_condition(cond, state)
+        if clause is None:
+            raise UnsupportedRuleError(_rule(state), "its pipelines dropped every condition")
+        return clause
+
+    def convert_condition_or(self, cond: ConditionOR, state: ConversionState) -> Clause | None:
         """Match what any argument matches."""
-        return dsl.any_of(self._arguments(cond, state))
+        clauses = self._arguments(cond, state)
+        return dsl.any_of(clauses) if clauses else None
 
-    def convert_condition_and(self, cond: ConditionAND, state: ConversionState) -> Clause:
+    def convert_condition_and(self, cond: ConditionAND, state: ConversionState) -> Clause | None:
         """Match what all arguments match."""
-        return dsl.all_of(self._arguments(cond, state))
+        clauses = self._arguments(cond, state)
+        return dsl.all_of(clauses) if clauses else None
 
-    def convert_condition_not(self, cond: ConditionNOT, state: ConversionState) -> Clause:
+    def convert_condition_not(self, cond: ConditionNOT, state: ConversionState) -> Clause | None:
         """Match what the argument does not match."""
-        return dsl.none_of(*self._arguments(cond, state))
+        clauses = self._arguments(cond, state)
+        return dsl.none_of(clauses[0]) if clauses else None
 
     def convert_condition_as_in_expression(self, cond: ConditionOR | ConditionAND, state: ConversionState) -> Clause:
         """Lists need no form of their own: ``any_of`` joins exact values to ``terms``."""
@@ -139,6 +158,7 @@ class StellarAwsBackend(Backend):
         value = cast(SigmaRegularExpression, cond.value)
         if value.contains_placeholder():
             self._refuse(cond, state, _unresolved(value.regexp))
+        self._check_no_time(cond, state)
         try:
             pattern, case_insensitive = lucene_regex.translate(
                 str(value.regexp),
@@ -148,7 +168,7 @@ class StellarAwsBackend(Backend):
             )
         except lucene_regex.UnsupportedRegexError as error:
             self._refuse(cond, state, f"the regular expression {str(value.regexp)!r} {error}")
-        return dsl.regexp(self._exact(cond.field), pattern, case_insensitive=case_insensitive)
+        return self._regexp(cond, state, self._exact(cond.field), pattern, case_insensitive)
 
     def convert_condition_field_eq_val_cidr(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Match the texts of the addresses of a network."""
@@ -166,7 +186,7 @@ class StellarAwsBackend(Backend):
         operator = _RANGE_OPERATORS[value.op]
         if self.keyword_suffix or cond.field == state.processing_state.get("time_field"):
             return dsl.bounds(cond.field, **{operator: number})
-        return dsl.regexp(cond.field, decimal_regex.comparison(operator, number))
+        return self._regexp(cond, state, cond.field, decimal_regex.comparison(operator, number))
 
     def convert_condition_field_eq_val_null(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Match documents without a value in the field."""
@@ -189,25 +209,23 @@ class StellarAwsBackend(Backend):
         """Refuse references to other fields."""
         self._refuse(cond, state, "two fields can only be compared with a script, which many clusters forbid")
 
+    def convert_condition_field_eq_expansion(self, cond: FieldCondition, state: ConversionState) -> Clause | None:
+        """Match any of the values that a modifier made of one, which pySigma cannot do where two modifiers did so."""
+        values = cast(SigmaExpansion, cond.value).values
+        return self.convert_condition_or(ConditionOR([FieldCondition(cond.field, value) for value in values]), state)
+
     def convert_condition_field_eq_query_expr(self, cond: FieldCondition, state: ConversionState) -> NoReturn:
         """Refuse ready-made query texts."""
         self._refuse(cond, state, "a query expression of a pipeline is text, and Query DSL is not made of text")
 
-    def convert_condition_val_str(self, cond: ConditionValueExpression, state: ConversionState) -> NoReturn:
-        """Refuse keywords."""
-        self._refuse_keyword(cond, state)
+    def convert_condition_val(self, cond: ConditionValueExpression, state: ConversionState) -> NoReturn:
+        """Refuse keywords, whatever the type of their value."""
+        self._refuse(cond, state, "flattened documents have no text of the whole event; name the field to search in")
 
-    def convert_condition_val_num(self, cond: ConditionValueExpression, state: ConversionState) -> NoReturn:
-        """Refuse keywords."""
-        self._refuse_keyword(cond, state)
-
-    def convert_condition_val_re(self, cond: ConditionValueExpression, state: ConversionState) -> NoReturn:
-        """Refuse keywords."""
-        self._refuse_keyword(cond, state)
-
-    def convert_condition_query_expr(self, cond: ConditionValueExpression, state: ConversionState) -> NoReturn:
-        """Refuse ready-made query texts."""
-        self._refuse_keyword(cond, state)
+    convert_condition_val_str = convert_condition_val
+    convert_condition_val_num = convert_condition_val
+    convert_condition_val_re = convert_condition_val
+    convert_condition_query_expr = convert_condition_val
 
     def convert_correlation_rule(
         self,
@@ -273,8 +291,13 @@ class StellarAwsBackend(Backend):
         return [dsl.search(dsl.pack(clauses))] if clauses else []
 
     def _arguments(self, cond: ConditionItem, state: ConversionState) -> list[Clause]:
-        clauses = (self.convert_condition(cast(ConditionItem, argument), state) for argument in cond.args)
+        # Not by our own convert_condition, since a part may be dropped as long as something of the whole is left.
+        clauses = (super(StellarAwsBackend, self).convert_condition(argument, state) for argument in cond.args)
         return [clause for clause in clauses if clause is not None]
+
+    def _check_no_time(self, cond: FieldCondition, state: ConversionState) -> None:
+        if cond.field == state.processing_state.get("time_field"):
+            self._refuse(cond, state, "it is a date, which has no text to compare; use |gte and |lt")
 
     def _exact(self, field: str) -> str:
         return field + self.keyword_suffix
@@ -286,29 +309,40 @@ class StellarAwsBackend(Backend):
         parts = cast("Sequence[str | SpecialChars]", value.s)
         if parts and all(part == SpecialChars.WILDCARD_MULTI for part in parts):
             return dsl.exists(cond.field)
+        self._check_no_time(cond, state)
         field = self._exact(cond.field)
         literal = "".join(part for part in parts if isinstance(part, str))
         if case_insensitive and lucene_regex.has_case_beyond_ascii(literal):
-            return dsl.regexp(field, _joined(parts, lucene_regex.folded, ".*", "."), case_insensitive=True)
-        folded = case_insensitive and any(character.isalpha() for character in literal)
+            return self._regexp(cond, state, field, _joined(parts, lucene_regex.folded, ".*", "."), True)
         if all(isinstance(part, str) for part in parts):
-            return dsl.term(field, literal, case_insensitive=folded)
+            return dsl.term(field, literal, case_insensitive=case_insensitive)
         if parts[-1] == SpecialChars.WILDCARD_MULTI and all(isinstance(part, str) for part in parts[:-1]):
-            return dsl.prefix(field, literal, case_insensitive=folded)
-        return dsl.wildcard(field, _joined(parts, dsl.escape_wildcard, "*", "?"), case_insensitive=folded)
+            return dsl.prefix(field, literal, case_insensitive=case_insensitive)
+        return dsl.wildcard(field, _joined(parts, dsl.escape_wildcard, "*", "?"), case_insensitive=case_insensitive)
 
-    def _refuse_keyword(self, cond: ConditionValueExpression, state: ConversionState) -> NoReturn:
-        self._refuse(cond, state, "flattened documents have no text of the whole event; name the field to search in")
+    def _regexp(
+        self, cond: FieldCondition, state: ConversionState, field: str, pattern: str, case_insensitive: bool = False
+    ) -> Clause:
+        if len(pattern) > lucene_regex.MAX_LENGTH:
+            self._refuse(
+                cond,
+                state,
+                f"as a regular expression for the server it is {len(pattern)} characters long; "
+                f"{lucene_regex.MAX_LENGTH} are accepted",
+            )
+        return dsl.regexp(field, pattern, case_insensitive=case_insensitive)
 
     def _refuse(self, cond: FieldCondition | ConditionValueExpression, state: ConversionState, reason: str) -> NoReturn:
         field = cond.field if isinstance(cond, ConditionFieldEqualsValueExpression) else None
-        raise UnsupportedConditionError(
-            state.processing_state.get("rule", "?"), field, reason, getattr(cond, "source", None)
-        )
+        raise UnsupportedConditionError(_rule(state), field, reason, getattr(cond, "source", None))
 
 
 def _remember_rule() -> ProcessingPipeline:
     return ProcessingPipeline([ProcessingItem(_RememberRule(), identifier="stellar_aws_remember_rule")])
+
+
+def _rule(state: ConversionState) -> str:
+    return cast(str, state.processing_state.get("rule", "?"))
 
 
 def _flag(option: str, value: bool | str) -> bool:
