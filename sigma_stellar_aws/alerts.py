@@ -23,19 +23,6 @@ _ACTOR_FIELDS = (
     "userIdentity_type",
 )
 
-SOURCE_FIELDS = (
-    *_ACTOR_FIELDS,
-    "awsRegion",
-    "errorCode",
-    "eventID",
-    "eventName",
-    "eventSource",
-    "eventTime",
-    "recipientAccountId",
-    "sourceIPAddress",
-)
-"""Fields of a flattened document that an alert is made of."""
-
 
 class Alert(NamedTuple):
     """One event that matches one rule. Texts are empty where the record does not have them."""

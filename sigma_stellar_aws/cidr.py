@@ -29,10 +29,13 @@ def _in_ipv4_network(field: str, network: IPv4Network) -> Clause:
 
 
 def _in_ipv6_network(field: str, network: IPv6Network) -> Clause:
+    if network.network_address.ipv4_mapped is not None:
+        raise ValueError(f"{network} holds IPv4 addresses in IPv6 form, which has two texts; name the IPv4 network")
     if network.prefixlen == 128:
         return dsl.term(field, str(network.network_address), case_insensitive=True)
     whole, bits = divmod(network.prefixlen, 16)
-    groups = network.network_address.exploded.split(":")
+    digits = f"{int(network.network_address):032x}"
+    groups = [digits[i : i + 4] for i in range(0, 32, 4)]
     fixed, partial = [group.lstrip("0") for group in groups[:whole]], groups[whole]
     # A group that is zero may vanish in "::".
     if not all(fixed) or (bits and partial == "0000"):

@@ -275,7 +275,8 @@ def _search(
 ) -> "list[Alert]":
     with _needs("store"):
         from sigma_stellar_aws import store
-    from sigma_stellar_aws.alerts import SOURCE_FIELDS, to_alerts
+    from sigma_stellar_aws.alerts import to_alerts
+    from sigma_stellar_aws.index_template import EVENT_FIELDS
 
     client = store.connect(url, ca_file, os.environ)
     if missing := store.check_fields(client, index, query, time_field):
@@ -284,7 +285,7 @@ def _search(
         problems.report(
             f"{ignored} events of {index} have a value that is too long to be found, in a field of the rules"
         )
-    hits = store.scan(client, index, query, SOURCE_FIELDS)
+    hits = store.scan(client, index, query, EVENT_FIELDS)
     return [alert for hit in hits for alert in to_alerts(hit.source, hit.matched_queries, rules, hit.place)]
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from sigma_stellar_aws import dsl
-from sigma_stellar_aws.alerts import SOURCE_FIELDS, Alert, scan_files, to_alerts, within
+from sigma_stellar_aws.alerts import Alert, scan_files, to_alerts, within
 from sigma_stellar_aws.flatten import TIME_FIELD, flatten
+from sigma_stellar_aws.index_template import EVENT_FIELDS
 from sigma_stellar_aws.jsontypes import Json, JsonObject
 from sigma_stellar_aws.pack import Pack, PackRule, convert_pack
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
@@ -172,5 +173,5 @@ def test_an_alert_needs_its_source_fields_only(pack: Pack) -> None:
     """The fields that are fetched from a data store are all that alerts are made of."""
     for case in cases():
         document = flatten(case.record)
-        fetched = {field: document[field] for field in SOURCE_FIELDS if field in document}
+        fetched = {field: document[field] for field in EVENT_FIELDS if field in document}
         assert to_alerts(fetched, pack.rules, pack.rules, "") == to_alerts(document, pack.rules, pack.rules, "")

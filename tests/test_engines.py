@@ -13,11 +13,10 @@ from sigma.collection import SigmaCollection
 from sigma.rule import SigmaRule
 
 from sigma_stellar_aws import decimal_regex, dsl, lucene_regex, store
-from sigma_stellar_aws.alerts import SOURCE_FIELDS
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.dsl import Clause
 from sigma_stellar_aws.flatten import Document, flatten
-from sigma_stellar_aws.index_template import index_template
+from sigma_stellar_aws.index_template import EVENT_FIELDS, index_template
 from sigma_stellar_aws.jsontypes import Json, Scalar
 from sigma_stellar_aws.matcher import compile_query, matched_queries
 from sigma_stellar_aws.pack import convert_pack, pack_fields
@@ -87,7 +86,7 @@ def test_pack_attributes_every_hit_as_the_matcher_does(engine: Engine, pipeline:
     pack = convert_pack(load_rules(), pipeline())
     found = {
         str(hit.source["eventID"]): sorted(hit.matched_queries)
-        for hit in store.scan(engine.client, engine.name, pack.query, SOURCE_FIELDS)
+        for hit in store.scan(engine.client, engine.name, pack.query, EVENT_FIELDS)
     }
     names = matched_queries(pack.query)
     expected = {event: sorted(names(document)) for event, document in engine.documents.items()}

@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from opensearchpy import OpenSearch
 
 from sigma_stellar_aws import dsl, store
-from sigma_stellar_aws.alerts import SOURCE_FIELDS
 from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.flatten import flatten
+from sigma_stellar_aws.index_template import EVENT_FIELDS
 from tests.records import cases, record
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -108,7 +108,7 @@ def test_scan_reads_every_page(engine_url: str) -> None:
     try:
         outcome = store.load(client, "many", ({**document, "eventID": f"id-{n}"} for n in range(10500)))
         assert outcome == (10500, 0, [])
-        hits = list(store.scan(client, "many", dsl.named(QUERY, "deleted"), SOURCE_FIELDS))
+        hits = list(store.scan(client, "many", dsl.named(QUERY, "deleted"), EVENT_FIELDS))
         assert {hit.source["eventID"] for hit in hits} == {f"id-{n}" for n in range(10500)}
         assert all(hit.matched_queries == ["deleted"] and hit.place == "many" for hit in hits)
     finally:
@@ -220,7 +220,7 @@ def test_a_partial_answer_is_an_error(damage: dict[str, object]) -> None:
     with answering(200, {"hits": {"hits": []}, **damage}) as (url, _):
         client: OpenSearch = store.connect(url, None, {})
         with pytest.raises(store.StoreError, match="not whole"):
-            list(store.scan(client, "any", QUERY, SOURCE_FIELDS))
+            list(store.scan(client, "any", QUERY, EVENT_FIELDS))
 
 
 @pytest.mark.parametrize(
