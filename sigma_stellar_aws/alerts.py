@@ -32,6 +32,8 @@ class Alert(NamedTuple):
     severity: int
     rule_id: str
     rule_title: str
+    rule_author: str
+    """The Detection Rule License asks that it is shown wherever matches are."""
     event_id: str
     event_source: str
     event_name: str
@@ -69,6 +71,14 @@ def scan_files(
             yield to_alerts(document, names, pack.rules, str(file))
 
 
+def distinct(alerts: Iterable[Alert]) -> list[Alert]:
+    """The alerts without those of an event that was told before: CloudTrail delivers some events more than once."""
+    first: dict[object, Alert] = {}
+    for number, alert in enumerate(alerts):
+        first.setdefault((alert.event_id, alert.rule_id) if alert.event_id else number, alert)
+    return list(first.values())
+
+
 def to_alerts(
     document: Mapping[str, object], names: Iterable[str], rules: Mapping[str, PackRule], place: str
 ) -> list[Alert]:
@@ -83,6 +93,7 @@ def to_alerts(
             severity=rules[name].severity,
             rule_id=rules[name].id,
             rule_title=rules[name].title,
+            rule_author=rules[name].author,
             event_id=text("eventID"),
             event_source=text("eventSource"),
             event_name=text("eventName"),

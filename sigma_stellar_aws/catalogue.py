@@ -98,6 +98,9 @@ def as_markdown(rules: Iterable[Entry]) -> str:
             "",
             "## Sources",
             "",
+            "DRL-1.1 is the [Detection Rule License](https://github.com/SigmaHQ/Detection-Rule-License). Of the "
+            "validators that need no network, `sigmahq_unknown_field` alone reports the rules: for their key `stellar`.",
+            "",
             "| rule | author | licence | references |",
             "|---|---|---|---|",
             *(

@@ -72,6 +72,8 @@ _ca_file = click.option("--ca-file", type=_FILE, help="Certificates (PEM) to tru
 @contextmanager
 def _told() -> Iterator[None]:
     """Errors of our modules as errors of the command line."""
+    from sigma_stellar_aws.embedded import EngineError
+    from sigma_stellar_aws.errors import StoreError
     from sigma_stellar_aws.output import printable
 
     try:
@@ -79,13 +81,8 @@ def _told() -> Iterator[None]:
     except BrokenPipeError:
         # A reader that has seen enough: click ends the command without a word.
         raise
-    except (SigmaError, OSError) as error:
+    except (SigmaError, StoreError, EngineError, OSError) as error:
         raise click.ClickException(printable(str(error))) from error
-    except Exception as error:
-        # The modules of these two need an extra, so they are not imported to name their classes.
-        if type(error).__name__ in ("StoreError", "EngineError"):
-            raise click.ClickException(printable(str(error))) from error
-        raise
 
 
 @contextmanager
@@ -94,7 +91,8 @@ def _needs(extra: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise click.ClickException(
-            f"this command needs the package {error.name}; install it with: pip install 'sigma-stellar-aws[{extra}]'"
+            f"this command needs the package {error.name}; install it with: pip install 'sigma-stellar-aws[{extra}]' "
+            f"(in a checkout: pip install '.[{extra}]')"
         ) from error
 
 
@@ -208,24 +206,24 @@ def alerts(
     Exit code 0: everything was looked at. 3: some input could not be read, as told on standard error.
     """
     from sigma_stellar_aws import output
-    from sigma_stellar_aws.alerts import scan_files, within
+    from sigma_stellar_aws.alerts import distinct, scan_files, within
     from sigma_stellar_aws.flatten import TIME_FIELD
     from sigma_stellar_aws.pack import convert_pack
     from sigma_stellar_aws.pipelines.stellar_aws import INDEX, stellar_aws, stellar_aws_published
-    from sigma_stellar_aws.rulepack import load_rules, pack_path
+    from sigma_stellar_aws.rulepack import load_rules
 
     if bool(files) == bool(url):
         raise click.UsageError("name either files or a data store (--url)")
     if files and (keyword_suffix or time_field or index or ca_file):
         raise click.UsageError("--index, --time-field, --keyword-suffix and --ca-file are for a data store (--url)")
     index, time_field = index or INDEX, time_field or TIME_FIELD
+    if since and until and since >= until:
+        raise click.UsageError("--since must be before --until")
     problems = _Problems()
     with _told():
         pipeline = (stellar_aws_published if published else stellar_aws)(index, time_field)
-        sources = (*(rule_paths or (pack_path(),)), *filter_paths)
-        pack = convert_pack(
-            load_rules(*sources), pipeline, case_sensitive=case_sensitive, keyword_suffix=keyword_suffix
-        )
+        rules = load_rules(*rule_paths, filters=filter_paths)
+        pack = convert_pack(rules, pipeline, case_sensitive=case_sensitive, keyword_suffix=keyword_suffix)
         if url:
             query = within(pack.query, time_field, since, until)
             used_time = time_field if since or until else None
@@ -239,10 +237,11 @@ def alerts(
                     records += 1
                     found += of_one_record
             looked_at = f"among {records} records"
+    found = distinct(found)
     with _told():
         output.write(found, form or "table", "index" if url else "file")
-    events = len({(alert.place, alert.event_id or alert) for alert in found})
-    _note(f"{events} matching events {looked_at}{problems.summary()}")
+    events = len({alert.event_id or alert for alert in found})
+    _note(f"{events} matching event{'s' * (events != 1)} {looked_at}{problems.summary()}")
     problems.leave()
 
 
@@ -275,12 +274,14 @@ def _search(
 ) -> "list[Alert]":
     with _needs("store"):
         from sigma_stellar_aws import store
+    from sigma_stellar_aws import dsl
     from sigma_stellar_aws.alerts import to_alerts
     from sigma_stellar_aws.index_template import EVENT_FIELDS
 
     client = store.connect(url, ca_file, os.environ)
     if missing := store.check_fields(client, index, query, time_field):
-        _note(f"note: {index} has no field {', '.join(missing)}; a rule that needs it cannot match there")
+        dead = sum(not dsl.can_match(clause, missing) for _, clause in dsl.named_clauses(query))
+        _note(f"note: {index} has no field {', '.join(missing)}; {dead} of {len(rules)} rules cannot match there")
     if ignored := store.count_ignored(client, index, query):
         problems.report(
             f"{ignored} events of {index} have a value that is too long to be found, in a field of the rules"
@@ -314,7 +315,7 @@ class _Problems:
 
     def summary(self) -> str:
         """How many there were, to go on with a sentence."""
-        return f"; {self.count} problems: not everything could be read (see above)" if self.count else ""
+        return f"; {self.count} problems, see above" if self.count else ""
 
     def leave(self) -> None:
         """End the command with the exit code for it, if there were any."""

@@ -6,7 +6,7 @@ kind, no repeated clause.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias, cast
 
 from sigma_stellar_aws.jsontypes import Json, JsonObject, Scalar
@@ -140,6 +140,27 @@ def leaves(clause: Clause) -> Iterable[tuple[str, str, Json]]:
         yield kind, field, body[field]
     else:
         raise ValueError(f"unknown query type {kind!r}")
+
+
+def named_clauses(clause: Clause) -> Iterable[tuple[str, Clause]]:
+    """All clauses with a name in and below a clause, with their names."""
+    _, body = _split(clause)
+    if "_name" in body:
+        yield cast(str, body["_name"]), clause
+    for occurrence in ("filter", "must_not", "should"):
+        for child in cast("list[Clause]", body.get(occurrence, [])):
+            yield from named_clauses(child)
+
+
+def can_match(clause: Clause, missing: Collection[str]) -> bool:
+    """Whether a document without the missing fields can match."""
+    kind, body = _split(clause)
+    if kind != "bool":
+        return all(field not in missing for _, field, _ in leaves(clause))
+    alternatives = cast("list[Clause]", body.get("should", []))
+    return all(can_match(child, missing) for child in cast("list[Clause]", body.get("filter", []))) and (
+        not alternatives or any(can_match(child, missing) for child in alternatives)
+    )
 
 
 def _split(clause: Clause) -> tuple[str, JsonObject]:

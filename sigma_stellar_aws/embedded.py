@@ -67,7 +67,7 @@ appender.console.layout.pattern = [%p][%c{1.}] %m%n
 rootLogger.level = info
 rootLogger.appenderRef.console.ref = console
 """
-_INSTALL = "pip install 'sigma-stellar-aws[embedded]'"
+_INSTALL = "pip install 'sigma-stellar-aws[embedded]' (in a checkout: pip install '.[embedded]')"
 
 
 class EngineError(Exception):

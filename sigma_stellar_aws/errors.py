@@ -20,5 +20,9 @@ class UnsupportedConditionError(UnsupportedRuleError):
         super().__init__(rule, f"{where}: {reason}", source)
 
 
+class StoreError(Exception):
+    """The data store cannot be used, or did not do what it was asked; the message is for people."""
+
+
 class RuleBlockError(SigmaConfigurationError):
     """The block ``stellar`` of a rule is not as it should be."""

@@ -7,10 +7,10 @@ A clause that is not known is an error, never a miss.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TypeAlias, cast
 
-from sigma_stellar_aws.dsl import Clause
+from sigma_stellar_aws.dsl import Clause, named_clauses
 from sigma_stellar_aws.flatten import TIME_FIELD, Document, epoch_millis
 from sigma_stellar_aws.jsontypes import Json, JsonObject, Scalar
 
@@ -58,19 +58,8 @@ def matched_queries(query: Clause) -> Callable[[Document], list[str]]:
         UnknownClauseError: as :func:`compile_query`.
     """
     whole = compile_query(query)
-    named = [(name, compile_query(clause)) for name, clause in _named_clauses(query)]
+    named = [(name, compile_query(clause)) for name, clause in named_clauses(query)]
     return lambda document: [name for name, matches in named if matches(document)] if whole(document) else []
-
-
-def _named_clauses(clause: Clause) -> Iterable[tuple[str, Clause]]:
-    _, body = _only(clause)
-    if "_name" in body:
-        yield cast(str, body["_name"]), clause
-    for occurrence in ("filter", "must_not", "should"):
-        children = body.get(occurrence, [])
-        if isinstance(children, list):
-            for child in children:
-                yield from _named_clauses(cast(Clause, child))
 
 
 def _bool(body: JsonObject) -> Predicate:

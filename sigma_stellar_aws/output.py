@@ -19,6 +19,7 @@ _COLUMNS = (
     ("severity", "severity"),
     ("rule_id", "rule_id"),
     ("rule_title", "rule_title"),
+    ("rule_author", "rule_author"),
     ("eventID", "event_id"),
     ("eventSource", "event_source"),
     ("eventName", "event_name"),
@@ -107,3 +108,9 @@ def _write_table(alerts: list[Alert], place: str, stream: TextIO) -> None:
             Text(printable(group[0].source_address)),
         )
     print_table(table, stream)
+    if not alerts:
+        return
+    authors = table_of("rule", "author")
+    for title, author in sorted({(alert.rule_title, alert.rule_author) for alert in alerts}):
+        authors.add_row(Text(printable(title)), Text(printable(author)))
+    print_table(authors, stream)

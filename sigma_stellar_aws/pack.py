@@ -22,6 +22,7 @@ class PackRule(NamedTuple):
     id: str
     title: str
     severity: int
+    author: str
 
 
 class Pack(NamedTuple):
@@ -45,7 +46,7 @@ def convert_pack(
     """
     backend = StellarAwsBackend(pipeline, case_sensitive=case_sensitive, keyword_suffix=keyword_suffix)
     known = {
-        rule_name(rule): PackRule(rule_name(rule), rule.title, severity(rule))
+        rule_name(rule): PackRule(rule_name(rule), rule.title, severity(rule), rule.author or "")
         for rule in rules.rules
         if isinstance(rule, SigmaRule)
     }

@@ -44,6 +44,7 @@ class _Head(msgspec.Struct):
     eventSource: object = None  # noqa: N815
     eventName: object = None  # noqa: N815
     digestStartTime: object = None  # noqa: N815
+    Records: object = None
 
 
 _CHUNK = 1 << 16
@@ -76,15 +77,23 @@ def find_files(paths: Iterable[Path], report: Report) -> list[Path]:
 def read_records(file: Path, report: Report, passes: Screen) -> Iterator[tuple[int, JsonObject | None]]:
     """Every record of a file in its order, with its line; None for those that the screen does not let pass."""
     for line, raw in _raw_records(file, report):
-        try:
-            head = _decode_head(raw)
-            if head.eventSource is None and head.eventName is None:
-                if head.digestStartTime is None:
-                    report(Problem(file, line, "not a CloudTrail record: it has neither eventSource nor eventName"))
-                continue
+        yield from _record(file, line, raw, report, passes)
+
+
+def _record(
+    file: Path, line: int, raw: bytes | msgspec.Raw, report: Report, passes: Screen
+) -> Iterator[tuple[int, JsonObject | None]]:
+    try:
+        head = _decode_head(raw)
+        if head.eventSource is not None or head.eventName is not None:
             yield line, cast(JsonObject, _decode_record(raw)) if passes(head.eventSource, head.eventName) else None
-        except _BROKEN as error:
-            report(Problem(file, line, f"damaged record: {error}"))
+        elif isinstance(head.Records, list):
+            for element in _decode_file(raw).Records:
+                yield from _record(file, line, element, report, passes)
+        elif head.digestStartTime is None:
+            report(Problem(file, line, "not a CloudTrail record: it has neither eventSource nor eventName"))
+    except _BROKEN as error:
+        report(Problem(file, line, f"damaged record: {error}"))
 
 
 def _is_log(path: Path) -> bool:

@@ -13,7 +13,7 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -28,7 +28,6 @@ from sigma.rule import SigmaLevel, SigmaRule
 from sigma_stellar_aws.errors import RuleBlockError
 from sigma_stellar_aws.jsontypes import Json, JsonObject
 
-ALERT_NAME = "aws_malicious_activity"
 ALERT_TITLE = "Potentially Malicious AWS Activity"
 
 SEVERITY_OF_LEVEL = {
@@ -61,8 +60,12 @@ def pack_path() -> Path:
     return installed if installed.is_dir() else Path(__file__).parent.parent / "rules"
 
 
-def load_rules(*paths: Path) -> SigmaCollection:
+def load_rules(*paths: Path, filters: Iterable[Path] = ()) -> SigmaCollection:
     """The rules of files and folders (``*.yml`` in them), by default those of the pack, in order of their file names.
+
+    Args:
+        paths: the files and folders.
+        filters: files with Sigma filters to apply to the rules.
 
     Raises:
         SigmaError: a file cannot be read as Sigma rules; the message names it.
@@ -74,7 +77,26 @@ def load_rules(*paths: Path) -> SigmaCollection:
     collection = SigmaCollection.merge([_parse(file) for file in files])
     if collection.errors:
         raise SigmaError("\n".join(str(error) for error in collection.errors))
+    for file in filters:
+        _apply_filters(collection, file)
     return collection
+
+
+def _apply_filters(collection: SigmaCollection, file: Path) -> None:
+    parsed = _parse(file)
+    if parsed.errors:
+        raise SigmaError("\n".join(str(error) for error in parsed.errors))
+    if parsed.rules or not parsed.filters:
+        raise SigmaError("This file is no Sigma filter", source=SigmaRuleLocation(file))
+    for sigma_filter in parsed.filters:
+        before = _conditions(collection)
+        collection.apply_filters([sigma_filter])
+        if _conditions(collection) == before:
+            raise SigmaError(f"Filter {sigma_filter.title!r} applies to no rule", source=SigmaRuleLocation(file))
+
+
+def _conditions(collection: SigmaCollection) -> list[str]:
+    return [c for rule in collection.rules if isinstance(rule, SigmaRule) for c in rule.detection.condition]
 
 
 def _parse(file: Path) -> SigmaCollection:

@@ -7,7 +7,7 @@ Needs the extra ``store``. Credentials come from the environment, never from arg
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from opensearchpy.helpers import streaming_bulk
 
 from sigma_stellar_aws import dsl
 from sigma_stellar_aws.dsl import Clause
+from sigma_stellar_aws.errors import StoreError
 from sigma_stellar_aws.flatten import Document
 from sigma_stellar_aws.index_template import index_mappings, index_settings
 from sigma_stellar_aws.jsontypes import Json, JsonObject
@@ -30,10 +31,6 @@ _PAGE = 1000
 _SCROLL = "5m"
 _BULK_BYTES = 10 * 1024 * 1024
 _RETRIES = 5
-
-
-class StoreError(Exception):
-    """The data store cannot be used, or did not do what it was asked; the message is for people."""
 
 
 class Hit(NamedTuple):
@@ -102,14 +99,14 @@ def check_fields(client: OpenSearch, index: str, query: Clause, time_field: str 
     """Look whether a query can find anything; returns the fields that it names and the store does not have.
 
     Raises:
-        StoreError: there is no such index; a field is analysed text, in which exact queries find nothing; or the time
-            field (given if it is used) is missing.
+        StoreError: there is no such index; a field is analysed text, in which exact queries find nothing; the time
+            field (given if it is used) is missing; or so many fields are that nothing can match.
     """
     leaves = list(dsl.leaves(query))
     fields = sorted({field for _, field, _ in leaves})
     with _told(index):
         answer = client.field_caps(index=index, params={"fields": ",".join(fields), "allow_no_indices": "false"})
-    types = {field: set(kinds) for field, kinds in cast("dict[str, dict[str, object]]", answer["fields"]).items()}
+        types = {field: set(kinds) for field, kinds in answer["fields"].items()}
     analysed = sorted(
         {field for kind, field, _ in leaves if kind not in ("exists", "range") and types.get(field, set()) & _ANALYSED}
     )
@@ -120,7 +117,10 @@ def check_fields(client: OpenSearch, index: str, query: Clause, time_field: str 
         )
     if time_field is not None and time_field not in types:
         raise StoreError(f"{index!r} has no field {time_field!r}; name its time field: --time-field NAME")
-    return [field for field in fields if field not in types]
+    missing = [field for field in fields if field not in types]
+    if not dsl.can_match(query, missing):
+        raise StoreError(f"no rule can match in {index!r}: it has no field {', '.join(missing)}")
+    return missing
 
 
 def count_ignored(client: OpenSearch, index: str, query: Clause) -> int:
@@ -147,19 +147,19 @@ def scan(client: OpenSearch, index: str, query: Clause, fields: Iterable[str]) -
     try:
         with _told(index):
             page = client.search(index=index, body=body, params={"scroll": _SCROLL, "allow_no_indices": "false"})
-        while True:
-            scroll_id = page.get("_scroll_id", scroll_id)
-            _check_whole(page, index)
-            hits = page["hits"]["hits"]
-            if not hits:
-                return
-            for hit in hits:
-                yield Hit(hit["_index"], hit["_source"], list(hit.get("matched_queries", [])))
-            with _told(index):
+            while True:
+                scroll_id = page.get("_scroll_id", scroll_id)
+                _check_whole(page, index)
+                if not page["hits"]["hits"]:
+                    return
+                for hit in page["hits"]["hits"]:
+                    yield Hit(hit["_index"], hit["_source"], list(hit.get("matched_queries", [])))
                 page = client.scroll(body={"scroll_id": scroll_id, "scroll": _SCROLL})
     finally:
         if scroll_id is not None:
-            client.clear_scroll(body={"scroll_id": [scroll_id]}, params={"ignore": 404})
+            # Not worth an error of its own: the store forgets it after a while.
+            with suppress(exceptions.OpenSearchException):
+                client.clear_scroll(body={"scroll_id": [scroll_id]})
 
 
 def create_index(client: OpenSearch, index: str, fields: Iterable[str]) -> None:
@@ -173,6 +173,8 @@ def create_index(client: OpenSearch, index: str, fields: Iterable[str]) -> None:
     Raises:
         StoreError: the index cannot be made.
     """
+    if not index or set(index) & set('*?,"<>|/\\ #:') or index != index.lower():
+        raise StoreError(f"{index!r} is no name of an index: it must be lower case, without * ? , and blanks")
     with _told(index):
         if not client.indices.exists(index=index):
             body = {"settings": index_settings(), "mappings": index_mappings(fields)}
@@ -228,7 +230,13 @@ def _told(index: str) -> Iterator[None]:
     """Errors of the client as errors for people."""
     try:
         yield
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"{index!r}: this is no answer of an OpenSearch or Elasticsearch that keeps _source: {error} is missing"
+        ) from error
     except exceptions.SSLError as error:
+        if "WRONG_VERSION_NUMBER" in str(error.info):
+            raise StoreError("the store does not speak TLS there; is its URL http:// ?") from error
         raise StoreError(f"the store's certificate is not trusted ({error.info}); name its CA: --ca-file") from error
     except exceptions.ConnectionError as error:
         raise StoreError(f"the store cannot be reached: {error.info}") from error

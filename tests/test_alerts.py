@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sigma_stellar_aws import dsl
-from sigma_stellar_aws.alerts import Alert, scan_files, to_alerts, within
+from sigma_stellar_aws.alerts import Alert, distinct, scan_files, to_alerts, within
 from sigma_stellar_aws.flatten import TIME_FIELD, flatten
 from sigma_stellar_aws.index_template import EVENT_FIELDS
 from sigma_stellar_aws.jsontypes import Json, JsonObject
@@ -20,7 +20,7 @@ from sigma_stellar_aws.rulepack import load_rules
 from tests.records import cases, record
 
 DELETED: dict[str, Json] = {"eventSource": "monitoring.amazonaws.com", "eventName": "DeleteAlarms"}
-RULES = {"r": PackRule("r", "Rule", 50)}
+RULES = {"r": PackRule("r", "Rule", 50, "An Author")}
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,7 @@ def test_an_alert_tells_of_its_event(pack: Pack, tmp_path: Path) -> None:
         severity=50,
         rule_id=alert.rule_id,
         rule_title="AWS CloudWatch Alarm Deletion",
+        rule_author="sigma-stellar-aws",
         event_id=str(event["eventID"]),
         event_source="monitoring.amazonaws.com",
         event_name="DeleteAlarms",
@@ -161,12 +162,26 @@ def test_actor(identity: Json, actor: str) -> None:
 def test_alerts_of_odd_events() -> None:
     """Values of any type are told as text, missing ones are empty, and each rule has an alert of its own."""
     document = flatten({"eventID": 7, "eventName": ["A", True], "eventTime": None})
-    rules = {**RULES, "s": PackRule("s", "Other", 75)}
+    rules = {**RULES, "s": PackRule("s", "Other", 75, "")}
     alerts = to_alerts(document, ["r", "s"], rules, "a.json")
     assert Counter((alert.rule_title, alert.severity) for alert in alerts) == Counter([("Rule", 50), ("Other", 75)])
     assert {(alert.event_id, alert.event_name, alert.time, alert.account) for alert in alerts} == {
         ("7", "A, True", "", "")
     }
+
+
+def test_an_event_that_stands_twice_is_told_once(pack: Pack, tmp_path: Path) -> None:
+    """Of an event in two files the first is told, for each of its rules; events without an id are all told."""
+    saml = record({"eventSource": "sts.amazonaws.com", "eventName": "AssumeRoleWithSAML"})
+    without = {key: value for key, value in saml.items() if key != "eventID"}
+    first = write(tmp_path / "a.json", [saml, without])
+    second = write(tmp_path / "b.json", [saml, without])
+    found, _ = scan(pack, first, second)
+    told = distinct(alert for alerts in found for alert in alerts)
+    assert Counter((alert.event_id, alert.place) for alert in told) == Counter(
+        {(str(saml["eventID"]), str(first)): 2, ("", str(first)): 2, ("", str(second)): 2}
+    )
+    assert len({alert.rule_id for alert in told}) == 2
 
 
 def test_an_alert_needs_its_source_fields_only(pack: Pack) -> None:

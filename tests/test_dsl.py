@@ -220,3 +220,28 @@ def test_escaped_text_stands_for_itself_in_a_wildcard(text: str, other: str) -> 
     matches = compile_query(dsl.wildcard("f", dsl.escape_wildcard(text)))
     assert matches({"f": text})
     assert matches({"f": other}) == (other == text)
+
+
+@pytest.mark.parametrize(
+    ("clause", "expected"),
+    [
+        (dsl.term("a", "x"), False),
+        (dsl.term("b", "x"), True),
+        (dsl.all_of([dsl.term("a", "x"), dsl.term("b", "x")]), False),
+        (dsl.any_of([dsl.term("a", "x"), dsl.term("b", "x")]), True),
+        (dsl.any_of([dsl.prefix("a", "x"), dsl.exists("a")]), False),
+        (dsl.none_of(dsl.term("a", "x")), True),
+        (dsl.all_of([dsl.term("b", "x"), dsl.none_of(dsl.exists("a"))]), True),
+    ],
+    ids=str,
+)
+def test_a_query_that_needs_a_missing_field_cannot_match(clause: dsl.Clause, expected: bool) -> None:
+    """Without a field, what demands it cannot match; an alternative to it and what excludes it still can."""
+    assert dsl.can_match(clause, ["a"]) is expected
+
+
+def test_named_clauses_are_found_at_any_depth() -> None:
+    """Every name in a query is found with its clause."""
+    first, second = dsl.named(dsl.term("a", "x"), "first"), dsl.named(dsl.term("b", "y"), "second")
+    query = dsl.all_of([dsl.exists("c"), dsl.pack([first, second])])
+    assert list(dsl.named_clauses(query)) == [("first", first), ("second", second)]

@@ -259,3 +259,14 @@ def test_records_spread_over_lines_are_read_one_after_the_other(tmp_path: Path) 
         records[2],
     ]
     assert [problem.line for problem in problems] == [8]
+
+
+def test_records_behind_other_keys_are_read(tmp_path: Path) -> None:
+    """A log file in which Records is not the first key, on one line or more, holds its records all the same."""
+    problems: list[Problem] = []
+    for number, indent in enumerate((None, 2)):
+        file = tmp_path / f"{number}.json"
+        file.write_text(json.dumps({"account": "123456789012", "Records": [A, B]}, indent=indent))
+        found = read_records(file, problems.append, lambda source, name: True)
+        assert [record for _, record in found] == [A, B]
+    assert problems == []

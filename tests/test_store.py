@@ -15,6 +15,7 @@ from opensearchpy import OpenSearch
 
 from sigma_stellar_aws import dsl, store
 from sigma_stellar_aws.cli import main
+from sigma_stellar_aws.errors import StoreError
 from sigma_stellar_aws.flatten import flatten
 from sigma_stellar_aws.index_template import EVENT_FIELDS
 from tests.records import cases, record
@@ -160,7 +161,21 @@ def test_missing_index_and_field_are_told(loaded: str) -> None:
     assert no_time.exit_code == 1
     assert "no field 'when'" in no_time.stderr
     client = store.connect(loaded, None, {})
-    assert store.check_fields(client, "samples", dsl.exists("noSuchField"), None) == ["noSuchField"]
+    either = dsl.any_of([dsl.exists("noSuchField"), dsl.exists("eventName")])
+    assert store.check_fields(client, "samples", either, None) == ["noSuchField"]
+    with pytest.raises(StoreError, match="no rule can match in 'samples': it has no field noSuchField"):
+        store.check_fields(client, "samples", dsl.all_of([dsl.exists("noSuchField"), QUERY]), None)
+    suffix = run("alerts", "--url", loaded, "--index", "samples", "--keyword-suffix", ".raw")
+    assert suffix.exit_code == 1
+    assert "no rule can match" in suffix.stderr
+
+
+def test_what_is_no_name_of_an_index_is_refused(opensearch_url: str) -> None:
+    """Loading into a pattern or a name that no index can have is refused before anything is sent."""
+    for name in ("aella-cloudtrail-*", "Upper", "a,b"):
+        result = run("load", str(SAMPLES), "--url", opensearch_url, "--index", name)
+        assert result.exit_code == 1
+        assert f"{name!r} is no name of an index" in result.stderr
 
 
 def test_a_store_that_is_not_there_is_told(opensearch_url: str) -> None:
@@ -187,9 +202,10 @@ class _Answers(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
-    do_GET = do_DELETE = do_POST  # noqa: N815
+    do_GET = do_HEAD = do_DELETE = do_POST  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:
         """Stay quiet."""
@@ -219,7 +235,7 @@ def test_a_partial_answer_is_an_error(damage: dict[str, object]) -> None:
     """An answer for a part of the data is never taken for the whole, even when it has no hits."""
     with answering(200, {"hits": {"hits": []}, **damage}) as (url, _):
         client: OpenSearch = store.connect(url, None, {})
-        with pytest.raises(store.StoreError, match="not whole"):
+        with pytest.raises(StoreError, match="not whole"):
             list(store.scan(client, "any", QUERY, EVENT_FIELDS))
 
 
@@ -237,6 +253,30 @@ def test_answers_of_a_store_are_told_for_people(status: int, error: dict[str, ob
         result = run("alerts", "--url", url, "--index", "any")
         assert result.exit_code == 1
         assert told in result.stderr
+
+
+@pytest.mark.parametrize("command", ["alerts", "load"])
+def test_a_server_that_is_no_store_is_told(command: str, tmp_path: Path) -> None:
+    """Answers that are none of a data store are an error for people, whatever asks."""
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps(record({"eventSource": "s3.amazonaws.com", "eventName": "ListBuckets"})))
+    with answering(200, {}) as (url, _):
+        files = [str(event)] if command == "load" else []
+        result = run(command, *files, "--url", url, "--index", "any")
+    assert result.exit_code == 1
+    assert "this is no answer of an OpenSearch or Elasticsearch" in result.stderr
+
+
+def test_an_index_without_sources_is_told(engine_url: str) -> None:
+    """Hits that do not say what event they are of are an error, not empty alerts."""
+    client = store.connect(engine_url, None, {})
+    client.indices.create(index="bare", body={"mappings": {"_source": {"enabled": False}}})
+    try:
+        client.index(index="bare", body={"eventName": "DeleteLogGroup"}, params={"refresh": "true"})
+        with pytest.raises(StoreError, match="_source"):
+            list(store.scan(client, "bare", dsl.exists("eventName"), EVENT_FIELDS))
+    finally:
+        client.indices.delete(index="bare")
 
 
 def test_credentials_come_from_the_environment_and_are_never_shown() -> None:

@@ -47,6 +47,8 @@ AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 NamedSearch: TypeAlias = tuple[int, JsonObject]
 """The number of a condition within its rule, and its search body."""
 
+# From here on not every whole number has a floating point number of its own, which is what pySigma keeps.
+_FIRST_INEXACT = 2**53
 _RANGE_OPERATORS = {
     CompareOperators.GT: "gt",
     CompareOperators.GTE: "gte",
@@ -118,6 +120,13 @@ class StellarAwsBackend(Backend):
             raise UnsupportedRuleError(_rule(state), "its pipelines dropped every condition")
         return clause
 
+    def convert_condition_field_eq_val(self, cond: FieldCondition, state: ConversionState) -> Clause | None:
+        """Convert a condition on one field, by the type of its value."""
+        if "*" in cond.field:
+            self._refuse(cond, state, "a name with * stands for several fields; name each of them")
+        clause: Clause | None = super().convert_condition_field_eq_val(cond, state)
+        return clause
+
     def convert_condition_or(self, cond: ConditionOR, state: ConversionState) -> Clause | None:
         """Match what any argument matches."""
         clauses = self._arguments(cond, state)
@@ -147,7 +156,7 @@ class StellarAwsBackend(Backend):
 
     def convert_condition_field_eq_val_num(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Compare with a number."""
-        return dsl.term(cond.field, _typed(cast(SigmaNumber, cond.value)))
+        return dsl.term(cond.field, _typed(self._number(cond, state, cast(SigmaNumber, cond.value))))
 
     def convert_condition_field_eq_val_bool(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Compare with a typed boolean."""
@@ -180,9 +189,9 @@ class StellarAwsBackend(Backend):
     def convert_condition_field_compare_op_val(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Compare numbers: as a range where the field is typed, else over the text of numbers."""
         value = cast(SigmaCompareExpression, cond.value)
-        number = value.number.number
+        number = self._number(cond, state, value.number)
         if value.op == CompareOperators.NEQ:
-            return dsl.none_of(dsl.term(cond.field, _typed(value.number)))
+            return dsl.none_of(dsl.term(cond.field, _typed(number)))
         operator = _RANGE_OPERATORS[value.op]
         if self.keyword_suffix or cond.field == state.processing_state.get("time_field"):
             return dsl.bounds(cond.field, **{operator: number})
@@ -295,6 +304,11 @@ class StellarAwsBackend(Backend):
         clauses = (super(StellarAwsBackend, self).convert_condition(argument, state) for argument in cond.args)
         return [clause for clause in clauses if clause is not None]
 
+    def _number(self, cond: FieldCondition, state: ConversionState, number: SigmaNumber) -> int | float:
+        if abs(number.number) >= _FIRST_INEXACT:
+            self._refuse(cond, state, "pySigma rounds a number of this size; write it as a text, in quotes")
+        return number.number
+
     def _check_no_time(self, cond: FieldCondition, state: ConversionState) -> None:
         if cond.field == state.processing_state.get("time_field"):
             self._refuse(cond, state, "it is a date, which has no text to compare; use |gte and |lt")
@@ -353,10 +367,10 @@ def _flag(option: str, value: bool | str) -> bool:
     return flags[str(value).lower()]
 
 
-def _typed(number: SigmaNumber) -> int | str:
+def _typed(number: int | float) -> int | str:
     # On a keyword field a server compares the text of a number as Java writes it, which is 1.2345678E7 for 12345678.0.
     # A decimal given as text is right there and on numeric fields.
-    return number.number if isinstance(number.number, int) else format(Decimal(str(number.number)), "f")
+    return number if isinstance(number, int) else format(Decimal(str(number)), "f")
 
 
 def _unresolved(value: SigmaString) -> str:
