@@ -99,7 +99,7 @@ def as_markdown(rules: Iterable[Entry]) -> str:
             "## Sources",
             "",
             "DRL-1.1 is the [Detection Rule License](https://github.com/SigmaHQ/Detection-Rule-License). Of the "
-            "validators that need no network, `sigmahq_unknown_field` alone reports the rules: for their key `stellar`.",
+            "validators that need no network, only `sigmahq_unknown_field` reports the rules: for the key `stellar`.",
             "",
             "| rule | author | licence | references |",
             "|---|---|---|---|",
