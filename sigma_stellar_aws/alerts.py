@@ -63,7 +63,10 @@ def scan_files(
     in_time = matched_queries(within(pack.query, TIME_FIELD, since, until))
     for file in files:
         for line, record in read_records(file, report, passes):
-            document = flatten(record) if record is not None else {}
+            if record is None:
+                yield []
+                continue
+            document = flatten(record)
             names = in_time(document)
             if (since or until) and TIME_FIELD not in document and matches(document):
                 event_id = document.get("eventID")
