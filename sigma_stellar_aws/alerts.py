@@ -78,8 +78,13 @@ def distinct(alerts: Iterable[Alert]) -> list[Alert]:
     """The alerts without those of an event that was told before: CloudTrail delivers some events more than once."""
     first: dict[object, Alert] = {}
     for number, alert in enumerate(alerts):
-        first.setdefault((alert.event_id, alert.rule_id) if alert.event_id else number, alert)
+        first.setdefault(alert._replace(place="") if alert.event_id else number, alert)
     return list(first.values())
+
+
+def event_of(alert: Alert) -> Alert:
+    """What an alert tells of its event, without the rule: equal for the alerts of one event."""
+    return alert._replace(severity=0, rule_id="", rule_title="", rule_author="")
 
 
 def to_alerts(

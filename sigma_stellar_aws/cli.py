@@ -206,7 +206,7 @@ def alerts(
     Exit code 0: everything was looked at. 3: some input could not be read, as told on standard error.
     """
     from sigma_stellar_aws import output
-    from sigma_stellar_aws.alerts import distinct, scan_files, within
+    from sigma_stellar_aws.alerts import distinct, event_of, scan_files, within
     from sigma_stellar_aws.flatten import TIME_FIELD
     from sigma_stellar_aws.pack import convert_pack
     from sigma_stellar_aws.pipelines.stellar_aws import INDEX, stellar_aws, stellar_aws_published
@@ -240,7 +240,7 @@ def alerts(
     found = distinct(found)
     with _told():
         output.write(found, form or "table", "index" if url else "file")
-    events = len({alert.event_id or alert for alert in found})
+    events = len(set(map(event_of, found)))
     _note(f"{events} matching event{'s' * (events != 1)} {looked_at}{problems.summary()}")
     problems.leave()
 
@@ -286,7 +286,9 @@ def _search(
         problems.report(
             f"{ignored} events of {index} have a value that is too long to be found, in a field of the rules"
         )
-    hits = store.scan(client, index, query, EVENT_FIELDS)
+    hits = list(store.scan(client, index, query, EVENT_FIELDS))
+    if unknown := {name for hit in hits for name in hit.matched_queries} - set(rules):
+        raise click.ClickException(f"{index} answered with names that are none of the rules': {', '.join(unknown)}")
     return [alert for hit in hits for alert in to_alerts(hit.source, hit.matched_queries, rules, hit.place)]
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sigma_stellar_aws.alerts import Alert
+from sigma_stellar_aws.alerts import Alert, event_of
 
 _STYLES = ((75, "bold red"), (50, "yellow"), (25, "cyan"), (0, "dim"))
 _COLUMNS = (
@@ -40,9 +40,7 @@ def write(alerts: Iterable[Alert], form: str, place: str) -> None:
         form: table, json or csv.
         place: what the place of an event is called: file or index.
     """
-    ordered = sorted(
-        alerts, key=lambda alert: (alert.time, alert.event_id, alert.place, -alert.severity, alert.rule_id)
-    )
+    ordered = sorted(alerts, key=lambda alert: (event_of(alert), -alert.severity, alert.rule_id))
     writers: dict[str, Callable[[list[Alert], str, TextIO], None]] = {
         "table": _write_table,
         "json": _write_json,
@@ -98,7 +96,7 @@ def _write_csv(alerts: list[Alert], place: str, stream: TextIO) -> None:
 
 def _write_table(alerts: list[Alert], place: str, stream: TextIO) -> None:
     table = table_of("time", "severity", "rule", "actor", "source address")
-    for _, same in groupby(alerts, key=lambda alert: (alert.time, alert.event_id, alert.place)):
+    for _, same in groupby(alerts, key=event_of):
         group = list(same)
         table.add_row(
             Text(printable(group[0].time)),

@@ -6,6 +6,7 @@ Needs the extra ``store``. Credentials come from the environment, never from arg
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +28,7 @@ USER = "SIGMA_STELLAR_AWS_USER"
 PASSWORD = "SIGMA_STELLAR_AWS_PASSWORD"
 
 _ANALYSED = {"match_only_text", "text"}
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PAGE = 1000
 _SCROLL = "5m"
 _BULK_BYTES = 10 * 1024 * 1024
@@ -73,7 +75,13 @@ def connect(url: str, ca_file: Path | None, environment: Mapping[str, str]) -> O
         raise StoreError(f"a URL shows in process lists; put the credentials into {USER} and {PASSWORD} instead")
     try:
         parts = urlsplit(url)
-        complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        complete = (
+            url.isprintable()
+            and " " not in url
+            and parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0
+        )
     except ValueError:
         complete = False
     if not complete:
@@ -132,11 +140,11 @@ def count_ignored(client: OpenSearch, index: str, query: Clause) -> int:
     fields = sorted({field for _, field, _ in dsl.leaves(query)})
     with _told(index):
         answer = client.count(index=index, body=dsl.search(dsl.terms("_ignored", fields)))
-    return cast(int, answer["count"])
+        return int(answer["count"])
 
 
 def scan(client: OpenSearch, index: str, query: Clause, fields: Iterable[str]) -> Iterator[Hit]:
-    """All events that match, in no order, with the given fields of each.
+    """All events that match a query of named clauses, in no order, with the given fields of each.
 
     Raises:
         StoreError: the store cannot be asked, or answered for a part of the data only.
@@ -150,10 +158,10 @@ def scan(client: OpenSearch, index: str, query: Clause, fields: Iterable[str]) -
             while True:
                 scroll_id = page.get("_scroll_id", scroll_id)
                 _check_whole(page, index)
-                if not page["hits"]["hits"]:
+                hits = [_hit(hit) for hit in page["hits"]["hits"]]
+                if not hits:
                     return
-                for hit in page["hits"]["hits"]:
-                    yield Hit(hit["_index"], hit["_source"], list(hit.get("matched_queries", [])))
+                yield from hits
                 page = client.scroll(body={"scroll_id": scroll_id, "scroll": _SCROLL})
     finally:
         if scroll_id is not None:
@@ -187,15 +195,18 @@ def load(client: OpenSearch, index: str, documents: Iterable[Document]) -> Loade
     Raises:
         StoreError: the store cannot be reached, or refuses the request as a whole.
     """
-    created, present = 0, 0
+    sent, created, present = 0, 0, 0
     rejected: list[Rejected] = []
-    actions = (
-        {"_op_type": "create", "_index": index, "_id": document_id(document), "_source": document}
-        for document in documents
-    )
+
+    def actions() -> Iterator[dict[str, object]]:
+        nonlocal sent
+        for document in documents:
+            sent += 1
+            yield {"_op_type": "create", "_index": index, "_id": document_id(document), "_source": document}
+
     with _told(index):
         for ok, item in streaming_bulk(
-            client, actions, max_chunk_bytes=_BULK_BYTES, max_retries=_RETRIES, raise_on_error=False
+            client, actions(), max_chunk_bytes=_BULK_BYTES, max_retries=_RETRIES, raise_on_error=False
         ):
             answer = item["create"]
             if ok:
@@ -205,15 +216,24 @@ def load(client: OpenSearch, index: str, documents: Iterable[Document]) -> Loade
             else:
                 rejected.append(Rejected(answer["_id"], _cause(answer.get("error"))))
         client.indices.refresh(index=index)
+    if created + present + len(rejected) != sent:
+        raise StoreError(f"{index!r}: the store answered for {created + present + len(rejected)} of {sent} events only")
     return Loaded(created, present, rejected)
 
 
 def document_id(document: Document) -> str:
-    """The eventID, or a hash of the whole document where that is no text of a usual length."""
+    """The eventID where it is a UUID, as AWS makes them; else, as in redacted records, a hash of the whole document."""
     event_id = document.get("eventID")
-    if isinstance(event_id, str) and 0 < len(event_id) <= 128:
+    if isinstance(event_id, str) and _UUID.fullmatch(event_id):
         return event_id
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _hit(hit: Mapping[str, object]) -> Hit:
+    place, source, names = hit["_index"], hit["_source"], hit["matched_queries"]
+    if not (isinstance(place, str) and isinstance(source, dict) and isinstance(names, list) and names):
+        raise TypeError(f"_index, _source or matched_queries of a hit is not what it should be: {str(hit)[:200]}")
+    return Hit(place, source, [str(name) for name in names])
 
 
 def _check_whole(page: Mapping[str, Json], index: str) -> None:
@@ -230,10 +250,12 @@ def _told(index: str) -> Iterator[None]:
     """Errors of the client as errors for people."""
     try:
         yield
-    except (KeyError, TypeError, AttributeError) as error:
+    except KeyError as error:
         raise StoreError(
             f"{index!r}: this is no answer of an OpenSearch or Elasticsearch that keeps _source: {error} is missing"
         ) from error
+    except (TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise StoreError(f"{index!r}: this is no answer of an OpenSearch or Elasticsearch: {error}") from error
     except exceptions.SSLError as error:
         if "WRONG_VERSION_NUMBER" in str(error.info):
             raise StoreError("the store does not speak TLS there; is its URL http:// ?") from error
@@ -259,6 +281,7 @@ def _cause(error: object) -> str:
     """Type and reason out of an error object, the root cause's where there is one."""
     if not isinstance(error, dict):
         return str(error)
-    roots = error.get("root_cause") or [error]
-    cause = error.get("caused_by") or roots[0]
+    roots = error.get("root_cause")
+    candidates = [error.get("caused_by"), *(roots if isinstance(roots, list) else []), error]
+    cause = next(candidate for candidate in candidates if isinstance(candidate, dict))
     return f"{error.get('reason', '')} ({cause.get('type')}: {cause.get('reason')})"

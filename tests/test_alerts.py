@@ -184,6 +184,16 @@ def test_an_event_that_stands_twice_is_told_once(pack: Pack, tmp_path: Path) -> 
     assert len({alert.rule_id for alert in told}) == 2
 
 
+def test_different_events_of_one_id_are_all_told(pack: Pack, tmp_path: Path) -> None:
+    """Where ids were redacted, only what is alike in everything that is told counts as one event."""
+    events = [{**record(DELETED, number=number), "eventID": "REDACTED"} for number in (1, 900, 1)]
+    found, _ = scan(pack, write(tmp_path / "a.json", events))
+    assert [alert.time for alert in distinct(a for alerts in found for a in alerts)] == [
+        events[0]["eventTime"],
+        events[1]["eventTime"],
+    ]
+
+
 def test_an_alert_needs_its_source_fields_only(pack: Pack) -> None:
     """The fields that are fetched from a data store are all that alerts are made of."""
     for case in cases():

@@ -238,6 +238,7 @@ def test_an_event_without_time_is_lost(run: Run, tmp_path: Path) -> None:
         (["alerts", "--url", "ftp://search.example.com"], 1, "write it like https://search.example.com:9200"),
         (["alerts", "--url", "http://[search.example.com"], 1, "write it like https://search.example.com:9200"),
         (["alerts", "--url", "http://search.example.com:99999"], 1, "write it like https://search.example.com:9200"),
+        (["alerts", "--url", "http://a b:9"], 1, "write it like https://search.example.com:9200"),
         (["alerts", "--url", "http://127.0.0.1:1"], 1, "the store cannot be reached"),
         (["load", "{event}", "--url", "http://127.0.0.1:1"], 2, "Missing option '--index'"),
         (["load", "{event}", "--index", "a"], 2, "Missing option '--url'"),

@@ -255,6 +255,40 @@ def test_answers_of_a_store_are_told_for_people(status: int, error: dict[str, ob
         assert told in result.stderr
 
 
+@pytest.mark.parametrize(
+    "hit",
+    [
+        {"_index": "any", "_source": {}, "matched_queries": []},
+        {"_index": "any", "_source": {}},
+        {"_index": "any", "_source": None, "matched_queries": ["deleted"]},
+        {"_index": [], "_source": {}, "matched_queries": ["deleted"]},
+        None,
+    ],
+    ids=str,
+)
+def test_a_hit_that_cannot_be_told_is_an_error(hit: object) -> None:
+    """A hit without its index, its event or the rules that it matches is never dropped in silence."""
+    with answering(200, {"hits": {"hits": [hit]}}) as (url, _), pytest.raises(StoreError, match="this is no answer"):
+        list(store.scan(store.connect(url, None, {}), "any", QUERY, EVENT_FIELDS))
+
+
+@pytest.mark.parametrize("error", ["plain", {"root_cause": [None]}, {"root_cause": "x", "caused_by": "y"}, {}], ids=str)
+def test_errors_of_any_shape_are_told(error: object) -> None:
+    """Whatever a store says beside a refusal, it becomes one line and no traceback."""
+    with answering(400, {"error": error, "status": 400}) as (url, _):
+        result = run("alerts", "--url", url, "--index", "any")
+    assert result.exit_code == 1
+    assert "the store answered" in result.stderr
+
+
+def test_a_bulk_answer_for_a_part_is_an_error() -> None:
+    """Events that the store says nothing of are not taken for loaded."""
+    with answering(200, {"items": [], "errors": False}) as (url, _):
+        client = store.connect(url, None, {})
+        with pytest.raises(StoreError, match="0 of 1 events"):
+            store.load(client, "any", [flatten(record({"eventSource": "a", "eventName": "B"}))])
+
+
 @pytest.mark.parametrize("command", ["alerts", "load"])
 def test_a_server_that_is_no_store_is_told(command: str, tmp_path: Path) -> None:
     """Answers that are none of a data store are an error for people, whatever asks."""
@@ -321,3 +355,5 @@ def test_document_ids_are_event_ids_or_hashes() -> None:
     other = {**without, "eventName": "Other"}
     assert store.document_id(without) == store.document_id(dict(reversed(without.items())))
     assert store.document_id(without) != store.document_id(other)
+    redacted = [{**without, "eventID": "REDACTED"}, {**other, "eventID": "REDACTED"}]
+    assert store.document_id(redacted[0]) != store.document_id(redacted[1])

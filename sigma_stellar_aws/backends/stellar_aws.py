@@ -49,6 +49,7 @@ NamedSearch: TypeAlias = tuple[int, JsonObject]
 
 # From here on not every whole number has a floating point number of its own, which is what pySigma keeps.
 _FIRST_INEXACT = 2**53
+_EXACT_DIGITS = 15
 _RANGE_OPERATORS = {
     CompareOperators.GT: "gt",
     CompareOperators.GTE: "gte",
@@ -305,9 +306,11 @@ class StellarAwsBackend(Backend):
         return [clause for clause in clauses if clause is not None]
 
     def _number(self, cond: FieldCondition, state: ConversionState, number: SigmaNumber) -> int | float:
-        if abs(number.number) >= _FIRST_INEXACT:
-            self._refuse(cond, state, "pySigma rounds a number of this size; write it as a text, in quotes")
-        return number.number
+        value = number.number
+        digits = Decimal(str(value)).normalize().as_tuple().digits
+        if abs(value) >= _FIRST_INEXACT or (isinstance(value, float) and len(digits) > _EXACT_DIGITS):
+            self._refuse(cond, state, "pySigma rounds a number of so many digits; write it as a text, in quotes")
+        return value
 
     def _check_no_time(self, cond: FieldCondition, state: ConversionState) -> None:
         if cond.field == state.processing_state.get("time_field"):
