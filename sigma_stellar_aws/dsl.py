@@ -130,9 +130,8 @@ def leaves(clause: Clause) -> Iterable[tuple[str, str, Json]]:
     """
     kind, body = _split(clause)
     if kind == "bool":
-        for occurrence in ("filter", "must_not", "should"):
-            for child in cast("list[Clause]", body.get(occurrence, [])):
-                yield from leaves(child)
+        for child in _children(body):
+            yield from leaves(child)
     elif kind == "exists":
         yield kind, cast(str, body["field"]), None
     elif kind in ("term", "terms", "prefix", "wildcard", "regexp", "range"):
@@ -142,14 +141,18 @@ def leaves(clause: Clause) -> Iterable[tuple[str, str, Json]]:
         raise ValueError(f"unknown query type {kind!r}")
 
 
+def fields(clause: Clause) -> list[str]:
+    """The fields that a clause names, each once, sorted."""
+    return sorted({field for _, field, _ in leaves(clause)})
+
+
 def named_clauses(clause: Clause) -> Iterable[tuple[str, Clause]]:
     """All clauses with a name in and below a clause, with their names."""
     _, body = _split(clause)
     if "_name" in body:
         yield cast(str, body["_name"]), clause
-    for occurrence in ("filter", "must_not", "should"):
-        for child in cast("list[Clause]", body.get(occurrence, [])):
-            yield from named_clauses(child)
+    for child in _children(body):
+        yield from named_clauses(child)
 
 
 def can_match(clause: Clause, missing: Collection[str]) -> bool:
@@ -170,6 +173,12 @@ def _split(clause: Clause) -> tuple[str, JsonObject]:
     if not isinstance(body, dict):
         raise ValueError(f"the body of a {kind!r} clause must be an object")
     return kind, body
+
+
+def _children(body: JsonObject) -> Iterable[Clause]:
+    """The clauses directly in the body of a ``bool``; none for that of another clause."""
+    for occurrence in ("filter", "must_not", "should"):
+        yield from cast("list[Clause]", body.get(occurrence, []))
 
 
 def _leaf(kind: str, field: str, value: Scalar, case_insensitive: bool) -> Clause:

@@ -1,6 +1,6 @@
 """Rules converted to the one query that asks for all of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple, cast
 
 from sigma.collection import SigmaCollection
@@ -58,12 +58,9 @@ def convert_pack(
 
 def pack_fields() -> set[str]:
     """Flattened names of all fields that the rules of this project test, published or corrected, or suppress by."""
-    fields = {flat_name(f) for rule in load_rules().rules for f in suppression(cast(SigmaRule, rule)).fields}
+    names: set[str] = set()
     for pipeline in (stellar_aws(), stellar_aws_published()):
-        fields.update(query_fields(convert_pack(load_rules(), pipeline).query))
-    return fields
-
-
-def query_fields(query: Clause) -> Iterable[str]:
-    """The fields that a query names, each once, sorted."""
-    return sorted({field for _, field, _ in dsl.leaves(query)})
+        rules = load_rules()
+        names.update(flat_name(field) for rule in rules.rules for field in suppression(cast(SigmaRule, rule)).fields)
+        names.update(dsl.fields(convert_pack(rules, pipeline).query))
+    return names

@@ -110,13 +110,16 @@ def check_fields(client: OpenSearch, index: str, query: Clause, time_field: str 
         StoreError: there is no such index; a field is analysed text, in which exact queries find nothing; the time
             field (given if it is used) is missing; or so many fields are that nothing can match.
     """
-    leaves = list(dsl.leaves(query))
-    fields = sorted({field for _, field, _ in leaves})
+    fields = dsl.fields(query)
     with _told(index):
         answer = client.field_caps(index=index, params={"fields": ",".join(fields), "allow_no_indices": "false"})
         types = {field: set(kinds) for field, kinds in answer["fields"].items()}
     analysed = sorted(
-        {field for kind, field, _ in leaves if kind not in ("exists", "range") and types.get(field, set()) & _ANALYSED}
+        {
+            field
+            for kind, field, _ in dsl.leaves(query)
+            if kind not in ("exists", "range") and types.get(field, set()) & _ANALYSED
+        }
     )
     if analysed:
         raise StoreError(
@@ -137,9 +140,8 @@ def count_ignored(client: OpenSearch, index: str, query: Clause) -> int:
     Raises:
         StoreError: the store cannot be asked.
     """
-    fields = sorted({field for _, field, _ in dsl.leaves(query)})
     with _told(index):
-        answer = client.count(index=index, body=dsl.search(dsl.terms("_ignored", fields)))
+        answer = client.count(index=index, body=dsl.search(dsl.terms("_ignored", dsl.fields(query))))
         return int(answer["count"])
 
 

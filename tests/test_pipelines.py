@@ -20,8 +20,8 @@ from sigma.rule import SigmaDetectionItem, SigmaRule
 from sigma.types import SigmaFieldReference
 
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
+from sigma_stellar_aws.dsl import fields
 from sigma_stellar_aws.errors import RuleBlockError, UnsupportedRuleError
-from sigma_stellar_aws.pack import query_fields
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
 from sigma_stellar_aws.pipelines.transformations import OBJECTS
 from sigma_stellar_aws.rulepack import load_rules, published_detection
@@ -66,7 +66,7 @@ def test_any_dotted_field_is_flattened(pipeline: Pipeline, names: list[str]) -> 
     """A field that no list knows is mapped like any other: its dots become underscores and nothing else changes."""
     field = ".".join(["requestParameters", *names])
     [body] = convert(pipeline(), rule({field: "v"}))
-    assert list(query_fields(body["query"])) == ["_".join(["requestParameters", *names])]
+    assert fields(body["query"]) == ["_".join(["requestParameters", *names])]
 
 
 @PIPELINES

@@ -206,9 +206,7 @@ class StellarAwsBackend(Backend):
         """Match documents with a value in the field."""
         return dsl.exists(cond.field)
 
-    def convert_condition_field_not_exists(self, cond: FieldCondition, state: ConversionState) -> Clause:
-        """Match documents without a value in the field."""
-        return dsl.none_of(dsl.exists(cond.field))
+    convert_condition_field_not_exists = convert_condition_field_eq_val_null
 
     def convert_condition_field_eq_val_timestamp_part(self, cond: FieldCondition, state: ConversionState) -> NoReturn:
         """Refuse parts of a time."""
