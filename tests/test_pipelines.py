@@ -21,7 +21,7 @@ from sigma.types import SigmaFieldReference
 
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.dsl import fields
-from sigma_stellar_aws.errors import RuleBlockError, UnsupportedRuleError
+from sigma_stellar_aws.errors import RuleBlockError, UnsupportedConditionError, UnsupportedRuleError
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
 from sigma_stellar_aws.pipelines.transformations import OBJECTS
 from sigma_stellar_aws.rulepack import load_rules, published_detection
@@ -161,7 +161,7 @@ transformations:
     assert text.startswith("from logs-cloudtrail-* ")
     [body] = convert(resolved(), rule({"received|gte": 5, "timestamp|gte": 5}))
     [received, timestamp] = body["query"]["bool"]["filter"]
-    assert received == {"range": {"received": {"gte": 5}}}
+    assert received == {"range": {"received": {"gte": "5", "format": "epoch_millis"}}}
     # It is a keyword like any other now.
     assert set(timestamp) == {"regexp"}
 
@@ -203,7 +203,7 @@ def test_refusals_of_a_pipeline_are_collected(pipeline: Pipeline, backend: Any) 
     assert len(collecting.convert(collection(*refused, rule({"a": "v"})))) == 1
     assert [(bad.title, type(error)) for bad, error in collecting.errors] == [
         ("Other", UnsupportedRuleError),
-        ("Object", UnsupportedRuleError),
+        ("Object", UnsupportedConditionError),
     ]
 
 

@@ -1,41 +1,31 @@
 """Transformations of the pipelines."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
 from sigma.correlations import SigmaCorrelationRule
+from sigma.modifiers import (
+    SigmaBase64Modifier,
+    SigmaBase64OffsetModifier,
+    SigmaCompareModifier,
+    SigmaTimestampModifier,
+    SigmaUTF16BEModifier,
+    SigmaUTF16Modifier,
+    SigmaWideModifier,
+)
 from sigma.processing.transformations.base import DetectionItemTransformation, PreprocessingTransformation
 from sigma.rule import SigmaDetectionItem, SigmaDetections, SigmaRule
 from sigma.rule.logsource import SigmaLogSource
+from sigma.types import SigmaString
 
-from sigma_stellar_aws.errors import UnsupportedRuleError
+from sigma_stellar_aws.cloudtrail import FIELDS
+from sigma_stellar_aws.errors import UnsupportedConditionError, UnsupportedRuleError
 from sigma_stellar_aws.rulepack import published_detection
 
 CLOUDTRAIL = SigmaLogSource(product="aws", service="cloudtrail")
 
-# https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html and
-# .../cloudtrail-event-reference-user-identity.html
-OBJECTS = frozenset(
-    {
-        "addendum",
-        "additionalEventData",
-        "edgeDeviceDetails",
-        "eventContext",
-        "insightDetails",
-        "requestParameters",
-        "resources",
-        "responseElements",
-        "serviceEventDetails",
-        "tlsDetails",
-        "userIdentity",
-        "userIdentity.inScopeOf",
-        "userIdentity.onBehalfOf",
-        "userIdentity.sessionContext",
-        "userIdentity.sessionContext.attributes",
-        "userIdentity.sessionContext.sessionIssuer",
-        "userIdentity.sessionContext.webIdFederationData",
-    }
-)
+OBJECTS = frozenset(name for name, field in FIELDS.items() if "object" in field.kind)
 """Fields of a CloudTrail record that hold objects, so that no flattened field has their name."""
 
 
@@ -79,8 +69,8 @@ class UsePublishedDetection(PreprocessingTransformation):
 
 
 @dataclass
-class RefuseWholeObjects(DetectionItemTransformation):
-    """Refuses conditions on a whole object, which a flattened document does not have."""
+class _RefuseItems(DetectionItemTransformation):
+    """Refuses rules for one of their detection items."""
 
     rule: SigmaRule | None = None
 
@@ -88,21 +78,60 @@ class RefuseWholeObjects(DetectionItemTransformation):
         """Look at every detection item of a rule.
 
         Raises:
-            UnsupportedRuleError: one of them is about an object as a whole.
+            UnsupportedConditionError: one of them is refused.
         """
         self.rule = rule if isinstance(rule, SigmaRule) else None
         super().apply(rule)
 
     def apply_detection_item(self, detection_item: SigmaDetectionItem) -> None:
         """Check one detection item."""
-        if detection_item.field in OBJECTS:
+        if reason := self.reason(detection_item):
             title = cast(SigmaRule, self.rule).title
-            raise UnsupportedRuleError(
-                title,
-                f"field {detection_item.field!r}: an object has no field of its own in flattened documents; name the "
-                f"field inside it, such as {detection_item.field}.<name>",
-                detection_item.source,
-            )
+            raise UnsupportedConditionError(title, detection_item.field, reason, detection_item.source)
+
+    def reason(self, item: SigmaDetectionItem) -> str:
+        """Why a detection item is refused; empty where it is not."""
+        raise NotImplementedError
+
+
+@dataclass
+class RefuseWholeObjects(_RefuseItems):
+    """Refuses conditions on a whole object, which a flattened document does not have."""
+
+    def reason(self, item: SigmaDetectionItem) -> str:
+        """Say what to name instead of an object."""
+        if item.field not in OBJECTS:
+            return ""
+        return (
+            "an object has no field of its own in flattened documents; name the field inside it, "
+            f"such as {item.field}.<name>"
+        )
+
+
+@dataclass
+class RefuseMisreadModifiers(_RefuseItems):
+    """Refuses modifiers which pySigma 1.5 takes for something else than the specification says."""
+
+    def reason(self, item: SigmaDetectionItem) -> str:
+        """Say what is misread."""
+        used = set(item.modifiers)
+        values = [value for value in item.original_value or [] if isinstance(value, SigmaString)]
+        if _any_of(used, SigmaTimestampModifier) and _any_of(used, SigmaCompareModifier):
+            return "the part of a time cannot be compared; pySigma compares the whole value instead"
+        if SigmaUTF16Modifier in used and used & {SigmaBase64Modifier, SigmaBase64OffsetModifier}:
+            return "the byte order mark of utf16 is lost under base64; use wide"
+        if SigmaBase64OffsetModifier in used:
+            wide = used & {SigmaWideModifier, SigmaUTF16BEModifier}
+            for value in values:
+                if not str(value).isascii():
+                    return f"{str(value)!r} has characters beyond ASCII, for which base64offset is not right"
+                if len(str(value)) < (1 if wide else 2):
+                    return f"{str(value)!r} is too short for base64offset, of which nothing would be left"
+        return ""
+
+
+def _any_of(modifiers: Iterable[type[object]], kind: type[object]) -> bool:
+    return any(issubclass(modifier, kind) for modifier in modifiers)
 
 
 def _text(logsource: SigmaLogSource) -> str:
