@@ -6,8 +6,13 @@ from sigma_stellar_aws import dsl
 from sigma_stellar_aws.dsl import Clause
 
 
-def in_network(field: str, network: IPv4Network | IPv6Network) -> Clause:
+def in_network(field: str, network: IPv4Network | IPv6Network, *, as_regexp: bool = False) -> Clause:
     """Match addresses of the network in their canonical text (dotted IPv4; IPv6 as RFC 5952 writes it).
+
+    Args:
+        field: the field with the address.
+        network: the network.
+        as_regexp: ask for an IPv4 network by one regular expression, not by its up to 128 beginnings or addresses.
 
     Raises:
         ValueError: the canonical texts of the network have no common form, or the network holds every address; the
@@ -16,7 +21,7 @@ def in_network(field: str, network: IPv4Network | IPv6Network) -> Clause:
     if network.prefixlen == 0:
         raise ValueError(f"{network} holds every address; use |exists to ask for any value")
     if isinstance(network, IPv4Network):
-        return _in_ipv4_network(field, network)
+        return _ipv4_regexp(field, network) if as_regexp else _in_ipv4_network(field, network)
     return _in_ipv6_network(field, network)
 
 
@@ -26,6 +31,16 @@ def _in_ipv4_network(field: str, network: IPv4Network) -> Clause:
     if octets == 4:
         return dsl.any_of(dsl.term(field, address) for address in subnets)
     return dsl.any_of(dsl.prefix(field, "".join(f"{o}." for o in address.split(".")[:octets])) for address in subnets)
+
+
+def _ipv4_regexp(field: str, network: IPv4Network) -> Clause:
+    whole, bits = divmod(network.prefixlen, 8)
+    octets = [str(octet) for octet in network.network_address.packed]
+    parts = octets[:whole]
+    if bits:
+        first = int(octets[whole])
+        parts.append(f"({'|'.join(str(octet) for octet in range(first, first + 2 ** (8 - bits)))})")
+    return dsl.regexp(field, "\\.".join(parts) + ("\\..*" if len(parts) < 4 else ""))
 
 
 def _in_ipv6_network(field: str, network: IPv6Network) -> Clause:

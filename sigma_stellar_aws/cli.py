@@ -20,10 +20,13 @@ from sigma.exceptions import SigmaError
 from sigma_stellar_aws import __version__
 
 if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
     from sigma_stellar_aws.alerts import Alert
     from sigma_stellar_aws.dsl import Clause
     from sigma_stellar_aws.flatten import Document
-    from sigma_stellar_aws.pack import PackRule
+    from sigma_stellar_aws.pack import Pack, PackRule
+    from sigma_stellar_aws.store_profile import StoreProfile
 
 UNREAD = 3
 """Exit code: the command ran, but some input could not be read or some document was not taken."""
@@ -66,6 +69,8 @@ _published = click.option(
 _exact_case = click.option(
     "--case-sensitive", is_flag=True, help="Compare texts exactly, as the platform does; Sigma ignores case."
 )
+_url = click.option("--url", required=True, help="The data store, such as https://search.example.com:9200.")
+_index = click.option("--index", help="Index, alias or pattern.  [default: aella-cloudtrail-*]")
 _ca_file = click.option("--ca-file", type=_FILE, help="Certificates (PEM) to trust instead of the system's.")
 
 
@@ -140,7 +145,7 @@ def template(index: str | None) -> None:
 
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=_FILES)
-@click.option("--url", required=True, help="The data store, such as https://search.example.com:9200.")
+@_url
 @click.option("--index", required=True, help="Index to load into; it is created if there is none.")
 @_ca_file
 def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) -> None:
@@ -178,7 +183,6 @@ def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) ->
 )
 @click.option("--until", callback=_instant, metavar="TIME", help="Only events before this time.")
 @click.option("--time-field", default=None, help="Date field of the data store.  [default: timestamp]")
-@click.option("--keyword-suffix", default="", help="Sub-field with a field's exact text in the data store: .keyword")
 @click.option("--json", "form", flag_value="json", help="One JSON object a line, for each event and rule.")
 @click.option("--csv", "form", flag_value="csv", help="CSV, a line for each event and rule.")
 @_published
@@ -193,7 +197,6 @@ def alerts(
     since: datetime | None,
     until: datetime | None,
     time_field: str | None,
-    keyword_suffix: str,
     form: str | None,
     published: bool,
     case_sensitive: bool,
@@ -205,7 +208,7 @@ def alerts(
 
     Exit code 0: everything was looked at. 3: some input could not be read, as told on standard error.
     """
-    from sigma_stellar_aws import output
+    from sigma_stellar_aws import output, store_profile
     from sigma_stellar_aws.alerts import distinct, event_of, scan_files, within
     from sigma_stellar_aws.flatten import TIME_FIELD
     from sigma_stellar_aws.pack import convert_pack
@@ -214,8 +217,8 @@ def alerts(
 
     if bool(files) == bool(url):
         raise click.UsageError("name either files or a data store (--url)")
-    if files and (keyword_suffix or time_field or index or ca_file):
-        raise click.UsageError("--index, --time-field, --keyword-suffix and --ca-file are for a data store (--url)")
+    if files and (time_field or index or ca_file):
+        raise click.UsageError("--index, --time-field and --ca-file are for a data store (--url)")
     index, time_field = index or INDEX, time_field or TIME_FIELD
     if since and until and since >= until:
         raise click.UsageError("--since must be before --until")
@@ -223,13 +226,22 @@ def alerts(
     with _told():
         pipeline = (stellar_aws_published if published else stellar_aws)(index, time_field)
         rules = load_rules(*rule_paths, filters=filter_paths)
-        pack = convert_pack(rules, pipeline, case_sensitive=case_sensitive, keyword_suffix=keyword_suffix)
         if url:
+            with _needs("store"):
+                from sigma_stellar_aws import store
+            client = store.connect(url, ca_file, os.environ)
+            profile = store_profile.from_json(store.profile(client, index))
+            pack = convert_pack(rules, pipeline, case_sensitive=case_sensitive, store=profile)
+            if (since or until) and not profile.mappings(time_field):
+                raise click.ClickException(
+                    f"{index} has no field {time_field!r}; name its time field: --time-field NAME"
+                )
             query = within(pack.query, time_field, since, until)
-            used_time = time_field if since or until else None
-            found = _search(url, ca_file, index, query, pack.rules, used_time, problems)
+            _tell_of_doubts(client, profile, pack, problems)
+            found = _search(client, index, query, pack.rules)
             looked_at = f"in {index}"
         else:
+            pack = convert_pack(rules, pipeline, case_sensitive=case_sensitive)
             records = 0
             found = []
             with _progress(_find(files, problems)) as track:
@@ -243,6 +255,83 @@ def alerts(
     events = len(set(map(event_of, found)))
     _note(f"{events} matching event{'s' * (events != 1)} {looked_at}{problems.summary()}")
     problems.leave()
+
+
+@main.command()
+@_url
+@_index
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write to.")
+@_ca_file
+def profile(url: str, index: str | None, output: Path | None, ca_file: Path | None) -> None:
+    """Read the field types of a data store, as a store profile for: sigma convert -O store=FILE."""
+    with _needs("store"):
+        from sigma_stellar_aws import store
+    from sigma_stellar_aws import store_profile
+    from sigma_stellar_aws.pipelines.stellar_aws import INDEX
+
+    with _told():
+        found = store.profile(store.connect(url, ca_file, os.environ), index or INDEX)
+        fields = store_profile.from_json(found).fields
+        text = store_profile.as_text(found)
+        if output is None:
+            click.echo(text, nl=False)
+        else:
+            output.write_text(text, "utf-8")
+    for name, mappings in fields.items():
+        if len(mappings) > 1:
+            kinds = ", ".join(field.type for field in mappings)
+            _note(f"note: the indices differ in their mapping of {name}: {kinds}")
+
+
+@main.command()
+@click.argument("rule_paths", nargs=-1, type=_FILES, metavar="[RULES]...")
+@_url
+@_index
+@click.option("--time-field", default=None, help="Date field of the data store.  [default: timestamp]")
+@click.option(
+    "--since",
+    callback=_instant,
+    default="24h",
+    show_default=True,
+    metavar="TIME",
+    help="There should be events from then on: ISO 8601, or 90m, 24h, 7d ago.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@_filters
+@_ca_file
+def doctor(
+    rule_paths: tuple[Path, ...],
+    url: str,
+    index: str | None,
+    time_field: str | None,
+    since: datetime,
+    as_json: bool,
+    filter_paths: tuple[Path, ...],
+    ca_file: Path | None,
+) -> None:
+    """Look whether each of the RULES (without any: the 29) can match in a data store. Reads only.
+
+    Exit code 0: all can, as exactly as they should. 3: some cannot, may be wrong, or the store has no recent events.
+    """
+    with _needs("store"):
+        from sigma_stellar_aws import doctor as doctors
+        from sigma_stellar_aws import store
+    from sigma_stellar_aws import store_profile
+    from sigma_stellar_aws.flatten import TIME_FIELD
+    from sigma_stellar_aws.pipelines.stellar_aws import INDEX
+    from sigma_stellar_aws.rulepack import load_rules
+
+    with _told():
+        rules = load_rules(*rule_paths, filters=filter_paths)
+        client = store.connect(url, ca_file, os.environ)
+        found = store_profile.from_json(store.profile(client, index or INDEX))
+        diagnosis = doctors.diagnose(client, found, rules, time_field or TIME_FIELD, since)
+    if as_json:
+        click.echo(json.dumps(doctors.as_json(found, diagnosis)))
+    else:
+        doctors.print_diagnosis(found, diagnosis)
+    if not diagnosis.healthy:
+        sys.exit(UNREAD)
 
 
 @main.command()
@@ -263,29 +352,40 @@ def engine(heap: str) -> None:
             pass
 
 
-def _search(
-    url: str,
-    ca_file: Path | None,
-    index: str,
-    query: "Clause",
-    rules: Mapping[str, "PackRule"],
-    time_field: str | None,
-    problems: "_Problems",
-) -> "list[Alert]":
-    with _needs("store"):
-        from sigma_stellar_aws import store
-    from sigma_stellar_aws import dsl
+def _tell_of_doubts(client: "OpenSearch", profile: "StoreProfile", pack: "Pack", problems: "_Problems") -> None:
+    """Tell what the data store cannot answer, or not exactly."""
+    from sigma_stellar_aws import dsl, store
+    from sigma_stellar_aws.field_queries import cut_values
+
+    for refused in pack.refused:
+        problems.report(f"this rule is left out: {refused}")
+    missing = sorted({doubt.field for doubt in pack.doubts if doubt.kind == "missing"})
+    dead = sum(not dsl.can_match(clause, missing) for _, clause in dsl.named_clauses(pack.query))
+    if not dsl.can_match(pack.query, missing):
+        raise click.ClickException(f"no rule can match in {profile.indices}: it has no field {', '.join(missing)}")
+    if missing:
+        _note(
+            f"note: {profile.indices} has no field {', '.join(missing)}; "
+            f"{dead} of {len(pack.rules)} rules cannot match there"
+        )
+    for doubt in pack.doubts:
+        if doubt.kind == "loose":
+            problems.report(doubt)
+    cut = cut_values(profile.all_mappings(), dsl.fields(pack.query), profile.engine)
+    if cut is not None and (events := store.count_each(client, profile.indices, {"cut": cut}).counts["cut"]):
+        problems.report(
+            f"{events} events of {profile.indices} have a value that is too long to be found, in a field of the rules"
+        )
+    if profile.engine != "elasticsearch":
+        for reason in {doubt.reason: None for doubt in pack.doubts if doubt.kind == "cut"}:
+            _note(f"note: {reason}; OpenSearch does not tell of all such values")
+
+
+def _search(client: "OpenSearch", index: str, query: "Clause", rules: "Mapping[str, PackRule]") -> "list[Alert]":
+    from sigma_stellar_aws import store
     from sigma_stellar_aws.alerts import to_alerts
     from sigma_stellar_aws.index_template import EVENT_FIELDS
 
-    client = store.connect(url, ca_file, os.environ)
-    if missing := store.check_fields(client, index, query, time_field):
-        dead = sum(not dsl.can_match(clause, missing) for _, clause in dsl.named_clauses(query))
-        _note(f"note: {index} has no field {', '.join(missing)}; {dead} of {len(rules)} rules cannot match there")
-    if ignored := store.count_ignored(client, index, query):
-        problems.report(
-            f"{ignored} events of {index} have a value that is too long to be found, in a field of the rules"
-        )
     hits = list(store.scan(client, index, query, EVENT_FIELDS))
     if unknown := {name for hit in hits for name in hit.matched_queries} - set(rules):
         raise click.ClickException(f"{index} answered with names that are none of the rules': {', '.join(unknown)}")

@@ -43,6 +43,11 @@ def regexp(field: str, pattern: str, *, case_insensitive: bool = False) -> Claus
     return {"regexp": {field: options}}
 
 
+def match_phrase(field: str, text: str) -> Clause:
+    """Match documents in which analysed text has the words of the text in a row."""
+    return {"match_phrase": {field: {"query": text}}}
+
+
 def exists(field: str) -> Clause:
     """Match documents in which the field has a value."""
     return {"exists": {"field": field}}
@@ -134,7 +139,7 @@ def leaves(clause: Clause) -> Iterable[tuple[str, str, Json]]:
             yield from leaves(child)
     elif kind == "exists":
         yield kind, cast(str, body["field"]), None
-    elif kind in ("term", "terms", "prefix", "wildcard", "regexp", "range"):
+    elif kind in ("term", "terms", "prefix", "wildcard", "regexp", "range", "match_phrase"):
         field = next(key for key in body if key != "_name")
         yield kind, field, body[field]
     else:
@@ -164,6 +169,17 @@ def can_match(clause: Clause, missing: Collection[str]) -> bool:
     return all(can_match(child, missing) for child in cast("list[Clause]", body.get("filter", []))) and (
         not alternatives or any(can_match(child, missing) for child in alternatives)
     )
+
+
+def demands(clause: Clause) -> Iterable[tuple[str, Clause]]:
+    """The conditions below a clause that a document may have to meet, without what it must not, each with its field."""
+    kind, body = _split(clause)
+    if kind == "bool":
+        for occurrence in ("filter", "should"):
+            for child in cast("list[Clause]", body.get(occurrence, [])):
+                yield from demands(child)
+    else:
+        yield from ((field, clause) for _, field, _ in leaves(clause))
 
 
 def _split(clause: Clause) -> tuple[str, JsonObject]:

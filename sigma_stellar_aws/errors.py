@@ -26,3 +26,24 @@ class StoreError(Exception):
 
 class RuleBlockError(SigmaConfigurationError):
     """The block ``stellar`` of a rule is not as it should be."""
+
+
+class StoreProfileError(SigmaConfigurationError):
+    """A store profile is not as it should be."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        """Name the file and the reason."""
+        super().__init__(f"{where}: {reason}")
+        self.reason = reason
+
+
+class InexactQueryWarning(UserWarning):
+    """A condition was converted on request though the data store cannot answer it exactly."""
+
+    def __init__(self, rule: str, field: str, kind: str, reason: str) -> None:
+        """Name the rule (its title), the field, the kind of doubt (see ``field_queries.Doubt``) and the reason."""
+        super().__init__(f"Rule {rule!r}: field {field!r}: {reason}")
+        self.rule = rule
+        self.field = field
+        self.kind = kind
+        self.reason = reason

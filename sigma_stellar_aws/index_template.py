@@ -72,7 +72,7 @@ def index_mappings(fields: Iterable[str] = ()) -> JsonObject:
 def too_long(document: Document) -> list[str]:
     """The fields of a flattened document with a value that an index under the template keeps but cannot find."""
     return [
-        field for field, value in document.items() if any(_utf16_units(text) > IGNORE_ABOVE for text in _texts(value))
+        field for field, value in document.items() if any(utf16_units(text) > IGNORE_ABOVE for text in _texts(value))
     ]
 
 
@@ -80,5 +80,6 @@ def _texts(value: Scalar | list[Scalar]) -> list[str]:
     return [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
 
 
-def _utf16_units(text: str) -> int:
-    return len(text) if len(text) * 2 <= IGNORE_ABOVE else len(text.encode("utf-16-le", "surrogatepass")) // 2
+def utf16_units(text: str) -> int:
+    """The length of a text as ``ignore_above`` counts it."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

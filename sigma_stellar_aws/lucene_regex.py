@@ -101,6 +101,8 @@ _REFUSED: dict[str, str] = {
     "POSSESSIVE_REPEAT": "a possessive quantifier",
 }
 _POSIX_CLASS = re.compile(r"\[[:.=]\^?\w+[:.=]\]")
+# In a class or not: taking a hyphen between two classes for one refuses too much, never too little.
+_RANGE = re.compile(r"\\?(.)-\\?(.)", re.DOTALL)
 _CASE_SWITCHED_OFF = re.compile(r"\(\?[a-zA-Z]*-[a-zA-Z]*i")
 _RESERVED = frozenset('.?+*|{}[]()"\\#@&<>~^$-')
 
@@ -131,6 +133,25 @@ def translate(
     if len(text) > MAX_LENGTH:
         raise UnsupportedRegexError(f"is {len(text)} characters long in Lucene's syntax; servers accept {MAX_LENGTH}")
     return LuceneRegex(text, whole_ignores_case)
+
+
+def lengths(pattern: str) -> tuple[int, int | None]:
+    """The least and the most characters of a value that matches a pattern in Lucene's syntax; None for no limit."""
+    least, most = sre_parse.parse(pattern).getwidth()
+    return least, None if most >= sre.MAXREPEAT - 1 else most
+
+
+def can_be_lowered(pattern: str) -> bool:
+    """Whether a pattern that ignores case means the same in lower case.
+
+    For fields whose normalizer also makes patterns lower case: ``[A-Z]`` may become ``[a-z]``, ``[Z-a]`` may not.
+    """
+    ends = _RANGE.findall(pattern)
+    return all(first + last == (first + last).lower() or _is_upper_ascii(first + last) for first, last in ends)
+
+
+def _is_upper_ascii(text: str) -> bool:
+    return text.isascii() and text.isalpha() and text.isupper()
 
 
 def escape(text: str) -> str:
@@ -312,6 +333,10 @@ def _class(ranges: Ranges) -> str:
 def _members(ranges: Ranges) -> str:
     texts = []
     for first, last in ranges:
+        # In OpenSearch 3 (Lucene 10) a range that starts with an escaped character is none.
+        while last - first >= 2 and chr(first) in _RESERVED:
+            texts.append(escape(chr(first)))
+            first += 1
         points = range(first, last + 1) if last - first < 2 else (first, last)
         texts.append(("" if last - first < 2 else "-").join(escape(chr(point)) for point in points))
     return "".join(texts)

@@ -1,6 +1,7 @@
 """Rules converted to the one query that asks for all of them."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 
 from sigma.collection import SigmaCollection
@@ -11,9 +12,11 @@ from sigma.rule import SigmaRule
 from sigma_stellar_aws import dsl
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.dsl import Clause
+from sigma_stellar_aws.errors import InexactQueryWarning
 from sigma_stellar_aws.flatten import flat_name
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
 from sigma_stellar_aws.rulepack import load_rules, rule_name, severity, suppression
+from sigma_stellar_aws.store_profile import StoreProfile
 
 
 class PackRule(NamedTuple):
@@ -30,6 +33,10 @@ class Pack(NamedTuple):
 
     query: Clause
     rules: Mapping[str, PackRule]
+    refused: Sequence[str] = ()
+    """Why rules are not part of the query."""
+    doubts: Sequence[InexactQueryWarning] = ()
+    """In what the query may be wrong."""
 
 
 def convert_pack(
@@ -37,23 +44,35 @@ def convert_pack(
     pipeline: ProcessingPipeline,
     *,
     case_sensitive: bool = False,
-    keyword_suffix: str = "",
+    store: StoreProfile | None = None,
 ) -> Pack:
     """Convert rules to a pack; the rules are changed by that, so load them anew to convert them again.
 
+    With a store profile, what the store can answer is converted as well as can be, and the rest is told of.
+
     Raises:
-        SigmaError: a rule cannot be converted, or there is none.
+        SigmaError: a rule cannot be converted, or, with a store profile, no rule can be; or there is none.
     """
-    backend = StellarAwsBackend(pipeline, case_sensitive=case_sensitive, keyword_suffix=keyword_suffix)
+    backend = StellarAwsBackend(
+        pipeline,
+        collect_errors=store is not None,
+        case_sensitive=case_sensitive,
+        store=store,
+        inexact="refuse" if store is None else "warn",
+    )
     known = {
         rule_name(rule): PackRule(rule_name(rule), rule.title, severity(rule), rule.author or "")
         for rule in rules.rules
         if isinstance(rule, SigmaRule)
     }
-    bodies = backend.convert(rules, "pack")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        bodies = backend.convert(rules, "pack")
+    refused = [str(error) for _, error in backend.errors]
     if not bodies:
-        raise SigmaError("there are no rules to convert")
-    return Pack(cast(Clause, bodies[0]["query"]), known)
+        raise SigmaError("; ".join(refused) or "there are no rules to convert")
+    doubts = [warning.message for warning in caught if isinstance(warning.message, InexactQueryWarning)]
+    return Pack(cast(Clause, bodies[0]["query"]), known, refused, doubts)
 
 
 def pack_fields() -> set[str]:

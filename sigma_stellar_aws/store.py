@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
@@ -22,12 +23,12 @@ from sigma_stellar_aws.errors import StoreError
 from sigma_stellar_aws.flatten import Document
 from sigma_stellar_aws.index_template import index_mappings, index_settings
 from sigma_stellar_aws.jsontypes import Json, JsonObject
+from sigma_stellar_aws.store_profile import Engine, as_json, described_fields, parents
 
 API_KEY = "SIGMA_STELLAR_AWS_API_KEY"
 USER = "SIGMA_STELLAR_AWS_USER"
 PASSWORD = "SIGMA_STELLAR_AWS_PASSWORD"
 
-_ANALYSED = {"match_only_text", "text"}
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PAGE = 1000
 _SCROLL = "5m"
@@ -103,46 +104,65 @@ def connect(url: str, ca_file: Path | None, environment: Mapping[str, str]) -> O
     )
 
 
-def check_fields(client: OpenSearch, index: str, query: Clause, time_field: str | None) -> list[str]:
-    """Look whether a query can find anything; returns the fields that it names and the store does not have.
+def profile(client: OpenSearch, index: str) -> JsonObject:
+    """The store profile of the indices that a name, alias, data stream or pattern stands for.
 
     Raises:
-        StoreError: there is no such index; a field is analysed text, in which exact queries find nothing; the time
-            field (given if it is used) is missing; or so many fields are that nothing can match.
+        StoreError: there is no such index, the store cannot be asked, or its mappings may not be read.
     """
-    fields = dsl.fields(query)
+    if ":" in index:
+        raise StoreError(f"{index!r} is in another cluster, whose mappings cannot be read from here; ask that cluster")
     with _told(index):
-        answer = client.field_caps(index=index, params={"fields": ",".join(fields), "allow_no_indices": "false"})
-        types = {field: set(kinds) for field, kinds in answer["fields"].items()}
-    analysed = sorted(
-        {
-            field
-            for kind, field, _ in dsl.leaves(query)
-            if kind not in ("exists", "range") and types.get(field, set()) & _ANALYSED
-        }
-    )
-    if analysed:
-        raise StoreError(
-            f"{', '.join(analysed)}: analysed text in {index!r}, where exact queries find nothing; "
-            "if its exact value is in a sub-field, name it, for instance: --keyword-suffix .keyword"
+        engine, version = _engine(client)
+        strict = {"allow_no_indices": "false"}
+        mappings = client.indices.get_mapping(index=index, params=strict)
+        settings = client.indices.get_settings(index=index, params={**strict, "flat_settings": "false"})
+        fields = described_fields(
+            (answer["mappings"], settings[name]["settings"]["index"]) for name, answer in sorted(mappings.items())
         )
-    if time_field is not None and time_field not in types:
-        raise StoreError(f"{index!r} has no field {time_field!r}; name its time field: --time-field NAME")
-    missing = [field for field in fields if field not in types]
-    if not dsl.can_match(query, missing):
-        raise StoreError(f"no rule can match in {index!r}: it has no field {', '.join(missing)}")
-    return missing
+        capabilities = client.field_caps(index=index, params={"fields": "*", **strict})["fields"]
+    # What is in no mapping, such as fields that a plugin computes, is known by its type alone.
+    for name, kinds in capabilities.items():
+        known = name in fields or any(parent in fields for parent in parents(name))
+        searchable = {kind for kind, about in kinds.items() if about.get("searchable") and not name.startswith("_")}
+        if not known and searchable - {"object", "nested"}:
+            fields[name] = cast(Json, [{"type": kind} for kind in sorted(searchable)])
+    return as_json(index, engine, version, fields)
 
 
-def count_ignored(client: OpenSearch, index: str, query: Clause) -> int:
-    """How many documents have a value, in a field that the query names, which is too long to be found.
+class Counted(NamedTuple):
+    """What a data store holds."""
+
+    events: int
+    newest: datetime | None
+    """Time of the newest event, if any has one."""
+    counts: dict[str, int]
+    """How many events match each of the queries, by their names."""
+
+
+def count_each(client: OpenSearch, index: str, queries: Mapping[str, Clause], time_field: str | None = None) -> Counted:
+    """Count all events, and those that match each of some queries, in one search.
 
     Raises:
-        StoreError: the store cannot be asked.
+        StoreError: the store cannot be asked, or answered for a part of the data only.
     """
+    aggregations: JsonObject = {}
+    if queries:
+        aggregations["queries"] = {"filters": {"filters": cast(Json, dict(queries))}}
+    if time_field is not None:
+        aggregations["newest"] = {"max": {"field": time_field}}
+    body = {"size": 0, "track_total_hits": True, "aggs": aggregations}
     with _told(index):
-        answer = client.count(index=index, body=dsl.search(dsl.terms("_ignored", dsl.fields(query))))
-        return int(answer["count"])
+        answer = client.search(index=index, body=body, params={"allow_no_indices": "false"})
+        _check_whole(answer, index)
+        found = answer.get("aggregations", {})
+        newest = found["newest"]["value"] if "newest" in found else None
+        buckets = found["queries"]["buckets"] if "queries" in found else {}
+        return Counted(
+            int(answer["hits"]["total"]["value"]),
+            None if newest is None else datetime.fromtimestamp(newest / 1000, timezone.utc),
+            {name: int(bucket["doc_count"]) for name, bucket in buckets.items()},
+        )
 
 
 def scan(client: OpenSearch, index: str, query: Clause, fields: Iterable[str]) -> Iterator[Hit]:
@@ -229,6 +249,20 @@ def document_id(document: Document) -> str:
     if isinstance(event_id, str) and _UUID.fullmatch(event_id):
         return event_id
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _engine(client: OpenSearch) -> tuple[Engine, str]:
+    """Name and version of the engine."""
+    try:
+        answer = client.info()
+        version = answer["version"]
+        return ("opensearch" if version.get("distribution") == "opensearch" else "elasticsearch"), version["number"]
+    except exceptions.TransportError as error:
+        # An Elasticsearch without its main module has no such page; OpenSearch always has it.
+        if error.status_code != 405:
+            raise
+    nodes = client.transport.perform_request("GET", "/_nodes/_local", params={"filter_path": "nodes.*.version"})
+    return "elasticsearch", str(next(iter(nodes["nodes"].values()))["version"])
 
 
 def _hit(hit: Mapping[str, object]) -> Hit:

@@ -1,9 +1,11 @@
 """pySigma backend for native Query DSL of Elasticsearch (7.17+) and OpenSearch (2+)."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar, NoReturn, TypeAlias, cast
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NoReturn, TypeAlias, cast
 
 from sigma.conditions import (
     ConditionAND,
@@ -34,12 +36,33 @@ from sigma.types import (
     SpecialChars,
 )
 
-from sigma_stellar_aws import decimal_regex, dsl, lucene_regex
-from sigma_stellar_aws.cidr import in_network
+from sigma_stellar_aws import dsl, lucene_regex
 from sigma_stellar_aws.dsl import Clause
-from sigma_stellar_aws.errors import UnsupportedConditionError, UnsupportedRuleError
+from sigma_stellar_aws.errors import (
+    InexactQueryWarning,
+    StoreProfileError,
+    UnsupportedConditionError,
+    UnsupportedRuleError,
+)
+from sigma_stellar_aws.field_queries import (
+    UNTYPED,
+    Ask,
+    Boolean,
+    Comparison,
+    Doubt,
+    FieldQuery,
+    Network,
+    NoQueryError,
+    Number,
+    Pattern,
+    Present,
+    Text,
+    field_query,
+)
 from sigma_stellar_aws.jsontypes import JsonObject
+from sigma_stellar_aws.pipelines.transformations import RefuseMisreadModifiers
 from sigma_stellar_aws.rulepack import rule_name
+from sigma_stellar_aws.store_profile import Field, StoreProfile, read_profile
 
 FieldCondition: TypeAlias = ConditionFieldEqualsValueExpression
 AnyCondition: TypeAlias = ConditionItem | ConditionFieldEqualsValueExpression | ConditionValueExpression
@@ -50,7 +73,7 @@ NamedSearch: TypeAlias = tuple[int, JsonObject]
 # From here on not every whole number has a floating point number of its own, which is what pySigma keeps.
 _FIRST_INEXACT = 2**53
 _EXACT_DIGITS = 15
-_RANGE_OPERATORS = {
+_RANGE_OPERATORS: dict[CompareOperators, Literal["gt", "gte", "lt", "lte"]] = {
     CompareOperators.GT: "gt",
     CompareOperators.GTE: "gte",
     CompareOperators.LT: "lt",
@@ -71,8 +94,9 @@ class _RememberRule(PreprocessingTransformation):
 class StellarAwsBackend(Backend):
     """Converts Sigma rules to Query DSL.
 
-    Without further knowledge every field is taken for a keyword field, as the index template of this project makes
-    them. Every condition is converted exactly or refused with :class:`UnsupportedConditionError`.
+    With a store profile, every condition is asked as the type of its field demands. Without, every field is taken for a
+    keyword field, as the index template of this project makes them. Every condition is converted exactly or refused
+    with :class:`UnsupportedConditionError`.
     """
 
     name: ClassVar[str] = "Elasticsearch/OpenSearch Query DSL for CloudTrail (Stellar Cyber AWS rules)"
@@ -91,6 +115,8 @@ class StellarAwsBackend(Backend):
         collect_errors: bool = False,
         case_sensitive: bool | str = False,
         keyword_suffix: str = "",
+        store: StoreProfile | str | None = None,
+        inexact: str = "refuse",
     ) -> None:
         """Set up a conversion.
 
@@ -100,14 +126,21 @@ class StellarAwsBackend(Backend):
             case_sensitive: compare texts exactly, as the platform does, instead of ignoring case, as Sigma does.
             keyword_suffix: name of the sub-field that holds the exact text of a field, such as ``.keyword`` under
                 default dynamic mapping; numbers, booleans, ``exists`` and ranges then use the field itself.
+            store: profile of the data store, or the path of a file that holds it.
+            inexact: what becomes of a condition that the data store cannot answer exactly: ``refuse`` it, or ``warn``
+                (:class:`InexactQueryWarning`) and convert it as well as can be.
 
         Raises:
-            TypeError: an option has a value that it cannot have.
+            TypeError: an option has a value that it cannot have, or the file is no store profile.
         """
-        super().__init__(_remember_rule() + (processing_pipeline or ProcessingPipeline()), collect_errors)
+        super().__init__(_first() + (processing_pipeline or ProcessingPipeline()), collect_errors)
         self.case_sensitive = _flag("case_sensitive", case_sensitive)
         # sigma-cli turns an option's text into a number where it can.
         self.keyword_suffix = str(keyword_suffix)
+        self.store = _profile(store)
+        if self.store is not None and self.keyword_suffix:
+            raise TypeError("'keyword_suffix (a store profile knows the sub-fields)' is not an option beside store")
+        self.accepts_inexact = _choice("inexact", inexact, {"refuse": False, "warn": True})
 
     def convert_condition(self, cond: AnyCondition | None, state: ConversionState) -> Clause:
         """Convert the whole condition of a rule.
@@ -157,20 +190,19 @@ class StellarAwsBackend(Backend):
 
     def convert_condition_field_eq_val_num(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Compare with a number."""
-        return dsl.term(cond.field, _typed(self._number(cond, state, cast(SigmaNumber, cond.value))))
+        return self._query(cond, state, Number(self._number(cond, state, cast(SigmaNumber, cond.value))))
 
     def convert_condition_field_eq_val_bool(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Compare with a typed boolean."""
-        return dsl.term(cond.field, cast(SigmaBool, cond.value).boolean)
+        return self._query(cond, state, Boolean(cast(SigmaBool, cond.value).boolean))
 
     def convert_condition_field_eq_val_re(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Search for a regular expression."""
         value = cast(SigmaRegularExpression, cond.value)
         if value.contains_placeholder():
             self._refuse(cond, state, _unresolved(value.regexp))
-        self._check_no_time(cond, state)
         try:
-            pattern, case_insensitive = lucene_regex.translate(
+            pattern, ignore_case = lucene_regex.translate(
                 str(value.regexp),
                 ignore_case=SigmaRegularExpressionFlag.IGNORECASE in value.flags,
                 multiline=SigmaRegularExpressionFlag.MULTILINE in value.flags,
@@ -178,33 +210,27 @@ class StellarAwsBackend(Backend):
             )
         except lucene_regex.UnsupportedRegexError as error:
             self._refuse(cond, state, f"the regular expression {str(value.regexp)!r} {error}")
-        return self._regexp(cond, state, self._exact(cond.field), pattern, case_insensitive)
+        return self._query(cond, state, Pattern(pattern, ignore_case))
 
     def convert_condition_field_eq_val_cidr(self, cond: FieldCondition, state: ConversionState) -> Clause:
-        """Match the texts of the addresses of a network."""
-        try:
-            return in_network(self._exact(cond.field), cast(SigmaCIDRExpression, cond.value).network)
-        except ValueError as error:
-            self._refuse(cond, state, str(error))
+        """Match the addresses of a network."""
+        return self._query(cond, state, Network(cast(SigmaCIDRExpression, cond.value).network))
 
     def convert_condition_field_compare_op_val(self, cond: FieldCondition, state: ConversionState) -> Clause:
-        """Compare numbers: as a range where the field is typed, else over the text of numbers."""
+        """Compare numbers."""
         value = cast(SigmaCompareExpression, cond.value)
         number = self._number(cond, state, value.number)
         if value.op == CompareOperators.NEQ:
-            return dsl.none_of(dsl.term(cond.field, _typed(number)))
-        operator = _RANGE_OPERATORS[value.op]
-        if self.keyword_suffix or cond.field == state.processing_state.get("time_field"):
-            return dsl.bounds(cond.field, **{operator: number})
-        return self._regexp(cond, state, cond.field, decimal_regex.comparison(operator, number))
+            return dsl.none_of(self._query(cond, state, Number(number)))
+        return self._query(cond, state, Comparison(_RANGE_OPERATORS[value.op], number))
 
     def convert_condition_field_eq_val_null(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Match documents without a value in the field."""
-        return dsl.none_of(dsl.exists(cond.field))
+        return dsl.none_of(self._query(cond, state, Present()))
 
     def convert_condition_field_exists(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Match documents with a value in the field."""
-        return dsl.exists(cond.field)
+        return self._query(cond, state, Present())
 
     convert_condition_field_not_exists = convert_condition_field_eq_val_null
 
@@ -310,50 +336,56 @@ class StellarAwsBackend(Backend):
             self._refuse(cond, state, "pySigma rounds a number of so many digits; write it as a text, in quotes")
         return value
 
-    def _check_no_time(self, cond: FieldCondition, state: ConversionState) -> None:
-        if cond.field == state.processing_state.get("time_field"):
-            self._refuse(cond, state, "it is a date, which has no text to compare; use |gte and |lt")
-
-    def _exact(self, field: str) -> str:
-        return field + self.keyword_suffix
-
     def _text(self, cond: FieldCondition, state: ConversionState, *, case_insensitive: bool) -> Clause:
         value = cast(SigmaString, cond.value)
         if value.contains_placeholder():
             self._refuse(cond, state, _unresolved(value))
-        parts = cast("Sequence[str | SpecialChars]", value.s)
-        if parts and all(part == SpecialChars.WILDCARD_MULTI for part in parts):
-            return dsl.exists(cond.field)
-        self._check_no_time(cond, state)
-        field = self._exact(cond.field)
-        literal = "".join(part for part in parts if isinstance(part, str))
-        if case_insensitive and lucene_regex.has_case_beyond_ascii(literal):
-            return self._regexp(cond, state, field, _joined(parts, lucene_regex.folded, ".*", "."), True)
-        if all(isinstance(part, str) for part in parts):
-            return dsl.term(field, literal, case_insensitive=case_insensitive)
-        if parts[-1] == SpecialChars.WILDCARD_MULTI and all(isinstance(part, str) for part in parts[:-1]):
-            return dsl.prefix(field, literal, case_insensitive=case_insensitive)
-        return dsl.wildcard(field, _joined(parts, dsl.escape_wildcard, "*", "?"), case_insensitive=case_insensitive)
+        text = Text(tuple(map(_text_part, value.s)), case_insensitive)
+        anything = bool(text.parts) and all(part is None for part in text.parts)
+        return self._query(cond, state, Present() if anything else text)
 
-    def _regexp(
-        self, cond: FieldCondition, state: ConversionState, field: str, pattern: str, case_insensitive: bool = False
-    ) -> Clause:
-        if len(pattern) > lucene_regex.MAX_LENGTH:
-            self._refuse(
-                cond,
-                state,
-                f"as a regular expression for the server it is {len(pattern)} characters long; "
-                f"{lucene_regex.MAX_LENGTH} are accepted",
-            )
-        return dsl.regexp(field, pattern, case_insensitive=case_insensitive)
+    def _query(self, cond: FieldCondition, state: ConversionState, ask: Ask) -> Clause:
+        try:
+            query = self._field_query(cond.field, ask, state)
+        except NoQueryError as error:
+            self._refuse(cond, state, str(error))
+        for kind, reason in query.doubts:
+            if not self.accepts_inexact:
+                self._refuse(cond, state, f"{reason} (inexact=warn converts it all the same)")
+            warnings.warn(InexactQueryWarning(_rule(state), cond.field, kind, reason), stacklevel=2)
+        return query.clause
+
+    def _field_query(self, name: str, ask: Ask, state: ConversionState) -> FieldQuery:
+        if self.store is None:
+            return field_query(ask, [self._assumed(name, state)])
+        if mappings := self.store.mappings(name):
+            return field_query(ask, mappings, self.store.engine)
+        nearest = self.store.nearest(name)
+        reason = f"{self.store.indices} has no such field" + (f"; did you mean {nearest}?" if nearest else "")
+        as_keyword = field_query(ask, [Field(name, "keyword")])
+        return FieldQuery(as_keyword.clause, (Doubt("missing", reason),))
+
+    def _assumed(self, name: str, state: ConversionState) -> Field:
+        """How a field is mapped where no store profile tells."""
+        if name == state.processing_state.get("time_field"):
+            return Field(name, "date")
+        if self.keyword_suffix:
+            return Field(name, UNTYPED, subfields=(Field(name + self.keyword_suffix, "keyword"),))
+        return Field(name, "keyword")
 
     def _refuse(self, cond: FieldCondition | ConditionValueExpression, state: ConversionState, reason: str) -> NoReturn:
         field = cond.field if isinstance(cond, ConditionFieldEqualsValueExpression) else None
         raise UnsupportedConditionError(_rule(state), field, reason, getattr(cond, "source", None))
 
 
-def _remember_rule() -> ProcessingPipeline:
-    return ProcessingPipeline([ProcessingItem(_RememberRule(), identifier="stellar_aws_remember_rule")])
+def _first() -> ProcessingPipeline:
+    """What comes before the pipelines of the user."""
+    return ProcessingPipeline(
+        [
+            ProcessingItem(_RememberRule(), identifier="stellar_aws_remember_rule"),
+            ProcessingItem(RefuseMisreadModifiers(), identifier="stellar_aws_refuse_misread_modifiers"),
+        ]
+    )
 
 
 def _rule(state: ConversionState) -> str:
@@ -361,24 +393,33 @@ def _rule(state: ConversionState) -> str:
 
 
 def _flag(option: str, value: bool | str) -> bool:
-    flags = {"true": True, "false": False}
-    if str(value).lower() not in flags:
+    return _choice(option, str(value).lower(), {"true": True, "false": False})
+
+
+def _choice(option: str, value: str, choices: dict[str, bool]) -> bool:
+    if value not in choices:
         # sigma-cli shows what stands in quotes as the option that is not supported.
-        raise TypeError(f"'{option}={value} (write true or false)' is not an option of this backend")
-    return flags[str(value).lower()]
+        raise TypeError(f"'{option}={value} (write {' or '.join(choices)})' is not an option of this backend")
+    return choices[value]
 
 
-def _typed(number: int | float) -> int | str:
-    # On a keyword field a server compares the text of a number as Java writes it, which is 1.2345678E7 for 12345678.0.
-    # A decimal given as text is right there and on numeric fields.
-    return number if isinstance(number, int) else format(Decimal(str(number)), "f")
+def _profile(store: StoreProfile | str | None) -> StoreProfile | None:
+    if store is None or isinstance(store, StoreProfile):
+        return store
+    try:
+        # sigma-cli turns the name of a file into a number where it can.
+        return read_profile(Path(str(store)))
+    except StoreProfileError as error:
+        reason = str(error).replace("'", '"').replace("\n", " ")
+        raise TypeError(f"'store ({reason})' is not an option of this backend") from error
+
+
+def _text_part(part: str | SpecialChars | Placeholder) -> str | Literal[1] | None:
+    if isinstance(part, str):
+        return part
+    return None if part == SpecialChars.WILDCARD_MULTI else 1
 
 
 def _unresolved(value: SigmaString) -> str:
     names = ", ".join(f"%{part.name}%" for part in value.s if isinstance(part, Placeholder))
     return f"the placeholder {names} has no values; add a pipeline that sets them (value_placeholders)"
-
-
-def _joined(parts: Sequence[str | SpecialChars], literal: Callable[[str], str], many: str, one: str) -> str:
-    wildcards = {SpecialChars.WILDCARD_MULTI: many, SpecialChars.WILDCARD_SINGLE: one}
-    return "".join(literal(part) if isinstance(part, str) else wildcards[part] for part in parts)

@@ -1,0 +1,451 @@
+"""What a condition asks of the values of a field, and the query that asks it, by the type of the field.
+
+A query is exact, or it says in one sentence what it may get wrong (its doubt), or there is none. Types and their
+queries: "Field data types" in the Elasticsearch reference and "Supported field types" in OpenSearch's.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Literal, NamedTuple, NoReturn, TypeAlias
+
+from sigma_stellar_aws import decimal_regex, dsl, lucene_regex
+from sigma_stellar_aws.cidr import in_network
+from sigma_stellar_aws.cloudtrail import FIELDS
+from sigma_stellar_aws.dsl import Clause
+from sigma_stellar_aws.flatten import flat_name
+from sigma_stellar_aws.index_template import IGNORE_ABOVE, utf16_units
+from sigma_stellar_aws.store_profile import ANALYSED, EARLY_FLAT_OBJECT, OBJECTS_OF_KEYWORDS, Engine, Field
+
+
+@dataclass(frozen=True)
+class Text:
+    """The value is this text, in which None stands for any run of characters and 1 for any one character."""
+
+    parts: "tuple[str | Literal[1] | None, ...]"
+    ignore_case: bool
+
+    @property
+    def literal(self) -> str:
+        """The text without its wildcards."""
+        return "".join(part for part in self.parts if isinstance(part, str))
+
+    def joined(self, escape: Callable[[str], str], many: str, one: str) -> str:
+        """The text in a language of patterns."""
+        return "".join(escape(p) if isinstance(p, str) else many if p is None else one for p in self.parts)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """The whole value matches this Lucene regular expression."""
+
+    regex: str
+    ignore_case: bool
+
+
+@dataclass(frozen=True)
+class Number:
+    """The value is this number."""
+
+    value: int | float
+
+
+@dataclass(frozen=True)
+class Boolean:
+    """The value is true, or false."""
+
+    value: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The value is a number on this side of the bound."""
+
+    operator: Literal["gt", "gte", "lt", "lte"]
+    bound: int | float
+
+
+@dataclass(frozen=True)
+class Network:
+    """The value is an address of this network."""
+
+    network: IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True)
+class Present:
+    """There is a value."""
+
+
+Ask: TypeAlias = Text | Pattern | Number | Boolean | Comparison | Network | Present
+
+
+class Doubt(NamedTuple):
+    """In what a query may be wrong."""
+
+    kind: Literal["missing", "cut", "loose"]
+    """The store has no such field; does not index long values; or cannot ask for exactly this."""
+    reason: str
+
+
+class FieldQuery(NamedTuple):
+    """A query on one field; it is exact where there are no doubts."""
+
+    clause: Clause
+    doubts: tuple[Doubt, ...] = ()
+
+
+class NoQueryError(ValueError):
+    """No query on the field answers what is asked; the message is the reason."""
+
+
+UNTYPED = "untyped"
+"""A field of an unknown type, with a sub-field for its exact text."""
+
+_NULL_VALUE = "its mapping has a null_value, so that nulls count as values"
+_DIFFERS = "its mapping differs between the indices: "
+_LONGEST = {flat_name(name): field.longest for name, field in FIELDS.items() if field.longest is not None}
+# Types that round, and the whole numbers below which a whole number stays itself; its neighbours may become it.
+_ROUNDED = {"float": 2**24, "half_float": 0, "scaled_float": 0}
+_WHOLE = frozenset({"byte", "short", "integer", "long", "unsigned_long"})
+_RANGES = {
+    "byte": (-(2**7), 2**7 - 1),
+    "short": (-(2**15), 2**15 - 1),
+    "integer": (-(2**31), 2**31 - 1),
+    "long": (-(2**63), 2**63 - 1),
+    "unsigned_long": (0, 2**64 - 1),
+    "half_float": (-65504, 65504),
+}
+_IPV4_IN_IPV6 = IPv6Network("::ffff:0:0/96")
+_PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
+
+
+def field_query(ask: Ask, mappings: Sequence[Field], engine: Engine | None = None) -> FieldQuery:
+    """The query that asks something of a field.
+
+    Args:
+        ask: what is asked of a value of the field.
+        mappings: how the field is mapped, at least one; several where indices disagree.
+        engine: the engine, where it is known: Elasticsearch keeps account of values that it does not index.
+
+    Raises:
+        NoQueryError: there is no such query.
+    """
+    found: list[FieldQuery] = []
+    reasons: dict[str, str] = {}
+    for field in mappings:
+        try:
+            found.append(_best(ask, field, engine))
+        except NoQueryError as error:
+            reasons[_described(field)] = str(error)
+    if reasons and len(mappings) == 1:
+        raise NoQueryError(*reasons.values())
+    if reasons:
+        raise NoQueryError(_DIFFERS + "; ".join(f"as {kind}, {reason}" for kind, reason in reasons.items()))
+    clauses = [query.clause for query in found]
+    doubts = [doubt for query in found for doubt in query.doubts]
+    if any(clause != clauses[0] for clause in clauses):
+        kinds = " and ".join(map(_described, mappings))
+        if {field.type for field in mappings} - _TEXTS:
+            raise NoQueryError(f"{_DIFFERS}{kinds} need different queries")
+        doubts.append(Doubt("loose", f"{_DIFFERS}{kinds}; the query may find or miss values of one of them"))
+    return FieldQuery(dsl.any_of(clauses), tuple(dict.fromkeys(doubts)))
+
+
+def cut_values(fields: Iterable[Field], names: Collection[str], engine: Engine) -> Clause | None:
+    """The events with a value that is too long to be indexed in one of the named fields; None if none can be found.
+
+    Elasticsearch keeps account of such values. Elsewhere they show where the analysed text of a value is indexed and
+    its exact text is not, unless a field has several values.
+    """
+    clauses: list[Clause] = []
+    for field in fields:
+        for exact in (field, *field.subfields):
+            if exact.ignore_above is None or exact.name not in names:
+                continue
+            if engine == "elasticsearch":
+                clauses.append(dsl.term("_ignored", exact.name))
+            elif field.type in ANALYSED:
+                clauses.append(dsl.all_of([dsl.exists(field.name), dsl.none_of(dsl.exists(exact.name))]))
+    return dsl.any_of(clauses) if clauses else None
+
+
+def _best(ask: Ask, field: Field, engine: Engine | None) -> FieldQuery:
+    """The query on the field, or on the one of its sub-fields that answers best."""
+    longest = _longest_value(field.name)
+    found: list[tuple[int, FieldQuery]] = []
+    reasons: list[str] = []
+    for candidate in (field, *field.subfields):
+        try:
+            query = _on_type(ask, candidate, longest, engine)
+        except NoQueryError as error:
+            reasons.append(str(error) if candidate is field else f"{candidate.name}: {error}")
+            continue
+        if not query.doubts:
+            return query
+        found.append((candidate.ignore_above or 0, query))
+    if not found:
+        raise NoQueryError("; ".join(reasons))
+    return max(found, key=lambda ranked: ranked[0])[1]
+
+
+def _on_type(ask: Ask, field: Field, longest: int, engine: Engine | None) -> FieldQuery:
+    if isinstance(ask, Present):
+        return _present(field, longest, engine)
+    if not field.indexed:
+        raise NoQueryError("it is not indexed (index: false), so that nothing can be found in it")
+    if field.null_value:
+        raise NoQueryError(_NULL_VALUE)
+    query = _QUERIES.get(field.type, _unknown)(ask, field)
+    if field.ignore_above is None or field.type not in _KEYWORDS:
+        return query
+    least, most = _lengths(ask)
+    if least > field.ignore_above:
+        raise NoQueryError(f"{_cut(field)}, and this one has at least {least}")
+    if min(longest, longest if most is None else most) > field.ignore_above:
+        return FieldQuery(query.clause, (Doubt("cut", f"{_cut(field)}, so that such a value is not found"),))
+    return query
+
+
+def _present(field: Field, longest: int, engine: Engine | None) -> FieldQuery:
+    if field.type in ("nested", EARLY_FLAT_OBJECT):
+        _QUERIES.get(field.type, _unknown)(Present(), field)
+    if field.null_value:
+        raise NoQueryError(_NULL_VALUE)
+    if not field.indexed and not field.doc_values:
+        raise NoQueryError("it is neither indexed nor has doc values, so that nothing tells whether it has a value")
+    exists = dsl.exists(field.name)
+    is_cut = field.ignore_above is not None and field.type in _KEYWORDS and longest > field.ignore_above
+    if not is_cut and not field.ignore_malformed:
+        return FieldQuery(exists)
+    if engine == "elasticsearch" and field.type not in OBJECTS_OF_KEYWORDS:
+        return FieldQuery(dsl.any_of([exists, dsl.term("_ignored", field.name)]))
+    unseen = _cut(field) if is_cut else f"values that are no {field.type} are not indexed (ignore_malformed)"
+    return FieldQuery(exists, (Doubt("cut", f"{unseen}, so that an event with no other value seems to have none"),))
+
+
+def _keyword(ask: Ask, field: Field) -> FieldQuery:
+    if field.normalizer == "other":
+        raise NoQueryError("its normalizer changes more than case, so that exact values are not to be found")
+    if field.normalizer == "lowercase" and _regards_case(ask):
+        raise NoQueryError("its normalizer makes it lower case, so that upper and lower case cannot be told apart")
+    if field.normalizer == "lowercase" and isinstance(ask, Pattern) and not lucene_regex.can_be_lowered(ask.regex):
+        raise NoQueryError("its normalizer makes patterns lower case too, which changes a range in this one")
+    return FieldQuery(_keyword_clause(ask, field))
+
+
+def _keyword_clause(ask: Ask, field: Field) -> Clause:
+    if isinstance(ask, Text):
+        return _text_clause(ask, field)
+    if isinstance(ask, Pattern):
+        return _regexp(field, ask.regex, ask.ignore_case)
+    if isinstance(ask, Number):
+        return dsl.term(field.name, _typed(ask.value))
+    if isinstance(ask, Boolean):
+        return dsl.term(field.name, ask.value)
+    if isinstance(ask, Comparison):
+        return _regexp(field, decimal_regex.comparison(ask.operator, ask.bound))
+    assert isinstance(ask, Network)
+    try:
+        # A field of the type wildcard makes many clauses of each value, of which a server takes 1024 in all.
+        return in_network(field.name, ask.network, as_regexp=field.type == "wildcard")
+    except ValueError as error:
+        raise NoQueryError(str(error)) from None
+
+
+def _text_clause(ask: Text, field: Field) -> Clause:
+    name, ignore_case = field.name, ask.ignore_case
+    if ignore_case and lucene_regex.has_case_beyond_ascii(ask.literal):
+        return _regexp(field, ask.joined(lucene_regex.folded, ".*", "."), True)
+    # OpenSearch 3.8 finds no empty text in the type wildcard in another way.
+    if field.type == "wildcard" and ask.parts in ((), ("",)):
+        return dsl.regexp(name, "")
+    # OpenSearch 3.8 knows no ? and no escapes in the value of a constant_keyword.
+    if field.type == "constant_keyword" and (1 in ask.parts or set(ask.literal) & set("*?\\")):
+        return _regexp(field, ask.joined(lucene_regex.escape, ".*", "."), ignore_case)
+    if all(isinstance(part, str) for part in ask.parts):
+        return dsl.term(name, ask.literal, case_insensitive=ignore_case)
+    # OpenSearch 3.8 misses values of the type wildcard in a prefix without regard to case.
+    if field.type != "wildcard" and ask.parts[-1] is None and all(isinstance(part, str) for part in ask.parts[:-1]):
+        return dsl.prefix(name, ask.literal, case_insensitive=ignore_case)
+    return dsl.wildcard(name, ask.joined(dsl.escape_wildcard, "*", "?"), case_insensitive=ignore_case)
+
+
+def _flattened(ask: Ask, field: Field) -> FieldQuery:
+    if isinstance(ask, Comparison):
+        raise NoQueryError("its values are texts (type flattened), whose numbers cannot be compared")
+    query = _keyword(ask, field)
+    if {kind for kind, _, _ in dsl.leaves(query.clause)} & {"wildcard", "regexp"}:
+        raise NoQueryError("inside an object of the type flattened only whole values and their beginnings can be asked")
+    return query
+
+
+def _analysed(ask: Ask, field: Field) -> FieldQuery:
+    whole = isinstance(ask, Text) and all(isinstance(part, str) for part in ask.parts)
+    if isinstance(ask, Text) and whole and any(map(str.isalnum, ask.literal)):
+        reason = "it is analysed text; the query finds every value with these words in a row"
+        return FieldQuery(dsl.match_phrase(field.name, ask.literal), (Doubt("loose", reason),))
+    raise NoQueryError(f"it is analysed text ({field.type}), which only keeps the words of a value")
+
+
+def _number(ask: Ask, field: Field) -> FieldQuery:
+    if isinstance(ask, Text) and _PLAIN_NUMBER.fullmatch(ask.literal) and ask.parts == (ask.literal,):
+        value = Decimal(ask.literal)
+    elif isinstance(ask, Number):
+        value = Decimal(str(ask.value))
+    elif isinstance(ask, Comparison):
+        value = Decimal(str(ask.bound))
+    else:
+        raise NoQueryError(f"it holds numbers ({field.type}), for which this cannot be asked")
+    number = int(value) if value == value.to_integral_value() else float(value)
+    exact = field.type not in _ROUNDED or (isinstance(number, int) and abs(number) < _ROUNDED[field.type])
+    reason = f"its type ({field.type}) rounds numbers, so that others may seem to be this one"
+    doubts = () if exact else (Doubt("loose", reason),)
+    least, most = _RANGES.get(field.type, (number, number))
+    if not least <= number <= most:
+        raise NoQueryError(f"{number} is beyond its type ({field.type})")
+    if isinstance(ask, Comparison):
+        return FieldQuery(dsl.bounds(field.name, **{ask.operator: number}), doubts)
+    if field.type in _WHOLE and isinstance(number, float):
+        raise NoQueryError(f"it holds whole numbers ({field.type})")
+    return FieldQuery(dsl.term(field.name, _typed(number)), doubts)
+
+
+def _boolean(ask: Ask, field: Field) -> FieldQuery:
+    if isinstance(ask, Boolean):
+        return FieldQuery(dsl.term(field.name, ask.value))
+    if isinstance(ask, Text):
+        regex, ignore_case = ask.joined(lucene_regex.escape, ".*", "."), ask.ignore_case
+    elif isinstance(ask, Pattern):
+        regex, ignore_case = ask.regex, ask.ignore_case
+    else:
+        raise NoQueryError("it holds true or false only, for which this cannot be asked")
+    matches = re.compile(regex, re.DOTALL | (re.IGNORECASE if ignore_case else 0)).fullmatch
+    values = [value for value, text in ((True, "true"), (False, "false")) if matches(text)]
+    if not values:
+        raise NoQueryError("it holds true or false only, so that this never matches")
+    return FieldQuery(dsl.any_of(dsl.term(field.name, value) for value in values))
+
+
+def _date(ask: Ask, field: Field) -> FieldQuery:
+    if isinstance(ask, Comparison) and isinstance(ask.bound, int) and ask.bound >= 0:
+        return FieldQuery(dsl.bounds(field.name, **{ask.operator: str(ask.bound)}, format="epoch_millis"))
+    if isinstance(ask, Number) and isinstance(ask.value, int) and ask.value >= 0:
+        instant = str(ask.value)
+        return FieldQuery(dsl.bounds(field.name, gte=instant, lte=instant, format="epoch_millis"))
+    raise NoQueryError(
+        "it is a date, which has no text to compare; use |gte and |lt with whole milliseconds since 1970"
+    )
+
+
+def _address(ask: Ask, field: Field) -> FieldQuery:
+    if isinstance(ask, Network):
+        if ask.network.version == 6 and ask.network.overlaps(_IPV4_IN_IPV6):
+            raise NoQueryError(f"it holds addresses (ip), where {ask.network} takes in IPv4 addresses too")
+        return FieldQuery(dsl.term(field.name, str(ask.network)))
+    if isinstance(ask, Text) and all(isinstance(part, str) for part in ask.parts):
+        try:
+            canonical = str(ip_address(ask.literal))
+        except ValueError:
+            raise NoQueryError(f"it holds addresses (ip), and {ask.literal!r} is none") from None
+        if canonical != (ask.literal.lower() if ask.ignore_case else ask.literal):
+            raise NoQueryError(f"it holds addresses (ip), of which {ask.literal!r} is written {canonical}")
+        return FieldQuery(dsl.term(field.name, canonical))
+    raise NoQueryError("it holds addresses (ip), of which only a whole one or a network (|cidr) can be asked")
+
+
+def _untyped(ask: Ask, field: Field) -> FieldQuery:
+    if isinstance(ask, Number):
+        return FieldQuery(dsl.term(field.name, _typed(ask.value)))
+    if isinstance(ask, Boolean):
+        return FieldQuery(dsl.term(field.name, ask.value))
+    if isinstance(ask, Comparison):
+        return FieldQuery(dsl.bounds(field.name, **{ask.operator: ask.bound}))
+    raise NoQueryError("its text is in a sub-field")
+
+
+def _nested(ask: Ask, field: Field) -> NoReturn:
+    raise NoQueryError("it is inside a nested object, which a plain query does not look into")
+
+
+def _unknown(ask: Ask, field: Field) -> NoReturn:
+    raise NoQueryError(f"its type ({field.type}) is none for which an exact query is known")
+
+
+_KEYWORDS = frozenset({"keyword", "constant_keyword", "wildcard", *OBJECTS_OF_KEYWORDS})
+_TEXTS = _KEYWORDS | ANALYSED
+_QUERIES: dict[str, Callable[[Ask, Field], FieldQuery]] = {
+    "keyword": _keyword,
+    "constant_keyword": _keyword,
+    "wildcard": _keyword,
+    "flat_object": _keyword,
+    "flattened": _flattened,
+    "text": _analysed,
+    "match_only_text": _analysed,
+    "boolean": _boolean,
+    "date": _date,
+    "date_nanos": _date,
+    "ip": _address,
+    "double": _number,
+    **dict.fromkeys((*_WHOLE, *_ROUNDED), _number),
+    "nested": _nested,
+    UNTYPED: _untyped,
+}
+
+
+def _regexp(field: Field, pattern: str, ignore_case: bool = False) -> Clause:
+    # OpenSearch 3.8 puts the name of the field before the pattern, and so before its first alternative only.
+    if field.runtime and ignore_case:
+        raise NoQueryError("it is a runtime field, in which a regular expression cannot ignore case")
+    if field.type == "flat_object":
+        pattern = f"({pattern})"
+    if len(pattern) > lucene_regex.MAX_LENGTH:
+        raise NoQueryError(
+            f"as a regular expression for the server it is {len(pattern)} characters long; "
+            f"{lucene_regex.MAX_LENGTH} are accepted"
+        )
+    return dsl.regexp(field.name, pattern, case_insensitive=ignore_case)
+
+
+def _typed(number: int | float) -> int | str:
+    # On a keyword field a server compares the text of a number as Java writes it, which is 1.2345678E7 for 12345678.0.
+    # A decimal given as text is right there and on numeric fields.
+    return number if isinstance(number, int) else format(Decimal(str(number)), "f")
+
+
+def _regards_case(ask: Ask) -> bool:
+    if isinstance(ask, Text):
+        return not ask.ignore_case and ask.literal.lower() != ask.literal.upper()
+    return isinstance(ask, Pattern) and not ask.ignore_case and ask.regex.lower() != ask.regex.upper()
+
+
+def _lengths(ask: Ask) -> tuple[int, int | None]:
+    """The least and the most UTF-16 units of a value that can match; None for no limit."""
+    if isinstance(ask, Text):
+        least = sum(utf16_units(part) if isinstance(part, str) else part == 1 for part in ask.parts)
+        return least, None if None in ask.parts else least + ask.parts.count(1)
+    if isinstance(ask, Pattern):
+        least, most = lucene_regex.lengths(ask.regex)
+        return least, None if most is None else most * 2
+    return 0, 0
+
+
+def _longest_value(name: str) -> int:
+    """The longest value to be expected, in UTF-16 units.
+
+    Where CloudTrail has no limit, it is the most that every keyword field can hold: what is longer is beyond any
+    mapping, and :func:`cut_values` finds it.
+    """
+    return min(_LONGEST.get(flat_name(name), IGNORE_ABOVE), IGNORE_ABOVE)
+
+
+def _cut(field: Field) -> str:
+    return f"values over {field.ignore_above} characters are not indexed in {field.name}"
+
+
+def _described(field: Field) -> str:
+    """A mapping in a few words."""
+    subfields = f" with {', '.join(sub.name.removeprefix(field.name) for sub in field.subfields)}"
+    return field.type + (subfields if field.subfields else "")
