@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import NoReturn
@@ -11,6 +12,25 @@ import pytest
 
 from sigma_stellar_aws.embedded import EngineError, embedded_opensearch
 from tests.engine.elasticsearch import elasticsearch
+
+RANDOM_SEED = int(os.environ.get("SIGMA_STELLAR_AWS_SEED") or random.randrange(1 << 32))
+_REPORTED: list[str] = []
+
+
+def pytest_report_header() -> str:
+    """Tell how to repeat the random tests of this run."""
+    return f"random tests: SIGMA_STELLAR_AWS_SEED={RANDOM_SEED}"
+
+
+def report(line: str) -> None:
+    """Have a line shown at the end of the run."""
+    _REPORTED.append(line)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests have measured."""
+    for line in _REPORTED:
+        terminalreporter.write_line(line)
 
 
 def unavailable(reason: str) -> NoReturn:

@@ -21,6 +21,7 @@ from sigma_stellar_aws.errors import UnsupportedConditionError, UnsupportedRuleE
 from sigma_stellar_aws.jsontypes import JsonObject
 from sigma_stellar_aws.lucene_regex import MAX_LENGTH
 from sigma_stellar_aws.matcher import compile_query
+from sigma_stellar_aws.store_profile import StoreProfile
 from tests.test_dsl import nested_alike
 
 CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "cases" / "conversions.yml").read_text("utf-8"))
@@ -163,10 +164,18 @@ def test_case_sensitive_is_a_flag_or_its_text(option: bool | str, case_insensiti
 
 
 @pytest.mark.parametrize(
-    "options", [{"case_sensitive": "yes"}, {"case_sensitive": 1}, {"case_sensitive": ""}, {"unknown": "x"}]
+    "options",
+    [
+        *({"case_sensitive": value} for value in ("yes", 1, "")),
+        *({"inexact": value} for value in ("yes", "", True, "WARN")),
+        {"store": "gone.json"},
+        {"keyword_suffix": ".keyword", "store": StoreProfile("logs", "opensearch", "3.8.0", {})},
+        {"unknown": "x"},
+    ],
+    ids=str,
 )
 def test_wrong_option_is_an_error(options: dict[str, Any]) -> None:
-    """An option that is unknown, or a flag that is neither true nor false, is refused with its name."""
+    """An option that is unknown, has a value that it cannot have, or excludes another is refused with its name."""
     with pytest.raises(TypeError, match=f"'{next(iter(options))}"):
         StellarAwsBackend(**options)
 

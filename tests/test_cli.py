@@ -220,7 +220,7 @@ def test_an_event_without_time_is_lost(run: Run, tmp_path: Path) -> None:
         (["alerts", "{event}", "--url", "http://127.0.0.1:1"], 2, "name either files or a data store (--url)"),
         (["alerts", "{event}", "--index", "a"], 2, "are for a data store"),
         (["alerts", "{event}", "--time-field", "a"], 2, "are for a data store"),
-        (["alerts", "{event}", "--keyword-suffix", ".keyword"], 2, "are for a data store"),
+        (["alerts", "{event}", "--ca-file", "{event}"], 2, "are for a data store"),
         (["alerts", "{folder}/gone.json"], 2, "gone.json' does not exist"),
         (["alerts", "{folder}/empty"], 1, "no CloudTrail files in {folder}/empty; looked for .json"),
         (["alerts", "{event}", "--since", "yesterday"], 2, "'yesterday' is no time; write 2026-11-24"),
@@ -244,6 +244,15 @@ def test_an_event_without_time_is_lost(run: Run, tmp_path: Path) -> None:
         (["load", "{event}", "--index", "a"], 2, "Missing option '--url'"),
         (["load", "{event}", "--index", "a", "--url", "x"], 1, "write it like https://search.example.com:9200"),
         (["load", "{folder}/empty", "--index", "a", "--url", "x"], 1, "no CloudTrail files in"),
+        (["profile"], 2, "Missing option '--url'"),
+        (["profile", "--url", "http://127.0.0.1:1"], 1, "the store cannot be reached"),
+        (["profile", "--url", "search.example.com"], 1, "write it like https://search.example.com:9200"),
+        (["profile", "--url", "http://127.0.0.1:1", "-o", "{folder}"], 2, "is a directory"),
+        (["doctor"], 2, "Missing option '--url'"),
+        (["doctor", "--url", "http://127.0.0.1:1"], 1, "the store cannot be reached"),
+        (["doctor", "{folder}/gone.yml", "--url", "http://127.0.0.1:1"], 2, "gone.yml' does not exist"),
+        (["doctor", "--url", "http://127.0.0.1:1", "--since", "soon"], 2, "'soon' is no time"),
+        (["doctor", "--url", "http://127.0.0.1:1", "--filter", "{folder}/idle.yaml"], 1, "applies to no rule"),
         (["rules", "--rules", "{folder}/gone"], 2, "gone' does not exist"),
         (["rule"], 2, "No such command 'rule'"),
     ],
@@ -264,9 +273,10 @@ def test_misuse_is_told(run: Run, event: Path, tmp_path: Path, arguments: list[s
 @pytest.mark.parametrize(
     "url", ["http://alice:secret@127.0.0.1:1", "http://alice@127.0.0.1:1", "alice:secret@127.0.0.1"]
 )
-def test_credentials_in_a_url_are_not_repeated(run: Run, url: str) -> None:
+@pytest.mark.parametrize("command", ["alerts", "profile", "doctor"])
+def test_credentials_in_a_url_are_not_repeated(run: Run, command: str, url: str) -> None:
     """A URL with user or password is refused, and the password is not shown."""
-    result = run("alerts", "--url", url)
+    result = run(command, "--url", url)
     assert result.code == 1
     assert "secret" not in result.err
 
@@ -327,12 +337,15 @@ def test_hostile_values(run: Run, tmp_path: Path) -> None:
         assert "[/red]" in result.out
 
 
-def test_the_extra_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", ["alerts", "profile", "doctor"])
+def test_the_extra_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     """A command whose packages are missing says how to install them."""
     monkeypatch.setitem(sys.modules, "opensearchpy", None)
     monkeypatch.delitem(sys.modules, "sigma_stellar_aws.store", raising=False)
     monkeypatch.delattr(sigma_stellar_aws, "store", raising=False)
-    result = run("alerts", "--url", "http://127.0.0.1:1")
+    monkeypatch.delitem(sys.modules, "sigma_stellar_aws.doctor", raising=False)
+    monkeypatch.delattr(sigma_stellar_aws, "doctor", raising=False)
+    result = run(command, "--url", "http://127.0.0.1:1")
     assert result.code == 1
     assert "needs the package opensearchpy; install it with: pip install 'sigma-stellar-aws[store]'" in result.err
 
@@ -404,7 +417,7 @@ def test_odd_names_of_files(tmp_path: Path) -> None:
 
 def test_help(run: Run) -> None:
     """Every command has help, and the version is told."""
-    for command in ("rules", "template", "load", "alerts", "engine"):
+    for command in ("rules", "template", "load", "alerts", "profile", "doctor", "engine"):
         result = run(command, "-h")
         assert result.code == 0
         assert result.out.startswith("Usage:")

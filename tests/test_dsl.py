@@ -54,6 +54,7 @@ def nested_alike(clause: Clause) -> Iterator[Clause]:
             dsl.regexp("f", "v.*", case_insensitive=True),
             {"regexp": {"f": {"value": "v.*", "flags": "NONE", "case_insensitive": True}}},
         ),
+        (dsl.match_phrase("f", "a b"), {"match_phrase": {"f": {"query": "a b"}}}),
         (dsl.exists("f"), {"exists": {"field": "f"}}),
         (dsl.bounds("f", gte=1, lt="2"), {"range": {"f": {"gte": 1, "lt": "2"}}}),
         (dsl.search(A), {"query": {"exists": {"field": "a"}}}),
@@ -194,6 +195,7 @@ def test_leaves_are_all_conditions_with_their_fields() -> None:
             dsl.none_of(dsl.named(dsl.regexp("e", "r"), "n")),
             dsl.none_of(dsl.exists("f")),
             dsl.bounds("g", gt=5),
+            dsl.match_phrase("h", "a b"),
         ]
     )
     assert sorted(dsl.leaves(clause), key=lambda leaf: leaf[1]) == [
@@ -204,6 +206,7 @@ def test_leaves_are_all_conditions_with_their_fields() -> None:
         ("regexp", "e", {"value": "r", "flags": "NONE"}),
         ("exists", "f", None),
         ("range", "g", {"gt": 5}),
+        ("match_phrase", "h", {"query": "a b"}),
     ]
 
 
@@ -245,3 +248,37 @@ def test_named_clauses_are_found_at_any_depth() -> None:
     first, second = dsl.named(dsl.term("a", "x"), "first"), dsl.named(dsl.term("b", "y"), "second")
     query = dsl.all_of([dsl.exists("c"), dsl.pack([first, second])])
     assert list(dsl.named_clauses(query)) == [("first", first), ("second", second)]
+
+
+@pytest.mark.parametrize(
+    ("clause", "expected"),
+    [
+        (A, [("a", A)]),
+        (dsl.all_of([A, B]), [("a", A), ("b", B)]),
+        (dsl.any_of([A, B]), [("a", A), ("b", B)]),
+        (dsl.none_of(A), []),
+        (dsl.all_of([A, dsl.none_of(B)]), [("a", A)]),
+        (dsl.none_of(dsl.all_of([A, B])), []),
+        (dsl.all_of([A, dsl.any_of([B, dsl.all_of([C, dsl.none_of(D)])])]), [("a", A), ("b", B), ("c", C)]),
+        (
+            dsl.pack([dsl.named(A, "n"), dsl.named(dsl.terms("f", ["x"]), "m")]),
+            [("a", A), ("f", dsl.terms("f", ["x"]))],
+        ),
+    ],
+    ids=str,
+)
+def test_demands_are_what_a_document_may_have_to_meet(clause: Clause, expected: list[tuple[str, Clause]]) -> None:
+    """Conditions and alternatives are listed with their fields, and nothing that must not hold."""
+    assert list(dsl.demands(clause)) == expected
+
+
+@given(EXPRESSIONS, st.sets(st.sampled_from("abcd")))
+def test_a_document_that_meets_no_demand_matches_only_by_what_it_lacks(expression: Expression, true: set[str]) -> None:
+    """A document that matches meets a demand, or it matches empty-handed as well."""
+    clause = build(expression)
+    values = sorted(true & {"c", "d"})
+    document: dict[str, Any] = {**dict.fromkeys(true & {"a", "b"}, "v"), **({"x": values} if values else {})}
+    if compile_query(clause)(document) and not any(
+        compile_query(demand)(document) for _, demand in dsl.demands(clause)
+    ):
+        assert compile_query(clause)({})

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from sigma_stellar_aws.flatten import TIME_FIELD, Document
-from sigma_stellar_aws.index_template import EVENT_FIELDS, IGNORE_ABOVE, index_mappings, index_template, too_long
+from sigma_stellar_aws.index_template import (
+    EVENT_FIELDS,
+    IGNORE_ABOVE,
+    index_mappings,
+    index_template,
+    too_long,
+    utf16_units,
+)
 from sigma_stellar_aws.pack import pack_fields
 from sigma_stellar_aws.rulepack import DEFAULT_SUPPRESSION
 
@@ -80,3 +87,14 @@ def test_what_is_indexed_fits_lucene(character: str) -> None:
 def test_too_long_in_lists(document: Document, fields: list[str]) -> None:
     """A field is told once if any of its values is too long."""
     assert too_long(document) == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "units"),
+    [("", 0), ("abc", 3), ("\u00e4\u6f22", 2), ("\U0001f600", 2), ("a\U0001f600b", 4), ("\U0001f600" * 9000, 18000)],
+    ids=["empty", "ASCII", "one unit each", "one of two units", "mixed", "long"],
+)
+def test_length_is_counted_in_utf16_units(text: str, units: int) -> None:
+    """A character beyond the first 65,536 counts twice, in short texts as in long ones."""
+    assert utf16_units(text) == units
+    assert utf16_units(text) == len(text.encode("utf-16-le")) // 2

@@ -227,3 +227,42 @@ def test_folded_text_matches_itself_in_any_case(text: str, data: st.DataObject) 
 def test_case_beyond_ascii_is_seen(text: str, expected: bool) -> None:
     """Only letters that have two cases and are not ASCII need more than the server's flag."""
     assert lucene_regex.has_case_beyond_ascii(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("", (0, 0)),
+        ("abc", (3, 3)),
+        (r"a\.b\&", (4, 4)),
+        ("ab?c", (2, 3)),
+        ("a{2,4}", (2, 4)),
+        ("(ab|cde)f", (3, 4)),
+        ("(ab|())c", (1, 3)),
+        ("[^\n]", (1, 1)),
+        ("(.*\n)?ab(\n.*)?", (2, None)),
+        ("ab.*", (2, None)),
+        ("a+", (1, None)),
+        ("a{3,}", (3, None)),
+        ("(a*){2}b", (1, None)),
+        ("\N{GRINNING FACE}", (1, 1)),
+    ],
+)
+def test_lengths_of_what_a_pattern_matches(pattern: str, expected: tuple[int, int | None]) -> None:
+    """The least and the most characters are known, or that there is no most."""
+    assert lucene_regex.lengths(pattern) == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(ASCII_PATTERNS, st.text(ASCII, max_size=6), FLAG_SETS)
+def test_what_matches_has_a_length_within_the_limits(pattern: str, text: str, flags: str) -> None:
+    """No value that a translated pattern matches is shorter or longer than its lengths say."""
+    try:
+        lucene, case_insensitive = translate(pattern, **options(flags))
+    except UnsupportedRegexError:
+        reject()
+    least, most = lucene_regex.lengths(lucene)
+    assert most is None or least <= most
+    if compile_query(dsl.regexp("f", lucene, case_insensitive=case_insensitive))({"f": text}):
+        assert least <= len(text)
+        assert most is None or len(text) <= most

@@ -4,8 +4,9 @@ import json
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from opensearchpy import OpenSearch
 from sigma_stellar_aws import dsl, store
 from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.errors import StoreError
-from sigma_stellar_aws.flatten import flatten
-from sigma_stellar_aws.index_template import EVENT_FIELDS
+from sigma_stellar_aws.flatten import Document, flatten
+from sigma_stellar_aws.index_template import EVENT_FIELDS, index_mappings
+from sigma_stellar_aws.jsontypes import JsonObject
+from sigma_stellar_aws.pack import pack_fields
 from tests.records import cases, record
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -82,22 +85,140 @@ def test_filters_work_in_a_store(loaded: str) -> None:
     assert {line["errorCode"] for line in lines(in_files)} == {""}
 
 
-def test_default_mapping_is_refused_until_the_suffix_is_named(engine_url: str) -> None:
-    """Where fields are analysed text, a search that could find nothing is an error; with the suffix it is right."""
-    client = store.connect(engine_url, None, {})
-    client.indices.create(index="dynamic", body={"settings": {"index.mapping.total_fields.limit": 5000}})
+@contextmanager
+def filled(url: str, index: str, mappings: JsonObject, documents: Iterable[Document]) -> Iterator[OpenSearch]:
+    """An index of these mappings and documents, for a while."""
+    client: OpenSearch = store.connect(url, None, {})
+    settings: JsonObject = {"index.mapping.total_fields.limit": 5000}
+    client.indices.create(index=index, body={"settings": settings, "mappings": mappings})
     try:
-        store.load(client, "dynamic", [flatten(case.record) for case in cases()])
-        arguments = ["alerts", "--url", engine_url, "--index", "dynamic", "--json"]
-        refused = run(*arguments)
-        assert refused.exit_code == 1
-        assert "eventName" in refused.stderr
-        assert "--keyword-suffix .keyword" in refused.stderr
-        found = lines(run(*arguments, "--keyword-suffix", ".keyword"))
-        rules = {str(line["rule_title"]) for line in found}
-        assert rules == {case.rule for case in cases()}
+        assert store.load(client, index, documents).rejected == []
+        yield client
     finally:
-        client.indices.delete(index="dynamic")
+        client.indices.delete(index=index)
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--case-sensitive"], ["--since", "2026-11-10", "--until", "2026-11-20"]], ids=" ".join
+)
+def test_default_mapping_finds_what_the_template_finds(engine_url: str, options: list[str]) -> None:
+    """On a default-mapped index every rule finds its events with no option given, where no value is cut."""
+    documents = [flatten(case.record) for case in cases()]
+    short = [document for document in documents if all(len(str(value)) <= 256 for value in document.values())]
+    assert len(short) > 150
+    with (
+        filled(engine_url, "default-mapped", {}, short),
+        filled(engine_url, "template-mapped", index_mappings(pack_fields()), short),
+    ):
+        found, expected = (
+            run("alerts", "--url", engine_url, "--index", index, "--json", *options)
+            for index in ("default-mapped", "template-mapped")
+        )
+    assert (found.exit_code, expected.exit_code) == (0, 0), found.output
+    assert lines(found) == lines(expected)
+    assert len(lines(found)) > 10
+    assert "warning" not in found.stderr
+
+
+def test_values_that_are_cut_are_told(engine_url: str) -> None:
+    """On a default-mapped index long values are not found: what is found is right, and that some are cut is told."""
+    # Several values of a field, of which one is too long, are only told of by Elasticsearch.
+    command: JsonObject = {"containerDefinitions": [{"command": ["curl " + "x" * 300]}]}
+    event: JsonObject = {"eventSource": "ecs.amazonaws.com", "eventName": "RegisterTaskDefinition"}
+    documents = [flatten(case.record) for case in cases()]
+    documents.append(flatten(record({**event, "requestParameters": command})))
+    with (
+        filled(engine_url, "default-mapped", {}, documents),
+        filled(engine_url, "template-mapped", index_mappings(pack_fields()), documents),
+    ):
+        found, expected = (
+            run("alerts", "--url", engine_url, "--index", index, "--json")
+            for index in ("default-mapped", "template-mapped")
+        )
+    assert (found.exit_code, expected.exit_code) == (3, 0), found.output
+    assert (
+        " events of default-mapped have a value that is too long to be found, in a field of the rules" in found.stderr
+    )
+    assert ("OpenSearch does not tell of all such values" in found.stderr) == ("warning: 1 events" in found.stderr)
+    rows = [json.dumps(line) for line in lines(expected)]
+    assert {json.dumps(line) for line in lines(found)} <= set(rows)
+    assert 0 < len(lines(found)) <= len(rows)
+
+
+def write_rules(folder: Path, *selections: str) -> Path:
+    """A folder of rules, each given by its selection."""
+    folder.mkdir()
+    for number, selection in enumerate(selections):
+        (folder / f"{number}.yml").write_text(
+            f"title: Rule {number}\nid: 00000000-0000-4000-8000-00000000000{number}\n"
+            "logsource: {product: aws, service: cloudtrail}\n"
+            f"detection: {{selection: {selection}, condition: selection}}\n"
+        )
+    return folder
+
+
+def test_a_rule_that_the_store_cannot_answer_is_told(engine_url: str, tmp_path: Path) -> None:
+    """A rule that the mapping makes impossible is left out with its reason, the others run, and the exit code is 3."""
+    event = flatten(record({"eventSource": "logs.amazonaws.com", "eventName": "DeleteLogGroup"}))
+    mappings: JsonObject = {"properties": {"userAgent": {"type": "text"}, "eventName": {"type": "keyword"}}}
+    folder = write_rules(tmp_path / "rules", "{userAgent|contains: curl}", "{eventName: deleteloggroup}")
+    with filled(engine_url, "partly", mappings, [event]):
+        result = run("alerts", "--url", engine_url, "--index", "partly", "--json", "--rules", str(folder))
+        assert result.exit_code == 3
+        assert [line["rule_title"] for line in lines(result)] == ["Rule 1"]
+        assert "warning: this rule is left out: Rule 'Rule 0': field 'userAgent': it is analysed text" in result.stderr
+        assert "1 problems, see above" in result.stderr
+        none = run("alerts", "--url", engine_url, "--index", "partly", "--json", "--rules", str(folder / "0.yml"))
+        assert (none.exit_code, none.stdout) == (1, "")
+        assert "field 'userAgent': it is analysed text" in none.stderr
+
+
+def test_a_query_that_finds_too_much_is_told(engine_url: str, tmp_path: Path) -> None:
+    """A condition that is asked of analysed text runs, with a warning that names rule and field."""
+    event = flatten(record({"eventSource": "logs.amazonaws.com", "eventName": "DeleteLogGroup"}))
+    folder = write_rules(tmp_path / "rules", "{eventName: deleteloggroup}")
+    with filled(engine_url, "loose", {"properties": {"eventName": {"type": "text"}}}, [event]):
+        result = run("alerts", "--url", engine_url, "--index", "loose", "--json", "--rules", str(folder))
+    assert result.exit_code == 3
+    assert [line["eventName"] for line in lines(result)] == ["DeleteLogGroup"]
+    assert "warning: Rule 'Rule 0': field 'eventName': it is analysed text" in result.stderr
+
+
+def test_missing_fields_are_noted(engine_url: str, tmp_path: Path) -> None:
+    """Fields of rules that a store does not have are a note with how many rules cannot match; if none can, an error."""
+    event = flatten(record({"eventSource": "logs.amazonaws.com", "eventName": "DeleteLogGroup"}))
+    folder = write_rules(
+        tmp_path / "rules", "{eventName: DeleteLogGroup}", "{gone: a}", "[{eventName: DeleteLogGroup}, {lost: b}]"
+    )
+    with filled(engine_url, "lacking", index_mappings(), [event]):
+        result = run("alerts", "--url", engine_url, "--index", "lacking", "--json", "--rules", str(folder))
+        assert result.exit_code == 0, result.output
+        assert [line["rule_title"] for line in lines(result)] == ["Rule 0", "Rule 2"]
+        assert "note: lacking has no field gone, lost; 1 of 3 rules cannot match there\n" in result.stderr
+        none = run("alerts", "--url", engine_url, "--index", "lacking", "--json", "--rules", str(folder / "1.yml"))
+        assert (none.exit_code, none.stdout) == (1, "")
+        assert "no rule can match in lacking: it has no field gone" in none.stderr
+
+
+def test_events_are_counted(engine_url: str) -> None:
+    """One search counts all events and those of each query, and knows the time of the newest."""
+    documents: list[Document] = [{"eventName": name, "timestamp": 1000 * n} for n, name in enumerate(("A", "B", "B"))]
+    with filled(engine_url, "counted", index_mappings(), documents) as client:
+        queries = {"a": dsl.term("eventName", "A"), "b 2": dsl.term("eventName", "B"), "": dsl.exists("gone")}
+        newest = datetime(1970, 1, 1, 0, 0, 2, tzinfo=timezone.utc)
+        assert store.count_each(client, "counted", queries, "timestamp") == (3, newest, {"a": 1, "b 2": 2, "": 0})
+        assert store.count_each(client, "counted", {}) == (3, None, {})
+        assert store.count_each(client, "counted", {}, "gone") == (3, None, {})
+        with pytest.raises(StoreError, match="there is no index 'not-there'"):
+            store.count_each(client, "not-there", {})
+
+
+@pytest.mark.parametrize("damage", [{"_shards": {"total": 2, "failed": 1}}, {"timed_out": True}], ids=str)
+def test_a_count_of_a_part_is_an_error(damage: dict[str, object]) -> None:
+    """Events are not counted where a part of the data did not answer."""
+    body = {"hits": {"total": {"value": 1}}, "aggregations": {}, **damage}
+    with answering(200, body) as (url, _), pytest.raises(StoreError, match="not whole"):
+        store.count_each(store.connect(url, None, {}), "any", {})
 
 
 def test_scan_reads_every_page(engine_url: str) -> None:
@@ -152,22 +273,16 @@ def test_values_too_long_for_an_index_are_told(engine_url: str, tmp_path: Path) 
         store.connect(engine_url, None, {}).indices.delete(index="long")
 
 
-def test_missing_index_and_field_are_told(loaded: str) -> None:
-    """An index that is not there is an error, as is a time field; a field of a rule that is missing is a note."""
+def test_missing_index_and_time_field_are_told(loaded: str) -> None:
+    """An index that is not there is an error, as is a time field that is asked for."""
     no_index = run("alerts", "--url", loaded, "--index", "not-there-*")
     assert (no_index.exit_code, no_index.stdout) == (1, "")
     assert "there is no index 'not-there-*'" in no_index.stderr
     no_time = run("alerts", "--url", loaded, "--index", "samples", "--since", "2026-11-10", "--time-field", "when")
-    assert no_time.exit_code == 1
-    assert "no field 'when'" in no_time.stderr
-    client = store.connect(loaded, None, {})
-    either = dsl.any_of([dsl.exists("noSuchField"), dsl.exists("eventName")])
-    assert store.check_fields(client, "samples", either, None) == ["noSuchField"]
-    with pytest.raises(StoreError, match="no rule can match in 'samples': it has no field noSuchField"):
-        store.check_fields(client, "samples", dsl.all_of([dsl.exists("noSuchField"), QUERY]), None)
-    suffix = run("alerts", "--url", loaded, "--index", "samples", "--keyword-suffix", ".raw")
-    assert suffix.exit_code == 1
-    assert "no rule can match" in suffix.stderr
+    assert (no_time.exit_code, no_time.stdout) == (1, "")
+    assert "no field 'when'; name its time field: --time-field NAME" in no_time.stderr
+    unused = run("alerts", "--url", loaded, "--index", "samples", "--json", "--time-field", "when")
+    assert unused.exit_code == 0
 
 
 def test_what_is_no_name_of_an_index_is_refused(opensearch_url: str) -> None:

@@ -1,0 +1,148 @@
+"""CloudTrail rules as people write them, on real engines, under every mapping that stores have."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import pytest
+import yaml
+from opensearchpy import OpenSearch
+from sigma.collection import SigmaCollection
+from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
+from sigma.processing.transformations import AddFieldnamePrefixTransformation
+
+from sigma_stellar_aws import dsl, store, store_profile
+from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
+from sigma_stellar_aws.dsl import Clause
+from sigma_stellar_aws.errors import InexactQueryWarning, UnsupportedRuleError
+from sigma_stellar_aws.flatten import Document, flatten
+from sigma_stellar_aws.jsontypes import JsonObject
+from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
+from sigma_stellar_aws.rulepack import load_rules
+from tests.conftest import report
+from tests.mappings import WAYS, Store
+from tests.records import cases, record
+
+STYLE = sorted((Path(__file__).parent / "cases" / "cloudtrail").glob("*.yml"))
+
+
+class Example(NamedTuple):
+    """A rule, and its events with whether it must match them."""
+
+    rule: dict[str, Any]
+    events: dict[str, tuple[Document, bool]]
+
+
+class Index(NamedTuple):
+    """An index of all events of all examples, made in one of the ways of real stores."""
+
+    client: OpenSearch
+    name: str
+    store: Store
+    profile: store_profile.StoreProfile
+
+    def hits(self, query: Clause, events: dict[str, tuple[Document, bool]]) -> set[str]:
+        """Ids of the events that a query finds among some."""
+        among = {"terms": {"_id": list(events)}}
+        body = {**dsl.search(dsl.all_of([query, cast(Clause, among)])), "size": 1000, "_source": False}
+        answer = self.client.search(index=self.name, body=body)
+        assert answer["_shards"]["failed"] == 0
+        return {hit["_id"] for hit in answer["hits"]["hits"]}
+
+    def query(self, rule: dict[str, Any], inexact: str) -> Clause:
+        """The query of a rule for this index."""
+        pipeline = stellar_aws()
+        if self.store.inside:
+            prefix = AddFieldnamePrefixTransformation(f"{self.store.inside}.")
+            pipeline += ProcessingPipeline([ProcessingItem(prefix)])
+        backend = StellarAwsBackend(pipeline, store=self.profile, inexact=inexact)
+        [body] = backend.convert(SigmaCollection.from_dicts([rule]))
+        return cast(Clause, body["query"])
+
+
+def style_examples() -> list[Example]:
+    """The rules of cases/cloudtrail."""
+    found: list[Example] = []
+    for number, path in enumerate(STYLE):
+        data = yaml.safe_load(path.read_text("utf-8"))
+        events = [(event["event"], kind == "hits") for kind in ("hits", "misses") for event in data[kind]]
+        found.append(
+            Example(
+                data["rule"],
+                {
+                    f"{path.stem} {place}": (flatten(record(event, number=100 * number + place)), hit)
+                    for place, (event, hit) in enumerate(events)
+                },
+            )
+        )
+    return found
+
+
+def pack_examples() -> list[Example]:
+    """The 29 rules."""
+    return [
+        Example(
+            rule.to_dict(),
+            {
+                f"{case.rule} {case.name}": (flatten(case.record), case.expected)
+                for case in cases(100_000)
+                if case.rule == rule.title
+            },
+        )
+        for rule in load_rules().rules
+    ]
+
+
+EXAMPLES = [*style_examples(), *pack_examples()]
+
+
+@pytest.fixture(params=WAYS, scope="module")
+def index(request: pytest.FixtureRequest) -> Iterator[Index]:
+    """An index of every way on every engine that knows it, with all events."""
+    engine, way = request.param
+    client = store.connect(request.getfixturevalue(f"{engine}_url"), None, {})
+    name = f"mapped-{way.name.replace(' ', '-')}"
+    client.indices.create(index=name, body=way.body())
+    operations: list[Any] = []
+    for example in EXAMPLES:
+        for event, (document, _) in example.events.items():
+            whole = way.document(cast(JsonObject, document))
+            operations += [{"index": {"_index": name, "_id": event}}, whole]
+    answer = client.bulk(body=operations, refresh=True)
+    assert not answer["errors"], [item for item in answer["items"] if item["index"]["status"] > 299]
+    yield Index(client, name, way, store_profile.from_json(store.profile(client, name)))
+    client.indices.delete(index=name)
+
+
+def test_rules_find_exactly_their_events_or_are_refused(index: Index) -> None:
+    """Every rule finds its events and no others, or its conversion says what the store cannot answer."""
+    refused: dict[str, str] = {}
+    for example in EXAMPLES:
+        try:
+            query = index.query(example.rule, "refuse")
+        except UnsupportedRuleError as error:
+            refused[example.rule["title"]] = str(error)
+            continue
+        expected = {event for event, (_, hit) in example.events.items() if hit}
+        assert index.hits(query, example.events) == expected, example.rule["title"]
+    on_opensearch, on_elasticsearch = index.store.refused
+    expected_refusals = on_opensearch if index.profile.engine == "opensearch" else on_elasticsearch
+    assert len(refused) == expected_refusals, "\n".join(refused.values())
+    report(f"{index.profile.engine}, {index.store.name}: {len(EXAMPLES) - len(refused)} of {len(EXAMPLES)} rules exact")
+
+
+def test_inexact_queries_are_wrong_only_in_what_their_warnings_say(index: Index) -> None:
+    """Converted all the same, a rule differs from what it should find only where a warning says how."""
+    for example in EXAMPLES:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                query = index.query(example.rule, "warn")
+            except UnsupportedRuleError:
+                continue
+        kinds = {warning.message.kind for warning in caught if isinstance(warning.message, InexactQueryWarning)}
+        hits = index.hits(query, example.events)
+        for event, (document, expected) in example.events.items():
+            allowed = "loose" in kinds or ("cut" in kinds and any(len(str(value)) > 256 for value in document.values()))
+            assert allowed or (event in hits) == expected, (example.rule["title"], event)
