@@ -1,0 +1,64 @@
+"""What is wrong with the ATT&CK tags of a rule, by the table that ships with this project."""
+
+import re
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+
+from sigma.rule import SigmaRuleTag
+
+from sigma_stellar_aws.attack import attack, label, tactic_name
+from sigma_stellar_aws.validators.event_names import Fault
+from sigma_stellar_aws.validators.issues import AttackTacticIssue, OutdatedAttackTagIssue, UnknownAttackTagIssue
+
+FORMER_TACTICS = {"defense-evasion": ("defense-impairment", "stealth")}
+"""Tactics that the version of the table no longer has, and those that took their place."""
+
+_TECHNIQUE = re.compile(r"t\d")
+# Groups, software, mitigations, campaigns, data sources and detections, which the table does not have.
+_OTHER = re.compile(r"(?:[gsmc]|ds|det|an|dc)\d{4}")
+
+
+def tag_faults(tags: Sequence[SigmaRuleTag]) -> Iterator[tuple[Fault, int]]:
+    """The faults of a rule's tags, each with the number of its tag."""
+    names = [tag.name.lower() if tag.namespace == "attack" else "" for tag in tags]
+    tactics = [name.replace("_", "-") for name in names if name and not _TECHNIQUE.match(name)]
+    # A rule that goes by an older version is not judged by the tactics of this one.
+    tagged = None if set(tactics) & set(FORMER_TACTICS) else set(tactics) & set(attack().tactics)
+    for number, name in enumerate(names):
+        if not name or _OTHER.fullmatch(name):
+            continue
+        fault = _technique_fault(name.upper(), tagged) if _TECHNIQUE.match(name) else _tactic_fault(name)
+        if fault is not None:
+            yield fault, number
+
+
+def _technique_fault(technique: str, tagged: set[str] | None) -> Fault | None:
+    table = attack()
+    if successor := table.replaces.get(technique):
+        problem = f"ATT&CK {table.version} replaced {technique}; write attack.{successor.lower()} ({label(successor)})."
+        return Fault(OutdatedAttackTagIssue, problem)
+    known = table.techniques.get(technique)
+    if known is None:
+        parent = technique.partition(".")[0]
+        hint = f"; there is {label(parent)}" if parent != technique and parent in table.techniques else ""
+        return Fault(UnknownAttackTagIssue, f"ATT&CK {table.version} has no technique {technique}{hint}.")
+    if tagged and not tagged & set(known.tactics):
+        names = " or ".join(map(tactic_name, known.tactics))
+        wanted = " or ".join(f"attack.{tactic}" for tactic in known.tactics)
+        problem = f"{label(technique)} is a technique of {names}, of which no tag is there; add {wanted}."
+        return Fault(AttackTacticIssue, problem)
+    return None
+
+
+def _tactic_fault(tactic: str) -> Fault | None:
+    table = attack()
+    if tactic in table.tactics:
+        return None
+    hyphened = tactic.replace("_", "-")
+    if instead := FORMER_TACTICS.get(hyphened, (hyphened,) if hyphened in table.tactics else ()):
+        wanted = " or ".join(f"attack.{one}" for one in instead)
+        return Fault(OutdatedAttackTagIssue, f"ATT&CK {table.version} has no tactic {tactic!r}; write {wanted}.")
+    by_id = [name for name, known in table.tactics.items() if known.id.lower() == tactic]
+    close = by_id or get_close_matches(hyphened, table.tactics, n=1)
+    hint = f"; write attack.{close[0]}" if close else ""
+    return Fault(UnknownAttackTagIssue, f"ATT&CK {table.version} has no tactic {tactic!r}{hint}.")

@@ -1,0 +1,320 @@
+"""What is wrong with the event names and sources of a rule, seen together with what has to hold beside them."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
+from functools import cache
+from typing import NamedTuple
+
+from sigma.types import SigmaString, SigmaType, SpecialChars
+
+from sigma_stellar_aws.aws_events import (
+    DOMAIN,
+    IDENTITY_TYPES,
+    MISNAMED_SOURCES,
+    all_names,
+    canonical,
+    common,
+    instead,
+    known,
+    names,
+    nearest,
+    nearest_source,
+    sources,
+    sources_of,
+    spellings,
+    table,
+)
+from sigma_stellar_aws.validators.conditions import Comparison, Value, Way
+from sigma_stellar_aws.validators.issues import (
+    CaseIssue,
+    CloudTrailIssue,
+    IdleEventSourceIssue,
+    ImpossibleConditionIssue,
+    MisspeltEventNameIssue,
+    UnlistedEventNameIssue,
+    UnlistedEventSourceIssue,
+    WrongEventNameIssue,
+    WrongEventSourceIssue,
+)
+from sigma_stellar_aws.validators.values import Matcher, any_matches, is_missing, matcher, regards_case, shown, text
+
+
+class Fault(NamedTuple):
+    """Something wrong: how it is reported, and what is said."""
+
+    issue: type[CloudTrailIssue]
+    problem: str
+
+
+def name_fault(value: Value, way: Way) -> Fault | None:
+    """What is wrong with a value of eventName by itself, and in the light of the sources that it stands beside."""
+    exact = text(value.of)
+    beside = _known_sources(way)
+    has_unknown_source = beside is None and _sources(way) is not None
+    if exact is None:
+        return None if has_unknown_source else _pattern_fault(value.of, beside)
+    if any(map(str.isspace, exact)):
+        hint = _instead(_nearest_name("".join(exact.split()), beside))
+        return Fault(WrongEventNameIssue, f"An event name has no blanks, so {exact!r} never occurs{hint}.")
+    if ":" in exact:
+        _, _, action = exact.rpartition(":")
+        return Fault(
+            WrongEventNameIssue, f"{exact!r} is written as in an IAM policy; CloudTrail has the name alone: {action}."
+        )
+    if recorded := _recorded_instead(exact, beside):
+        return Fault(WrongEventNameIssue, recorded)
+    spelt = _spelling(exact, beside)
+    if spelt == exact or exact.lower() in _identity_types():
+        return None
+    if spelt is not None:
+        return _case_fault(WrongEventNameIssue, value.of, exact, spelt)
+    if has_unknown_source:
+        return None
+    close = _nearest_name(exact, beside)
+    if close is None:
+        return Fault(UnlistedEventNameIssue, f"No event {exact!r} is known{_of(beside)}; AWS may have added it lately.")
+    return Fault(MisspeltEventNameIssue, f"No event {exact!r} is known{_of(beside)}; did you mean {close}?")
+
+
+def source_fault(value: Value, way: Way) -> Fault | None:
+    """What is wrong with a value of eventSource by itself, and in the light of the names that it stands beside."""
+    exact = text(value.of)
+    if exact is None:
+        return _source_pattern_fault(value.of)
+    source = exact.lower()
+    product = MISNAMED_SOURCES.get(source.removesuffix(DOMAIN))
+    if source in sources():
+        if exact != source:
+            return _case_fault(WrongEventSourceIssue, value.of, exact, source)
+        return _idle_fault(source, way)
+    if product is not None:
+        problem = f"No event has the source {exact!r}; events of that service are recorded under {product}{DOMAIN}."
+        return Fault(WrongEventSourceIssue, problem)
+    hint = _source_hint(source, [name for name in _exact_names(way) if sources_of(name)])
+    if not source.endswith(DOMAIN):
+        return Fault(WrongEventSourceIssue, f"{exact!r} is no event source, for these end in {DOMAIN}{hint}.")
+    return Fault(UnlistedEventSourceIssue, f"No event source {exact!r} is known{hint}.")
+
+
+def pair_fault(value: Value, way: Way) -> Fault | None:
+    """Why an event name can never occur where it stands: it is a type of identity, or belongs to other sources."""
+    exact = text(value.of)
+    if exact is None:
+        return None
+    beside = _known_sources(way)
+    if exact.lower() in _identity_types():
+        close = _nearest_name(exact, beside) if beside else None
+        call = f" The call is named {close}." if close else ""
+        return Fault(
+            ImpossibleConditionIssue, f"No event {exact!r} exists; {exact!r} is a value of userIdentity.type.{call}"
+        )
+    spelt = _spelling(exact, beside)
+    if beside is None or spelt is None or any(known(source, _cased(exact, source)) for source in beside):
+        return None
+    if _recorded_instead(exact, beside):
+        return None
+    under = _or(_most_like(beside, sources_of(spelt)))
+    close = _nearest_name(exact, beside)
+    hint = f"; did you mean {close}?" if close else "."
+    return Fault(ImpossibleConditionIssue, f"{exact!r} is no event{_of(beside)}, but of {under}{hint}")
+
+
+def _case_fault(wrong: type[CloudTrailIssue], value: SigmaType, exact: str, spelt: str) -> Fault:
+    if regards_case(value):
+        return Fault(wrong, f"Events have {spelt!r}, which {exact!r} does not match where case counts.")
+    return Fault(
+        CaseIssue, f"Events have {spelt!r}, not {exact!r}; this works as Sigma ignores case, but not where case counts."
+    )
+
+
+def _pattern_fault(value: SigmaType, beside: frozenset[str] | None) -> Fault | None:
+    matches = matcher(value)
+    pool = _pool(beside)
+    if matches is None or any(map(matches, pool)):
+        return None
+    pattern = shown(value)
+    anyway = matcher(value, ignore_case=True)
+    if anyway is not None and (found := next(filter(anyway, sorted(pool)), None)):
+        return Fault(WrongEventNameIssue, f"{pattern!r} matches no event where case counts; {found} is one.")
+    if beside and (others := _sources_that_match(matches)):
+        hint = f"those of {_or(others)} do."
+    else:
+        close = _nearest_start(value, pool) or _nearest_name(pattern.strip("*"), beside)
+        hint = f"did you mean {close}?" if close else "AWS may have added some lately."
+    return Fault(MisspeltEventNameIssue, f"No known event{_of(beside)} matches {pattern!r}; {hint}")
+
+
+def _sources_that_match(matches: Matcher) -> list[str]:
+    """Three sources out of those that have the most events that match, the common ones with the shortest names."""
+    counts = {source: sum(map(bool, map(matches, names(source)))) for source in sorted(sources())}
+    most = max(counts.values())
+    return sorted(common(source for source, count in counts.items() if 2 * count > most), key=len)[:3]
+
+
+def _nearest_start(value: SigmaType, pool: Iterable[str]) -> str | None:
+    """The name whose start is closest to what a value asks names to start with."""
+    match value.s if isinstance(value, SigmaString) else None:
+        case [str(start), SpecialChars.WILDCARD_MULTI]:
+            starts = {name[: len(start)]: name for name in sorted(pool, reverse=True)}
+            close = nearest(start, starts)
+            return starts[close] if close else None
+    return None
+
+
+def _source_pattern_fault(value: SigmaType) -> Fault | None:
+    if is_missing(value) or any_matches(value, sources()):
+        return None
+    pattern = shown(value)
+    anyway = matcher(value, ignore_case=True)
+    if anyway is not None and any(map(anyway, sources())):
+        return Fault(
+            WrongEventSourceIssue, f"{pattern!r} matches no event source where case counts; use small letters."
+        )
+    close = nearest_source(pattern.strip("*"))
+    return Fault(UnlistedEventSourceIssue, f"No known event source matches {pattern!r}{_instead(close)}.")
+
+
+def _idle_fault(source: str, way: Way) -> Fault | None:
+    """A fault if all names beside a source are of other sources that stand beside them too."""
+    beside = _known_sources(way) or frozenset()
+    found = _exact_names(way)
+    others = beside - {source}
+    if not found or None in [_spelling(name, beside) for name in found]:
+        return None
+    if any(known(source, _cased(name, source)) for name in found):
+        return None
+    if not any(known(other, _cased(name, other)) for name, other in itertools.product(found, others)):
+        return None
+    problem = f"None of the events beside it is of {source!r}, only of the other sources; leave it out."
+    return Fault(IdleEventSourceIssue, problem)
+
+
+def _source_hint(source: str, beside: Sequence[str]) -> str:
+    """What to write instead of an unknown source: the one of all events beside it, or the closest spelling."""
+    stem = source.strip().removeprefix("aws.").partition(".")[0]
+    if stem + DOMAIN in sources():
+        return _instead(stem + DOMAIN)
+    if beside:
+        shared = set.intersection(*[set(sources_of(name)) for name in beside])
+        if shared:
+            events = f"{beside[0]} is" if len(beside) == 1 else f"{beside[0]} and {beside[1]} are"
+            return f"; {events} recorded under {_or(_most_like([source], shared))}"
+    return _instead(nearest_source(stem))
+
+
+def _recorded_instead(name: str, beside: frozenset[str] | None) -> str | None:
+    """A sentence about a name that CloudTrail never has, since it is an IAM action or named otherwise there."""
+    if any(known(source, name) for source in beside or ()) or (beside is None and sources_of(name)):
+        return None
+    found = [(source, instead(source, name)) for source in sorted(beside or {""})]
+    for source, recorded in found:
+        if recorded:
+            return f"{name!r} is the name of an IAM action or of the SDK; {source or 'CloudTrail'} has {recorded}."
+        if recorded == "":
+            return f"{name!r} is an IAM action that is no call of its own, so CloudTrail never records it."
+    return None
+
+
+def _sources(way: Way) -> frozenset[str] | None:
+    """The sources that an event has to be of, in small letters; None where that cannot be told."""
+    found: frozenset[str] | None = None
+    excluded: set[str] = set()
+    for comparison in way:
+        if comparison.field != "eventSource":
+            continue
+        if comparison.negated:
+            excluded |= {(text(value.of) or "").lower() for value in comparison.values}
+        elif (one := _sources_of_comparison(comparison)) is not None:
+            found = one if found is None else found & one
+    found = found and found - excluded
+    return found or None
+
+
+def _sources_of_comparison(comparison: Comparison) -> frozenset[str] | None:
+    found: set[str] = set()
+    for value in comparison.values:
+        exact = text(value.of)
+        if exact is not None:
+            found.add(exact.lower())
+            continue
+        matches = None if is_missing(value.of) else matcher(value.of)
+        matched = [] if matches is None else list(filter(matches, sources()))
+        if not matched:
+            return None
+        found.update(matched)
+    return frozenset(found)
+
+
+def _known_sources(way: Way) -> frozenset[str] | None:
+    """The sources that an event has to be of, or None if there are others than those known."""
+    found = _sources(way)
+    return found if found is not None and found <= sources() else None
+
+
+def _exact_names(way: Way) -> list[str]:
+    """The event names that an event has to have one of; none if there are patterns among them."""
+    for comparison in way:
+        if comparison.field == "eventName" and not comparison.negated:
+            exact = [text(value.of) for value in comparison.values]
+            return [name for name in exact if name is not None] if None not in exact else []
+    return []
+
+
+def _spelling(name: str, beside: frozenset[str] | None) -> str | None:
+    """The known spelling of a name: that of one of the sources, or of any."""
+    for source in sorted(beside or ()):
+        if known(source, spelt := _cased(name, source)):
+            return spelt
+    return canonical(name)
+
+
+def _cased(name: str, source: str) -> str:
+    return canonical(name, source) or name
+
+
+def _nearest_name(word: str, beside: frozenset[str] | None) -> str | None:
+    """The name of the sources, or of any, that is closest to a word; of any, only those that begin like it."""
+    pool = _pool(beside)
+    if beside is None:
+        pool = frozenset(name for name in pool if name[:2].lower() == word[:2].lower())
+    return nearest(word, pool)
+
+
+def _pool(beside: frozenset[str] | None) -> frozenset[str]:
+    return _all_spellings() if beside is None else frozenset().union(*map(spellings, beside))
+
+
+@cache
+def _all_spellings() -> frozenset[str]:
+    return all_names().union(*map(spellings, table().dates))
+
+
+@cache
+def _identity_types() -> frozenset[str]:
+    return frozenset(kind.lower() for kind in IDENTITY_TYPES)
+
+
+def _most_like(given: Iterable[str], among: Iterable[str]) -> list[str]:
+    """The three of some sources, common ones if there are, that are named most like those given; sorted."""
+    stems = [source.partition(".")[0] for source in given]
+
+    def likeness(source: str) -> float:
+        return max(SequenceMatcher(None, source.partition(".")[0], stem).ratio() for stem in stems)
+
+    return sorted(sorted(common(among), key=likeness, reverse=True)[:3])
+
+
+def _of(beside: frozenset[str] | None) -> str:
+    if not beside:
+        return ""
+    return f" of {_or(sorted(beside))}" if len(beside) <= 3 else f" of those {len(beside)} sources"
+
+
+def _instead(close: str | None) -> str:
+    return f"; write {close}" if close else ""
+
+
+def _or(words: Sequence[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} or {last}" if most else last

@@ -1,0 +1,151 @@
+"""What the validators report."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sigma.validators.base import SigmaValidationIssue, SigmaValidationIssueSeverity
+
+from sigma_stellar_aws.validators.conditions import Place
+
+_LOW, _MEDIUM, _HIGH = SigmaValidationIssueSeverity
+
+
+@dataclass
+class CloudTrailIssue(SigmaValidationIssue):
+    """A fault of a rule about CloudTrail records."""
+
+    severity: ClassVar[SigmaValidationIssueSeverity] = _MEDIUM
+    problem: str
+    """One sentence about this very fault: what is wrong, and what to write instead."""
+    at: Place
+    """Keys into the YAML document of the rule; the last one may be missing there."""
+
+
+class WrongEventNameIssue(CloudTrailIssue):
+    """A text that can be no event name."""
+
+    description: ClassVar[str] = "No event has this name"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _HIGH
+
+
+class MisspeltEventNameIssue(CloudTrailIssue):
+    """An unknown event name, or part of one, that is probably misspelt."""
+
+    description: ClassVar[str] = "No such event is known"
+
+
+class UnlistedEventNameIssue(CloudTrailIssue):
+    """An unknown event name that is like no other."""
+
+    description: ClassVar[str] = "The table of AWS events lacks this name"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _LOW
+
+
+class WrongEventSourceIssue(CloudTrailIssue):
+    """A text that can be no eventSource, or that of another service."""
+
+    description: ClassVar[str] = "No event has this source"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _HIGH
+
+
+class UnlistedEventSourceIssue(CloudTrailIssue):
+    """An unknown eventSource."""
+
+    description: ClassVar[str] = "The table of AWS events lacks this source"
+
+
+class IdleEventSourceIssue(CloudTrailIssue):
+    """One of several sources that has none of the events beside it."""
+
+    description: ClassVar[str] = "None of the events has this source"
+
+
+class CaseIssue(CloudTrailIssue):
+    """A known name in another case, where the rule ignores case."""
+
+    description: ClassVar[str] = "The name differs in case from that in events"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _LOW
+
+
+class ImpossibleConditionIssue(CloudTrailIssue):
+    """A part of a condition that holds for no event."""
+
+    description: ClassVar[str] = "No event can meet this condition"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _HIGH
+
+
+class UnknownIdentityTypeIssue(CloudTrailIssue):
+    """A text that is no known value of userIdentity.type."""
+
+    description: ClassVar[str] = "userIdentity.type has no such value"
+
+
+class FlattenedFieldIssue(CloudTrailIssue):
+    """A field name of a flattened record."""
+
+    description: ClassVar[str] = "The field name is a flattened one"
+
+
+class FieldCaseIssue(CloudTrailIssue):
+    """A field name that differs from CloudTrail's in case."""
+
+    description: ClassVar[str] = "The field name differs in case from CloudTrail's"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _HIGH
+
+
+class UnknownFieldIssue(CloudTrailIssue):
+    """A field name that CloudTrail does not have."""
+
+    description: ClassVar[str] = "CloudTrail does not have this field"
+
+
+class WholeObjectIssue(CloudTrailIssue):
+    """A condition on an object as a whole."""
+
+    description: ClassVar[str] = "The field is an object, which has no value of its own"
+
+
+class SeverityIssue(CloudTrailIssue):
+    """A severity that is no number from 0 to 100."""
+
+    description: ClassVar[str] = "The severity is missing or wrong"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _HIGH
+
+
+class SeverityOfLevelIssue(CloudTrailIssue):
+    """Severity and level that do not agree."""
+
+    description: ClassVar[str] = "Severity and level do not agree"
+
+
+class SuppressionIssue(CloudTrailIssue):
+    """A suppression that cannot be understood."""
+
+    description: ClassVar[str] = "The suppression is malformed"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _HIGH
+
+
+class SuppressionFieldIssue(CloudTrailIssue):
+    """A field of a suppression that no alert has."""
+
+    description: ClassVar[str] = "The suppression names a field that no event has"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _HIGH
+
+
+class UnknownAttackTagIssue(CloudTrailIssue):
+    """A tag of no tactic or technique."""
+
+    description: ClassVar[str] = "ATT&CK has no such tactic or technique"
+
+
+class OutdatedAttackTagIssue(CloudTrailIssue):
+    """A tag of an older version of ATT&CK, or an older way to write one."""
+
+    description: ClassVar[str] = "The ATT&CK tag is outdated"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _LOW
+
+
+class AttackTacticIssue(CloudTrailIssue):
+    """A technique of a tactic that is not tagged."""
+
+    description: ClassVar[str] = "The ATT&CK technique belongs to none of the tagged tactics"

@@ -1,0 +1,121 @@
+"""What values of Sigma rules match, as far as that can be told without an event."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from sigma.types import (
+    Placeholder,
+    SigmaBool,
+    SigmaCasedString,
+    SigmaExists,
+    SigmaNull,
+    SigmaNumber,
+    SigmaRegularExpression,
+    SigmaRegularExpressionFlag,
+    SigmaString,
+    SigmaType,
+    SpecialChars,
+)
+
+Matcher: TypeAlias = Callable[[str], object]
+"""Tells by its truth whether a text matches."""
+
+# Two "any text" in one expression, and none of a group, keep the time that a match takes short.
+_SLOW = re.compile(r"\)[*+]|\{|(?:[*+].*){3}", re.DOTALL)
+
+
+def text(value: SigmaType) -> str | None:
+    """The one text that a value stands for; None if it has wildcards or is no text, number or truth value."""
+    if isinstance(value, SigmaString):
+        return "".join(map(str, value.s)) if all(isinstance(part, str) for part in value.s) else None
+    if isinstance(value, SigmaBool):
+        return str(value).lower()
+    return str(value) if type(value) is SigmaNumber else None
+
+
+def regards_case(value: SigmaType) -> bool:
+    """Whether a text in another case does not match."""
+    if isinstance(value, SigmaRegularExpression):
+        return SigmaRegularExpressionFlag.IGNORECASE not in value.flags and "(?i" not in str(value.regexp)
+    return isinstance(value, SigmaCasedString)
+
+
+def is_missing(value: SigmaType) -> bool:
+    """Whether a value says that there is no such field."""
+    return isinstance(value, SigmaNull) or (isinstance(value, SigmaExists) and not value.exists)
+
+
+def shown(value: SigmaType) -> str:
+    """A value as a rule writes it, wildcards included."""
+    if isinstance(value, SigmaString):
+        return value.convert(escape_char="") if not value.contains_placeholder() else str(value)
+    return str(value.regexp) if isinstance(value, SigmaRegularExpression) else str(value)
+
+
+def matcher(value: SigmaType, *, ignore_case: bool = False) -> Matcher | None:
+    """What tells whether a text matches a value; None where that cannot be told, or could take long.
+
+    Args:
+        value: of a rule.
+        ignore_case: ignore case even if the value regards it.
+    """
+    flags = re.IGNORECASE if ignore_case or not regards_case(value) else 0
+    if isinstance(value, SigmaRegularExpression):
+        pattern = str(value.regexp)
+        return None if _SLOW.search(pattern) else re.compile(pattern, flags).search
+    if isinstance(value, SigmaString) and text(value) is None:
+        if sum(part is SpecialChars.WILDCARD_MULTI for part in value.s) > 3 or value.contains_placeholder():
+            return None
+        return re.compile("".join(map(_part, value.s)), flags | re.DOTALL).fullmatch
+    exact = text(value)
+    if exact is None:
+        return None
+    return (lambda other: other.lower() == exact.lower()) if flags else exact.__eq__
+
+
+def any_matches(value: SigmaType, texts: Iterable[str]) -> bool:
+    """Whether a value matches one of the texts, or may do so."""
+    matches = matcher(value)
+    return matches is None or any(map(matches, texts))
+
+
+def excludes(one: SigmaType, other: SigmaType) -> bool:
+    """Whether no single text can match both values."""
+    if is_missing(one) or is_missing(other):
+        return is_missing(one) != is_missing(other) and is_comparable(one) and is_comparable(other)
+    exact, pattern = (one, other) if text(one) is not None else (other, one)
+    known = text(exact)
+    # Letters of an exact value that ignores case may stand for others.
+    matches = matcher(pattern, ignore_case=not regards_case(exact))
+    return known is not None and matches is not None and not matches(known)
+
+
+def covers(one: SigmaType, other: SigmaType) -> bool:
+    """Whether whatever matches the other value, which is an exact one or the same, matches this one."""
+    if _same(one, other):
+        return True
+    if is_missing(one) or is_missing(other):
+        return is_missing(one) and is_missing(other)
+    known = text(other)
+    matches = matcher(one) if not regards_case(one) or regards_case(other) else None
+    return known is not None and matches is not None and bool(matches(known))
+
+
+def _same(one: SigmaType, other: SigmaType) -> bool:
+    # Some of pySigma's own comparisons raise errors, or regard only a part of what a value is.
+    if isinstance(one, SigmaString) and isinstance(other, SigmaString):
+        return regards_case(one) == regards_case(other) and one.s == other.s
+    if isinstance(one, SigmaRegularExpression) and isinstance(other, SigmaRegularExpression):
+        return str(one.regexp) == str(other.regexp) and one.flags == other.flags
+    return one is other
+
+
+def is_comparable(value: SigmaType) -> bool:
+    """Whether a value is matched with what stands in the field itself."""
+    return is_missing(value) or isinstance(value, SigmaString | SigmaBool | SigmaNumber | SigmaRegularExpression)
+
+
+def _part(part: str | SpecialChars | Placeholder) -> str:
+    wildcards = {SpecialChars.WILDCARD_MULTI: ".*", SpecialChars.WILDCARD_SINGLE: "."}
+    return re.escape(part) if isinstance(part, str) else wildcards[part]  # type: ignore[index]
