@@ -1,5 +1,9 @@
-"""The rules as a list for people: a table, JSON, and the Markdown of rules/README.md."""
+"""The rules as a list: a table, JSON, CSV, and the Markdown of rules/README.md."""
 
+import csv
+import io
+import itertools
+import json
 import sys
 from collections.abc import Iterable
 from datetime import timedelta
@@ -9,9 +13,9 @@ from typing import NamedTuple, cast
 from rich.text import Text
 from sigma.rule import SigmaRule
 
-from sigma_stellar_aws.attack import label, tactic_name
+from sigma_stellar_aws.attack import attack, label, tactic_name
 from sigma_stellar_aws.jsontypes import Json, JsonObject
-from sigma_stellar_aws.output import print_table, printable, style_of, table_of
+from sigma_stellar_aws.output import cell, print_table, printable, style_of, table_of
 from sigma_stellar_aws.rulepack import (
     ALERT_TITLE,
     DEFAULT_SUPPRESSION,
@@ -21,6 +25,42 @@ from sigma_stellar_aws.rulepack import (
     rule_name,
     severity,
     suppression,
+)
+
+_CSV_COLUMNS = (
+    "severity",
+    "level",
+    "title",
+    "file",
+    "id",
+    "techniques",
+    "tactics",
+    "suppression_window",
+    "suppression_fields",
+    "erratum",
+    "origin",
+    "author",
+    "license",
+    "references",
+    "description",
+)
+_ALERT = ("Any one rule that matches raises the alert. Severity is the platform's, from 0 to 100.", "")
+_FILTERS = (
+    "**Filters.** The folder `filters/` has Sigma filters for `--filter`: successful calls only, and no calls by AWS "
+    "services. Their files end in `.yaml`, so that they are not applied unasked with the folder.",
+    "",
+)
+_ERRATA = (
+    "## Errata",
+    "",
+    "The published query of these rules finds nothing, or something else than its title says. The rule has the one "
+    "that works; the published one stands beside it, and the pipeline `stellar_aws_published` converts it.",
+    "",
+)
+_LICENCES = (
+    "DRL-1.1 is the [Detection Rule License](https://github.com/SigmaHQ/Detection-Rule-License). Of the validators "
+    "that need no network, only `sigmahq_unknown_field` reports the rules: for the key `stellar`.",
+    "",
 )
 
 
@@ -39,6 +79,8 @@ class Entry(NamedTuple):
     suppression: Suppression
     erratum: str | None
     """Why the published query was corrected."""
+    origin: str
+    """What the comment at the head of the rule's file says, which is where the rule comes from."""
     author: str
     license: str
     references: list[str]
@@ -62,55 +104,75 @@ def as_json(entry: Entry) -> JsonObject:
     return values
 
 
-def as_markdown(rules: Iterable[Entry]) -> str:
-    """The catalogue of the pack."""
+def as_json_lines(rules: Iterable[Entry]) -> str:
+    """The rules as JSON objects, one a line."""
+    return "".join(json.dumps(as_json(entry)) + "\n" for entry in rules)
+
+
+def as_csv(rules: Iterable[Entry]) -> str:
+    """The rules as CSV, one a row; no cell of it is a formula to a spreadsheet."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_CSV_COLUMNS)
+    for entry in rules:
+        values = as_json(entry)
+        suppressed = cast(JsonObject, values.pop("suppression"))
+        values |= {"suppression_window": suppressed["window"], "suppression_fields": suppressed["fields"]}
+        writer.writerow(cell(_line(values[column])) for column in _CSV_COLUMNS)
+    return text.getvalue()
+
+
+def as_markdown(rules: Iterable[Entry], *, of_pack: bool = True) -> str:
+    """The catalogue of the pack, or of other rules, about which there is less to say."""
     rows = list(rules)
     errata = [entry for entry in rows if entry.erratum]
-    return "\n".join(
-        [
-            f'# The {len(rows)} rules of "{ALERT_TITLE}"',
-            "",
-            "Made by `sigma-stellar-aws rules --markdown`; do not edit.",
-            "",
-            "Any one rule that matches raises the alert. Severity is the platform's, from 0 to 100.",
-            "",
-            f"**Suppression.** A rule alerts once in {_window(DEFAULT_SUPPRESSION.window)} for the same values of "
-            f"{_codes(DEFAULT_SUPPRESSION.fields)}: who did it, where from, in which account. The window is the "
-            "platform's. Its list of fields is not public, so these are our choice; a rule overrides both with "
-            "`stellar.suppression`.",
-            "",
-            "**Filters.** The folder `filters/` has Sigma filters for `--filter`: successful calls only, and no calls "
-            "by AWS services. Their files end in `.yaml`, so that they are not applied unasked with the folder.",
-            "",
-            "| severity | rule | ATT&CK | erratum |",
-            "|---|---|---|---|",
-            *(
-                f"| {e.severity} | [{e.title}]({e.file}) | {_attack(e)} | {'[yes](#errata)' if e.erratum else ''} |"
-                for e in rows
-            ),
-            "",
-            "## Errata",
-            "",
-            "The published query of these rules finds nothing, or something else than its title says. The rule has the "
-            "one that works; the published one stands beside it, and the pipeline `stellar_aws_published` converts it.",
-            "",
-            *(f"- **[{e.title}]({e.file})**: {e.erratum}" for e in errata),
-            "",
-            "## Sources",
-            "",
-            "DRL-1.1 is the [Detection Rule License](https://github.com/SigmaHQ/Detection-Rule-License). Of the "
-            "validators that need no network, only `sigmahq_unknown_field` reports the rules: for the key `stellar`.",
-            "",
-            "| rule | author | licence | references |",
-            "|---|---|---|---|",
-            *(
-                f"| {e.title} | {e.author} | {e.license} | "
-                f"{', '.join(f'[{n}]({url})' for n, url in enumerate(e.references, 1))} |"
-                for e in rows
-            ),
-            "",
-        ]
-    )
+    lines = [
+        f'# The {len(rows)} rules of "{ALERT_TITLE}"'
+        if of_pack
+        else f"# {len(rows)} Sigma rule{'s' * (len(rows) != 1)}",
+        "",
+        "Made by `sigma-stellar-aws rules --format md`; do not edit.",
+        "",
+        *(_ALERT if of_pack else ()),
+        f"**Suppression.** A rule alerts once in {_window(DEFAULT_SUPPRESSION.window)} for the same values of "
+        f"{_codes(DEFAULT_SUPPRESSION.fields)}: who did it, where from, in which account. The window is the "
+        "platform's. Its list of fields is not public, so these are our choice; a rule overrides both with "
+        "`stellar.suppression`. The table gives the window, and the fields where they are others.",
+        "",
+        *(_FILTERS if of_pack else ()),
+        *_table_head("severity", "rule", "ATT&CK", "suppression", "erratum"),
+        *(
+            _table_row(
+                str(e.severity),
+                _link(e),
+                _attack(e),
+                _suppression(e.suppression),
+                "[yes](#errata)" if e.erratum else "",
+            )
+            for e in rows
+        ),
+        "",
+    ]
+    if errata:
+        lines += [*_ERRATA, *(f"- **{_link(e)}**: {e.erratum}" for e in errata), ""]
+    lines += [
+        "## Sources",
+        "",
+        *(_LICENCES if of_pack else ()),
+        *_table_head("rule", "source", "author", "licence", "references"),
+        *(
+            _table_row(
+                e.title,
+                e.origin,
+                e.author,
+                e.license,
+                ", ".join(f"[{n}]({url})" for n, url in enumerate(e.references, 1)),
+            )
+            for e in rows
+        ),
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def print_rules(rules: Iterable[Entry]) -> None:
@@ -140,6 +202,7 @@ def _entry(rule: SigmaRule) -> Entry:
         tactics=[tag for tag in tags if not tag[1:2].isdigit()],
         suppression=suppression(rule),
         erratum=" ".join(reason.split()) if reason else None,
+        origin=_origin(rule),
         author=rule.author or "",
         license=rule.license or "",
         references=list(rule.references),
@@ -147,9 +210,37 @@ def _entry(rule: SigmaRule) -> Entry:
     )
 
 
+def _table_head(*titles: str) -> tuple[str, str]:
+    return _table_row(*titles), "|---" * len(titles) + "|"
+
+
+def _table_row(*cells: str) -> str:
+    return f"| {' | '.join(map(_markdown_cell, cells))} |"
+
+
+def _markdown_cell(text: str) -> str:
+    return _line(printable(text)).replace("|", r"\|")
+
+
+def _link(entry: Entry) -> str:
+    return f"[{entry.title}]({entry.file})"
+
+
 def _attack(entry: Entry) -> str:
-    """What of ATT&CK a rule is about: its techniques, or its tactics where it has none."""
-    return ", ".join(map(label, entry.techniques) if entry.techniques else map(tactic_name, entry.tactics))
+    """What of ATT&CK a rule is about, with links: its techniques, or its tactics where it has none."""
+    table = attack()
+    if entry.techniques:
+        pages = [(label(t), f"techniques/{t.replace('.', '/')}/" * (t in table.techniques)) for t in entry.techniques]
+    else:
+        pages = [
+            (tactic_name(t), f"tactics/{table.tactics[t].id}/" if t in table.tactics else "") for t in entry.tactics
+        ]
+    return ", ".join(f"[{text}](https://attack.mitre.org/{page})" if page else text for text, page in pages)
+
+
+def _suppression(stated: Suppression) -> str:
+    fields = "" if stated.fields == DEFAULT_SUPPRESSION.fields else f" for {_codes(stated.fields)}"
+    return f"{_window(stated.window)}{fields}"
 
 
 def _codes(names: Iterable[str]) -> str:
@@ -160,3 +251,18 @@ def _codes(names: Iterable[str]) -> str:
 def _window(window: timedelta) -> str:
     hours, rest = divmod(round(window.total_seconds()), 3600)
     return f"{rest // 60 + hours * 60}m" if rest else f"{hours}h"
+
+
+def _line(value: Json) -> str:
+    """A value, which may be a list, on one line."""
+    parts = value if isinstance(value, list) else [value]
+    return " ".join(", ".join("" if part is None else str(part) for part in parts).split())
+
+
+def _origin(rule: SigmaRule) -> str:
+    """The comment at the head of a rule's file."""
+    if rule.source is None:
+        return ""
+    lines = rule.source.path.read_text(encoding="utf-8").splitlines()
+    head = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    return " ".join(line.strip("# ") for line in head)

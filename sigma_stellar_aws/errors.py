@@ -24,6 +24,14 @@ class StoreError(Exception):
     """The data store cannot be used, or did not do what it was asked; the message is for people."""
 
 
+class NotFoundError(Exception):
+    """There is no such rule or event; the message is for people."""
+
+
+class EventError(Exception):
+    """No rule can be made from an event; the message is for people."""
+
+
 class RuleBlockError(SigmaConfigurationError):
     """The block ``stellar`` of a rule is not as it should be."""
 

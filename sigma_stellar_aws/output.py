@@ -29,6 +29,8 @@ _COLUMNS = (
     ("account", "account"),
     ("region", "region"),
 )
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for the start of a formula, full-width forms included."""
 _WIDTH_WITHOUT_TERMINAL = 160
 
 
@@ -54,6 +56,12 @@ def write(alerts: Iterable[Alert], form: str, place: str) -> None:
 def printable(text: str) -> str:
     """The text without what could steer a terminal: log records hold what attackers typed."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def cell(text: str) -> str:
+    """The text as a cell of CSV: printable, and no formula to a spreadsheet."""
+    text = printable(text)
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
 
 
 def style_of(severity: int) -> str:
@@ -90,8 +98,8 @@ def _write_csv(alerts: list[Alert], place: str, stream: TextIO) -> None:
     writer = csv.DictWriter(stream, [*(title for title, _ in _COLUMNS), place], lineterminator="\n")
     writer.writeheader()
     for alert in alerts:
-        # A bare carriage return would also end a line for many readers.
-        writer.writerow({title: printable(str(value)) for title, value in _row(alert, place).items()})
+        # A bare carriage return, which no cell has, would also end a line for many readers.
+        writer.writerow({title: cell(str(value)) for title, value in _row(alert, place).items()})
 
 
 def _write_table(alerts: list[Alert], place: str, stream: TextIO) -> None:

@@ -7,13 +7,17 @@ import itertools
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeAlias, cast
 
 import msgspec
 from zlib_ng import zlib_ng
 
+from sigma_stellar_aws.errors import NotFoundError
 from sigma_stellar_aws.jsontypes import JsonObject
 from sigma_stellar_aws.screen import Screen
 
@@ -78,6 +82,57 @@ def read_records(file: Path, report: Report, passes: Screen) -> Iterator[tuple[i
     """Every record of a file in its order, with its line; None for those that the screen does not let pass."""
     for line, raw in _raw_records(file, report):
         yield from _record(file, line, raw, report, passes)
+
+
+def read_event(file: Path, event_id: str | None, number: int | None, report: Report) -> JsonObject:
+    """One event of a file of CloudTrail records: the only one, or the one that is asked for.
+
+    Args:
+        file: any file that :func:`read_records` reads, or ``-`` for standard input.
+        event_id: eventID of the event.
+        number: its place among the events of the file, from 1 on.
+        report: is told of what cannot be read.
+
+    Raises:
+        NotFoundError: the file has no such event, or has several and none is asked for.
+    """
+    with _as_file(file) as (path, name):
+        events = [
+            record
+            for _, record in read_records(
+                path, lambda problem: report(problem._replace(file=name)), lambda source, event_name: True
+            )
+            if record is not None
+        ]
+    if event_id is not None:
+        events = [event for event in events if event.get("eventID") == event_id]
+        if not events:
+            raise NotFoundError(f"{name}: no event has the eventID {event_id!r}")
+        # AWS delivers some events twice.
+        return events[0]
+    if number is not None:
+        if not 1 <= number <= len(events):
+            raise NotFoundError(f"{name}: there is no event number {number}; it has {len(events)} events")
+        return events[number - 1]
+    if len(events) != 1:
+        raise NotFoundError(
+            f"{name}: it has {len(events)} events; choose one by its eventID or its number from 1 on"
+            if events
+            else f"{name}: it has no event"
+        )
+    return events[0]
+
+
+@contextmanager
+def _as_file(file: Path) -> Iterator[tuple[Path, Path]]:
+    """A file and what to call it; standard input as a file of its own."""
+    if str(file) != "-":
+        yield file, file
+        return
+    with TemporaryDirectory() as folder:
+        copied = Path(folder) / "events.json"
+        copied.write_bytes(sys.stdin.buffer.read())
+        yield copied, Path("standard input")
 
 
 def _record(

@@ -16,16 +16,18 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
 
 import yaml
-from sigma.collection import SigmaCollection
+from sigma.collection import NestedDict, SigmaCollection
 from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError, SigmaRuleLocation
 from sigma.rule import SigmaLevel, SigmaRule
 
-from sigma_stellar_aws.errors import RuleBlockError
+from sigma_stellar_aws import yaml_lines
+from sigma_stellar_aws.errors import NotFoundError, RuleBlockError
 from sigma_stellar_aws.jsontypes import Json, JsonObject
 
 ALERT_TITLE = "Potentially Malicious AWS Activity"
@@ -60,6 +62,15 @@ def pack_path() -> Path:
     return installed if installed.is_dir() else Path(__file__).parent.parent / "rules"
 
 
+def rule_files(paths: Iterable[Path] = ()) -> list[Path]:
+    """The files, and in folders those that end in ``.yml``, by default those of the pack, in order of their names."""
+    return [
+        file
+        for path in tuple(paths) or (pack_path(),)
+        for file in (sorted(path.rglob("*.yml")) if path.is_dir() else [path])
+    ]
+
+
 def load_rules(*paths: Path, filters: Iterable[Path] = ()) -> SigmaCollection:
     """The rules of files and folders (``*.yml`` in them), by default those of the pack, in order of their file names.
 
@@ -71,15 +82,35 @@ def load_rules(*paths: Path, filters: Iterable[Path] = ()) -> SigmaCollection:
         SigmaError: a file cannot be read as Sigma rules; the message names it.
         OSError: a file cannot be opened.
     """
-    files = [
-        file for path in paths or (pack_path(),) for file in (sorted(path.rglob("*.yml")) if path.is_dir() else [path])
-    ]
-    collection = SigmaCollection.merge([_parse(file) for file in files])
+    collection = SigmaCollection.merge([_parse(file) for file in rule_files(paths)])
     if collection.errors:
         raise SigmaError("\n".join(str(error) for error in collection.errors))
     for file in filters:
         _apply_filters(collection, file)
     return collection
+
+
+def find_rules(name: str) -> list[SigmaRule]:
+    """The rules of a file, or one of this project by its title, id or file name.
+
+    Raises:
+        NotFoundError: there is no such rule.
+        SigmaError: the file cannot be read as Sigma rules.
+        OSError: the file cannot be opened.
+    """
+    if Path(name).exists():
+        found = load_rules(Path(name)).rules
+    else:
+        names = {alias: rule for rule in load_rules().rules for alias in _aliases(cast(SigmaRule, rule))}
+        if name not in names:
+            close = get_close_matches(name, names, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise NotFoundError(f"{name!r} is no file and no title or id of a rule of this project{hint}")
+        found = [names[name]]
+    rules = [rule for rule in found if isinstance(rule, SigmaRule)]
+    if not rules:
+        raise NotFoundError(f"{name}: it has no rule about single events")
+    return rules
 
 
 def _apply_filters(collection: SigmaCollection, file: Path) -> None:
@@ -102,13 +133,18 @@ def _conditions(collection: SigmaCollection) -> list[str]:
 def _parse(file: Path) -> SigmaCollection:
     source = SigmaRuleLocation(file)
     try:
-        documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+        text = file.read_text(encoding="utf-8")
+        documents = yaml_lines.load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SigmaError(f"This is not valid YAML: {error}", source=source) from error
+    if doubles := yaml_lines.double_keys(text):
+        place, key = doubles[0]
+        raise SigmaError(f"Line {place.line} has the key {key!r} a second time in the same map", source=source)
     if not all(isinstance(document, dict) or document is None for document in documents):
         raise SigmaError("This is no Sigma rule: a rule is a map of keys and values", source=source)
     try:
-        collection = SigmaCollection.from_dicts(documents, True, source, collect_filters=True, resolve_references=False)
+        maps = cast("list[NestedDict]", documents)
+        collection = SigmaCollection.from_dicts(maps, True, source, collect_filters=True, resolve_references=False)
     except SigmaError:
         raise
     except Exception as error:
@@ -118,6 +154,10 @@ def _parse(file: Path) -> SigmaCollection:
         if isinstance(rule, SigmaRule) and not all(isinstance(c, str) for c in rule.detection.condition):
             raise SigmaError(f"Rule {rule.title!r}: a condition must be a text", source=source)
     return collection
+
+
+def _aliases(rule: SigmaRule) -> list[str]:
+    return [rule.title, str(rule.id), *([rule.source.path.name, rule.source.path.stem] if rule.source else [])]
 
 
 def rule_name(rule: SigmaRule | SigmaCorrelationRule) -> str:

@@ -1,12 +1,15 @@
 """The catalogue of the rules."""
 
+import csv
+import io
 import json
 import re
 from pathlib import Path
 
 import pytest
 
-from sigma_stellar_aws.catalogue import as_json, as_markdown, entries, print_rules
+from sigma_stellar_aws.attack import attack
+from sigma_stellar_aws.catalogue import as_csv, as_json, as_json_lines, as_markdown, entries, print_rules
 from sigma_stellar_aws.rulepack import pack_path
 
 RULE = """\
@@ -63,6 +66,7 @@ def test_an_entry_says_what_its_rule_says(rule: Path) -> None:
         "tactics": ["impact"],
         "suppression": {"window": "24h", "fields": ["recipientAccountId", "userIdentity.arn", "sourceIPAddress"]},
         "erratum": None,
+        "origin": "",
         "author": "",
         "license": "",
         "references": [],
@@ -80,9 +84,74 @@ def test_windows(rule: Path, stated: str, told: str) -> None:
 
 
 def test_every_entry_is_json() -> None:
-    """The JSON of an entry is JSON, and has the same keys for every rule."""
-    objects = [json.loads(json.dumps(as_json(entry))) for entry in entries()]
+    """The JSON has a line for every rule, with the same keys."""
+    objects = [json.loads(line) for line in as_json_lines(entries()).splitlines()]
+    assert [found["id"] for found in objects] == [entry.id for entry in entries()]
     assert len({tuple(found) for found in objects}) == 1
+
+
+def test_every_rule_says_where_it_comes_from(rule: Path) -> None:
+    """The origin of a rule is the comment at the head of its file, and all of the pack have one."""
+    assert all(re.match(r"(Derived from|Logic published by) ", entry.origin) for entry in entries())
+    rule.write_text(f"# From here,\n#  and there.\n\n# A note.\n{RULE}# Another.\n", encoding="utf-8")
+    assert [entry.origin for entry in entries([rule])] == ["From here, and there."]
+
+
+def test_every_row_of_the_csv_is_a_rule() -> None:
+    """The CSV has a row for every rule, and in it all that is known of the rule."""
+    rows = list(csv.DictReader(io.StringIO(as_csv(entries()))))
+    assert [row["id"] for row in rows] == [entry.id for entry in entries()]
+    for row, entry in zip(rows, entries(), strict=True):
+        known = as_json(entry)
+        assert {*row} == {*known, "suppression_window", "suppression_fields"} - {"suppression"}
+        assert row["techniques"] == ", ".join(entry.techniques)
+        assert (row["severity"], row["suppression_window"]) == (str(entry.severity), "24h")
+        assert row["suppression_fields"] == "recipientAccountId, userIdentity.arn, sourceIPAddress"
+        assert row["erratum"] == (entry.erratum or "")
+
+
+@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)", " =1+1", "\t=1+1", "\uff1d1", "\r\n-1"])
+def test_no_cell_is_a_formula(rule: Path, title: str) -> None:
+    """A text that a spreadsheet would compute has an apostrophe before it, and stays in its row."""
+    rule.write_text(RULE.replace("A test rule", json.dumps(title)), encoding="utf-8")
+    [row] = csv.DictReader(io.StringIO(as_csv(entries([rule]))))
+    assert row["title"].startswith("'")
+    assert row["title"].isprintable()
+    assert as_csv(entries([rule])).count("\n") == 2
+
+
+def test_the_markdown_tells_what_is_known_of_every_rule() -> None:
+    """Each of the 29 is there with severity, ATT&CK, suppression, erratum, source and links."""
+    text = as_markdown(entries())
+    for entry in entries():
+        of_rule = [line for line in text.splitlines() if entry.file in line or f"| {entry.title} |" in line]
+        assert of_rule[0].startswith(f"| {entry.severity} | ")
+        assert " | 24h | " in of_rule[0]
+        pages = [t.replace(".", "/") for t in entry.techniques] or [attack().tactics[t].id for t in entry.tactics]
+        assert all(f"/{page}/)" in of_rule[0] for page in pages)
+        assert ("[yes](#errata)" in of_rule[0], len(of_rule)) == (bool(entry.erratum), 3 if entry.erratum else 2)
+        assert entry.erratum is None or entry.erratum in of_rule[1]
+        assert entry.origin in of_rule[-1]
+        assert all(f"]({url})" in of_rule[-1] for url in entry.references)
+
+
+def test_the_markdown_tells_of_a_suppression_and_tags_of_its_own(rule: Path) -> None:
+    """Fields other than the default's are told, and tags that ATT&CK does not have get no link."""
+    rule.write_text(
+        RULE.replace("attack.t1485.001", "attack.t9999")
+        + "stellar: {suppression: {window: 1h, fields: [userIdentity.arn, awsRegion]}}\n",
+        encoding="utf-8",
+    )
+    assert " | T9999 | 1h for `userIdentity.arn` and `awsRegion` | " in as_markdown(entries([rule]))
+
+
+def test_the_markdown_of_other_rules_says_nothing_of_the_pack(rule: Path) -> None:
+    """Other rules are not called those of the alert type, and what their titles hold does not break the table."""
+    rule.write_text(RULE.replace("A test rule", '"A | test\\n\\e[31m"'), encoding="utf-8")
+    text = as_markdown(entries([rule]), of_pack=False)
+    assert text.startswith("# 1 Sigma rule\n")
+    assert not re.search("Malicious|filters/|Errata|sigmahq", text)
+    assert "| 25 | [A \\| test \ufffd[31m](rule.yml) | " in text
 
 
 def test_links_of_the_catalogue_lead_somewhere() -> None:

@@ -5,16 +5,20 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 import pytest
 
 import sigma_stellar_aws
+from sigma_stellar_aws.attack import attack
 from sigma_stellar_aws.catalogue import as_markdown, entries
 from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.jsontypes import JsonObject
@@ -88,18 +92,191 @@ def write(path: Path, *records: JsonObject) -> Path:
 
 
 def test_rules(run: Run) -> None:
-    """The rules are listed as a table, as JSON and as Markdown."""
-    table, lines, markdown = run("rules"), run("rules", "--json"), run("rules", "--markdown")
-    assert table.code == lines.code == markdown.code == 0
+    """The rules are listed as a table, as Markdown, JSON and CSV, and as a layer for the ATT&CK Navigator."""
+    table = run("rules")
     assert "AWS CloudWatch Alarm Deletion" in table.out
-    assert [line["id"] for line in lines.lines()] == [entry.id for entry in entries()]
+    assert table == run("rules", "--format", "table")
+    markdown, lines, rows, layer = (run("rules", "--format", form) for form in ("md", "json", "csv", "navigator"))
+    assert {result.code for result in (table, markdown, lines, rows, layer)} == {0}
     assert markdown.out == as_markdown(entries())
+    assert [line["id"] for line in lines.lines()] == [entry.id for entry in entries()]
+    assert [row["id"] for row in csv.DictReader(io.StringIO(rows.out))] == [entry.id for entry in entries()]
+    assert "T1485" in {cell["techniqueID"] for cell in json.loads(layer.out)["techniques"]}
 
 
 def test_rules_of_others(run: Run, tmp_path: Path) -> None:
-    """Other rules than the 29 can be listed."""
+    """Other rules than the 29 can be listed, and are not taken for those."""
     (tmp_path / "rule.yml").write_text(RULE, encoding="utf-8")
-    assert [line["file"] for line in run("rules", "--json", "--rules", tmp_path).lines()] == ["rule.yml"]
+    listed = run("rules", "--rules", tmp_path, "--format", "json").lines()
+    assert [line["file"] for line in listed] == ["rule.yml"]
+    assert "Potentially Malicious" not in run("rules", "--rules", tmp_path, "--format", "md").out
+
+
+@pytest.fixture
+def rule(tmp_path: Path) -> Path:
+    """The file of a rule with one finding, of severity medium."""
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    file = folder / "aws_one.yml"
+    file.write_text(RULE + "level: low\ntags: [attack.nonsense]\n", encoding="utf-8")
+    return file
+
+
+def test_check_of_good_rules(run: Run) -> None:
+    """The 29 rules have no finding, and standard error says how many were checked."""
+    result = run("check", "--fail-on", "low")
+    assert (result.code, result.out, result.err) == (0, "", "0 findings in 29 rules of 29 files\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "code"), [([], 1), (["--fail-on", "low"], 1), (["--fail-on", "high"], 0), (["--fail-on", "never"], 0)]
+)
+def test_check_fails_on_a_severity(run: Run, rule: Path, options: list[str], code: int) -> None:
+    """Findings are told with their places, whether or not they are severe enough for exit code 1."""
+    result = run("check", rule, *options)
+    assert result.code == code
+    assert f"{rule}:6 medium ATT&CK {attack().version} has no tactic 'nonsense'. [stellar_aws_attack_tag]" in result.out
+    assert "    6 | tags: [attack.nonsense]\n      |        ^^^^^^^^^^^^^^^" in result.out
+    assert result.err.splitlines()[-1].endswith("in 1 rule of 1 file")
+
+
+def test_forms_of_a_check(run: Run, rule: Path) -> None:
+    """All forms tell of the same findings, and a severity that does not count is no failure in JUnit."""
+    lines, sarif, junit = (run("check", rule, "--format", form) for form in ("json", "sarif", "junit"))
+    assert lines.code == sarif.code == junit.code == 1
+    found = sorted((line["check"], line["line"]) for line in lines.lines())
+    assert ("stellar_aws_attack_tag", 6) in found
+    results = json.loads(sarif.out)["runs"][0]["results"]
+    regions = [result["locations"][0]["physicalLocation"]["region"]["startLine"] for result in results]
+    assert sorted(zip([result["ruleId"] for result in results], regions, strict=True)) == found
+    assert ElementTree.fromstring(junit.out).get("failures") == "1"
+    never = run("check", rule, "--format", "junit", "--fail-on", "never")
+    assert (never.code, ElementTree.fromstring(never.out).get("failures")) == (0, "0")
+
+
+def test_a_new_rule_is_good_and_passes_its_test(run: Run, event: Path, tmp_path: Path) -> None:
+    """What new writes is found by check and test as it should be, and matches the event; nothing is overwritten."""
+    folder = tmp_path / "rules"
+    made = run("new", event, "-o", folder, "--author", "Somebody")
+    file = folder / "aws_monitoring_delete_alarms.yml"
+    assert made.code == 0
+    assert made.out.splitlines() == [str(file), str(folder / "aws_monitoring_delete_alarms.test.yaml")]
+    assert "author: Somebody" in file.read_text(encoding="utf-8")
+    assert run("check", folder, "--fail-on", "low").code == 0
+    tested = run("test", folder, "--require-cases")
+    assert (tested.code, tested.out) == (0, "")
+    assert tested.err.endswith("of 1 rule: 2 passed, 0 failed\n")
+    assert run("explain", file, event).out.splitlines()[0].startswith("TODO AWS Monitoring DeleteAlarms matches")
+    again = run("new", event, "-o", folder)
+    assert (again.code, again.out) == (1, "")
+    assert f"{file} is there already; nothing was written" in again.err
+
+
+def test_new_keeps_ids_only_if_asked(run: Run, event: Path, tmp_path: Path) -> None:
+    """Account numbers become examples unless they are to be kept."""
+    account = "987654321098"
+    text = re.sub(r"\b\d{12}\b", account, event.read_text(encoding="utf-8"))
+    event.write_text(text, encoding="utf-8")
+    for options, kept in (([], False), (["--keep-ids"], True)):
+        made = run("new", event, "-o", tmp_path / f"kept {kept}", *options)
+        assert (account in Path(made.out.splitlines()[1]).read_text(encoding="utf-8")) is kept
+
+
+def test_one_event_of_a_file_is_chosen(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event is taken by its number or eventID, from a file or standard input, and damage in it is told."""
+    file = write(tmp_path / "a.json", record({**DELETED, "eventName": "ListMetrics"}), record(DELETED, number=1))
+    event_id = str(record(DELETED, number=1)["eventID"])
+    title = "AWS CloudWatch Alarm Deletion"
+    matching = [run("explain", title, file, *chosen) for chosen in (["--number", "2"], ["--event-id", event_id])]
+    assert [(result.code, "matches" in result.out) for result in matching] == [(0, True)] * 2
+    other = run("explain", title, file, "--number", "1", "--json")
+    assert [(line["rule"], line["matches"]) for line in other.lines()] == [(title, False)]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"{damaged\n" + file.read_bytes())))
+    damaged = run("new", "-", "--number", "2", "-o", tmp_path / "made")
+    assert (damaged.code, len(damaged.out.splitlines())) == (3, 2)
+    assert "warning: standard input:1: " in damaged.err
+
+
+def test_explain_shows_what_does_not_hold(run: Run, event: Path) -> None:
+    """The parts of the condition are marked, with what the event has where one does not hold."""
+    result = run("explain", "aws_cloudwatch_log_group_deleted", event)
+    assert result.code == 0
+    assert "does not match" in result.out.splitlines()[0]
+    assert "\N{BALLOT X} no   eventName: 'DeleteLogGroup' \N{EM DASH} the event has 'DeleteAlarms'" in result.out
+
+
+def test_explain_takes_published_queries_and_regards_case(run: Run, tmp_path: Path) -> None:
+    """The published query is looked at on request, and so is case."""
+    file = write(tmp_path / "a.json", record({"eventSource": "wafv2.amazonaws.com", "eventName": "deleteWebACL"}))
+    command = ("explain", "AWS WAF Access Control List Deletion", file, "--json")
+    results = [run(*command, *options) for options in ([], ["--case-sensitive"], ["--published"])]
+    assert [result.lines()[0]["matches"] for result in results] == [True, False, False]
+
+
+CASES = """\
+hits:
+- {name: it happens, event: {eventName: DeleteAlarms}}
+misses:
+- {name: it does not, event: {eventName: %s}}
+"""
+
+
+def test_test_tells_of_failures(run: Run, rule: Path) -> None:
+    """A case that fails is told with the condition that decided, and is exit code 1."""
+    cases_file = rule.with_name("aws_one.test.yaml")
+    cases_file.write_text(CASES % "DeleteAlarms", encoding="utf-8")
+    result = run("test", rule)
+    assert result.code == 1
+    assert f"{cases_file}:4: A test rule: 'it does not' should not match, and does" in result.out
+    assert result.err == "2 cases of 1 rule: 1 passed, 1 failed\n"
+    lines = run("test", rule, "--json").lines()
+    assert [(line["case"], line["passed"]) for line in lines] == [("it happens", True), ("it does not", False)]
+    cases_file.write_text(CASES % "ListAlarms", encoding="utf-8")
+    assert run("test", rule).code == 0
+
+
+def test_test_tells_of_what_it_could_not_run(run: Run, rule: Path, tmp_path: Path) -> None:
+    """A file that cannot be read is exit code 3 if nothing failed; rules without cases count only on request."""
+    rule.with_name("aws_one.test.yaml").write_text(CASES % "ListAlarms" + "hits: [\n", encoding="utf-8")
+    result = run("test", rule)
+    assert (result.code, result.out) == (3, "")
+    assert "aws_one.test.yaml:6: this is not valid YAML" in result.err
+    rule.with_name("aws_one.test.yaml").unlink()
+    elsewhere = tmp_path / "cases.yaml"
+    elsewhere.write_text("rule: A test rule\n" + CASES % "ListAlarms", encoding="utf-8")
+    (rule.parent / "aws_two.yml").write_text(RULE.replace("A test", "Another").replace("0001", "0002"))
+    assert run("test", rule.parent, "--cases", elsewhere).code == 0
+    required = run("test", rule.parent, "--cases", elsewhere, "--require-cases")
+    assert required.code == 1
+    assert "1 rule without cases: Another rule" in required.err
+
+
+def test_test_runs_on_an_engine_too(run: Run, rule: Path, opensearch_url: str) -> None:
+    """Every case is run on the data store too, and says what that found."""
+    rule.with_name("aws_one.test.yaml").write_text(CASES % "ListAlarms", encoding="utf-8")
+    result = run("test", rule, "--url", opensearch_url, "--json")
+    assert result.code == 0
+    assert [(line["matched"], line["on_engine"]) for line in result.lines()] == [(True, True), (False, False)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is another signal elsewhere")
+def test_watch_runs_again_on_save(rule: Path) -> None:
+    """A case is run anew when its file is saved, and Ctrl-C ends the command without a word."""
+    cases_file = rule.with_name("aws_one.test.yaml")
+    cases_file.write_text(CASES % "ListAlarms", encoding="utf-8")
+    program = "from sigma_stellar_aws.cli import main; main()"
+    command = [sys.executable, "-c", program, "test", str(rule), "--watch"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        assert watching.stderr is not None
+        first = [watching.stdout.readline() for _ in range(2)]
+        cases_file.write_text(CASES % "DeleteAlarms", encoding="utf-8")
+        second = [watching.stdout.readline() for _ in range(2)]
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(timeout=20) == 0
+        assert watching.stderr.read() == ""
+    assert first[1] == "2 cases of 1 rule: 2 passed, 0 failed\n"
+    assert second[1].startswith("FAIL  ")
 
 
 @pytest.mark.parametrize("pattern", [None, "my-*"])
@@ -254,6 +431,21 @@ def test_an_event_without_time_is_lost(run: Run, tmp_path: Path) -> None:
         (["doctor", "--url", "http://127.0.0.1:1", "--since", "soon"], 2, "'soon' is no time"),
         (["doctor", "--url", "http://127.0.0.1:1", "--filter", "{folder}/idle.yaml"], 1, "applies to no rule"),
         (["rules", "--rules", "{folder}/gone"], 2, "gone' does not exist"),
+        (["check", "{folder}/gone"], 2, "gone' does not exist"),
+        (["check", "{folder}/empty"], 2, "no rules in {folder}/empty; looked for *.yml"),
+        (["check", "--format", "html"], 2, "'html' is not one of 'text', 'json', 'junit', 'sarif'"),
+        (["test", "{folder}/empty"], 3, "there are no cases; write those of aws_x.yml into aws_x.test.yaml"),
+        (["test", "--watch", "--json"], 2, "--watch excludes --json"),
+        (["test", "--engine", "--url", "http://127.0.0.1:1"], 2, "exclude each other"),
+        (["test", "{rules}", "--cases", "{folder}/a.yaml", "--url", "http://127.0.0.1:1"], 3, "cannot be reached"),
+        (["new", "{event}"], 2, "Missing option '-o'"),
+        (["new", "{event}", "-o", "{event}"], 2, "is a file"),
+        (["new", "{event}", "-o", "{folder}/new", "--number", "2"], 1, "there is no event number 2; it has 1 events"),
+        (["new", "{folder}/idle.json", "-o", "{folder}/new"], 1, "the event must have an eventSource and an eventName"),
+        (["explain", "{event}"], 2, "Missing argument 'EVENT'"),
+        (["explain", "KMS Key Creation", "{event}"], 1, "did you mean 'KMS Keys Creation'?"),
+        (["explain", "{folder}/idle.yaml", "{event}"], 1, "idle.yaml"),
+        (["explain", "KMS Keys Creation", "{event}", "--event-id", "x"], 1, "no event has the eventID 'x'"),
         (["rule"], 2, "No such command 'rule'"),
     ],
 )
@@ -264,6 +456,8 @@ def test_misuse_is_told(run: Run, event: Path, tmp_path: Path, arguments: list[s
         "title: Idle\nlogsource: {product: aws, service: cloudtrail}\n"
         "filter: {rules: [no-such-rule], s: {eventName: A}, condition: not s}\n"
     )
+    (tmp_path / "idle.json").write_text('{"eventVersion": "1.11", "eventName": "A"}\n')
+    (tmp_path / "a.yaml").write_text("rule: KMS Keys Creation\nhits: [{name: a, event: {eventName: CreateKey}}]\n")
     words = {"event": event, "folder": tmp_path, "filters": FILTERS, "rules": pack_path()}
     result = run(*(argument.format(**words) for argument in arguments))
     assert (result.code, result.out) == (code, "")
@@ -367,6 +561,9 @@ def test_files_need_no_extra(event: Path) -> None:
         ["alerts", EXPORT, "--json"],
         ["alerts", EXPORT, "--csv"],
         ["rules"],
+        ["rules", "--format", "csv"],
+        ["check", "--format", "sarif"],
+        ["explain", "KMS Keys Creation", SAMPLES / "export.ndjson", "--number", "1"],
         ["template"],
     ],
 )
@@ -417,7 +614,22 @@ def test_odd_names_of_files(tmp_path: Path) -> None:
 
 def test_help(run: Run) -> None:
     """Every command has help, and the version is told."""
-    for command in ("rules", "template", "load", "alerts", "profile", "doctor", "engine"):
+    listed = run("-h").out.partition("Commands:")[2]
+    commands = re.findall(r"^  (\w+)", listed, re.MULTILINE)
+    assert {
+        "rules",
+        "check",
+        "new",
+        "explain",
+        "test",
+        "template",
+        "load",
+        "alerts",
+        "engine",
+        "profile",
+        "doctor",
+    } <= {*commands}
+    for command in commands:
         result = run(command, "-h")
         assert result.code == 0
         assert result.out.startswith("Usage:")

@@ -86,6 +86,14 @@ def test_csv_is_json_with_a_header(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows(written(capsys, "csv", FIRST, SECOND)) == expected
 
 
+@pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)", " =1+1", "\n-1", "\uff1d1"])
+def test_no_cell_is_a_formula(capsys: pytest.CaptureFixture[str], start: str) -> None:
+    """A text that a spreadsheet would compute has an apostrophe before it; nothing else does."""
+    [row] = rows(written(capsys, "csv", FIRST._replace(actor=start)))
+    assert row["actor"] == f"'{start}"
+    assert [key for key, value in row.items() if value.startswith("'")] == ["actor"]
+
+
 def test_no_alerts(capsys: pytest.CaptureFixture[str]) -> None:
     """Without alerts there are a header in CSV and no line at all in JSON."""
     assert written(capsys, "json") == ""
@@ -123,13 +131,13 @@ def test_json_keeps_what_the_table_replaces(capsys: pytest.CaptureFixture[str]) 
 
 @given(st.text())
 def test_a_value_is_one_cell_of_csv(value: str) -> None:
-    """Whatever a value holds, its alert is one row of CSV, and the value is all there but for control characters."""
+    """Whatever a value holds, its alert is one row of CSV, and all of the value is there but control characters."""
     stream = io.StringIO(newline="")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", stream)
         write([FIRST._replace(actor=value)], "csv", "file")
     [row] = rows(stream.getvalue())
-    assert row["actor"] == printable(value)
+    assert row["actor"] in (printable(value), f"'{printable(value)}")
     assert row["file"] == FIRST.place
 
 

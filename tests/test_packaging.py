@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -10,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from sigma_stellar_aws.validators.stellar_aws import validators
+
 PROJECT = Path(__file__).parent.parent
+FAULTY = """\
+title: A faulty rule
+logsource: {product: aws, service: cloudtrail}
+detection: {selection: {eventSource: cloudtrail.amazonaws.com, eventName: StopLoging}, condition: selection}
+level: low
+"""
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -43,12 +52,44 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
-@pytest.mark.parametrize("kind", ["targets", "pipelines"])
-def test_sigma_lists_our_plugins(installed: Run, kind: str) -> None:
-    """sigma-cli finds the backend and the pipelines."""
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("targets", ["stellar_aws"]),
+        ("pipelines", ["stellar_aws", "stellar_aws_published"]),
+        ("validators", list(validators)),
+    ],
+)
+def test_sigma_lists_our_plugins(installed: Run, kind: str, names: list[str]) -> None:
+    """sigma-cli finds the backend, the pipelines and the validators."""
     listed = installed("sigma", "list", kind).stdout
-    assert "stellar_aws" in listed
-    assert kind == "targets" or "stellar_aws_published" in listed
+    assert [name for name in names if not re.search(rf"\b{name}\b", listed)] == []
+
+
+def test_sigma_checks_with_our_validators(installed: Run, tmp_path: Path) -> None:
+    """A validator file names ours, and what they report is shown by sigma check."""
+    (tmp_path / "validators.yml").write_text(f"validators: [{', '.join(validators)}]\n")
+    config = ("sigma", "check", "--validation-config", str(tmp_path / "validators.yml"))
+    assert "Found 0 errors, 0 condition errors and 0 issues" in installed(*config, str(PROJECT / "rules")).stdout
+    rule = tmp_path / "rule.yml"
+    rule.write_text(FAULTY)
+    assert "StopLogging" in installed(*config, str(rule)).stdout
+
+
+def test_rules_are_made_checked_and_tried(installed: Run, tmp_path: Path) -> None:
+    """The commands for authors need no extra, and know the events of AWS far from the checkout."""
+    rule = tmp_path / "rule.yml"
+    rule.write_text(FAULTY)
+    checked = installed("sigma-stellar-aws", "check", str(rule), status=1).stdout
+    assert "did you mean StopLogging?" in checked
+    sample = str(PROJECT / "tests" / "samples" / "export.ndjson")
+    made = installed("sigma-stellar-aws", "new", sample, "--number", "1", "-o", str(tmp_path / "new")).stdout
+    assert "2 passed" in installed("sigma-stellar-aws", "test", str(tmp_path / "new"), "--require-cases").stderr
+    explained = installed("sigma-stellar-aws", "explain", made.splitlines()[0], sample, "--number", "1").stdout
+    assert " matches " in explained.splitlines()[0]
+    refused = installed("sigma-stellar-aws", "test", str(tmp_path / "new"), "--engine", status=3)
+    assert "pip install 'sigma-stellar-aws[embedded]'" in refused.stderr
+    assert len(installed("sigma-stellar-aws", "rules", "--format", "csv").stdout.splitlines()) == 30
 
 
 @pytest.mark.parametrize("target", ["stellar_aws", "lucene", "esql", "eql", "opensearch_lucene"])

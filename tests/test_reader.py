@@ -2,8 +2,10 @@
 
 import errno
 import gzip
+import io
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sigma_stellar_aws.errors import NotFoundError
 from sigma_stellar_aws.jsontypes import Json, JsonObject
-from sigma_stellar_aws.reader import Problem, find_files, read_records
+from sigma_stellar_aws.reader import Problem, find_files, read_event, read_records
 from sigma_stellar_aws.screen import Screen
 
 Records = list[JsonObject]
@@ -38,6 +41,7 @@ RECORDS: st.SearchStrategy[Records] = st.lists(
 A: JsonObject = {"eventVersion": "1.11", "eventSource": "a", "eventName": "A"}
 B: JsonObject = {"eventVersion": "1.11", "eventSource": "b", "eventName": "B", "x": [{"y": "}]{\u00e9"}]}
 C: JsonObject = {"eventVersion": "1.11", "eventSource": "c", "eventName": "C"}
+WITH_ID: JsonObject = {**B, "eventID": "b"}
 
 
 def dump(value: Json, indent: int | None = None) -> bytes:
@@ -270,3 +274,45 @@ def test_records_behind_other_keys_are_read(tmp_path: Path) -> None:
         found = read_records(file, problems.append, lambda source, name: True)
         assert [record for _, record in found] == [A, B]
     assert problems == []
+
+
+@pytest.mark.parametrize("form", ["record", "Records", "list", "lines", "spread", "gzip"])
+def test_event_out_of_a_file(form: str, tmp_path: Path) -> None:
+    """An event is found in any form of file, alone or by its id or its number."""
+    several = [A, WITH_ID]
+    text = {
+        "record": json.dumps(WITH_ID),
+        "spread": json.dumps(WITH_ID, indent=2),
+        "Records": json.dumps({"Records": several}),
+        "list": json.dumps(several),
+        "lines": "\n".join(map(json.dumps, several)),
+        "gzip": json.dumps({"Records": several}),
+    }[form]
+    file = tmp_path / "events.json"
+    file.write_bytes(gzip.compress(text.encode()) if form == "gzip" else text.encode())
+    problems: list[Problem] = []
+    single = form in ("record", "spread")
+    assert read_event(file, None, 1 if single else 2, problems.append) == WITH_ID
+    assert read_event(file, str(WITH_ID["eventID"]), None, problems.append) == WITH_ID
+    if single:
+        assert read_event(file, None, None, problems.append) == WITH_ID
+    else:
+        with pytest.raises(NotFoundError, match="has 2 events; choose one"):
+            read_event(file, None, None, problems.append)
+    with pytest.raises(NotFoundError, match="no event has the eventID 'x'"):
+        read_event(file, "x", None, problems.append)
+    with pytest.raises(NotFoundError, match="no event number 3"):
+        read_event(file, None, 3, problems.append)
+    assert problems == []
+
+
+def test_event_out_of_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """- reads standard input, and what is wrong with it is told by that name."""
+    text = json.dumps(WITH_ID) + "\n{broken\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    problems: list[Problem] = []
+    assert read_event(Path("-"), None, None, problems.append) == WITH_ID
+    assert [str(problem).partition(": ")[0] for problem in problems] == ["standard input:2"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"[]")))
+    with pytest.raises(NotFoundError, match="standard input: it has no event"):
+        read_event(Path("-"), None, None, problems.append)

@@ -7,15 +7,17 @@ import pytest
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
-from sigma_stellar_aws.errors import RuleBlockError
+from sigma_stellar_aws.errors import NotFoundError, RuleBlockError
 from sigma_stellar_aws.rulepack import (
     DEFAULT_SUPPRESSION,
     SEVERITY_OF_LEVEL,
     Suppression,
+    find_rules,
     load_rules,
     pack_path,
     published_detection,
     published_reason,
+    rule_files,
     rule_name,
     severity,
     suppression,
@@ -145,6 +147,8 @@ def test_a_wrong_block_is_an_error(file: Path, block: str, reason: str) -> None:
         (b"title: \xff", "not valid YAML"),
         (b"date: 2026-13-45", "not valid YAML"),
         (b"[" * 1500, "not valid YAML"),
+        (b"a: &a [*a]", "not valid YAML: with its aliases written out"),
+        (RULE.encode() + b"level: low\nlevel: high", "Line 5 has the key 'level' a second time"),
         (b"- a", "no Sigma rule"),
         (b"text", "no Sigma rule"),
         (b"title: A", "must have a log source"),
@@ -180,6 +184,16 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         load_rules(tmp_path / "gone.yml")
 
 
+def test_rule_files(tmp_path: Path) -> None:
+    """Rules are in ``.yml`` files at any depth of a folder, in order, and in any file that is named."""
+    (tmp_path / "b").mkdir()
+    for name in ("b/c.yml", "a.yml", "d.yaml", "a.test.yaml"):
+        (tmp_path / name).touch()
+    below = [tmp_path / "a.yml", tmp_path / "b/c.yml"]
+    assert rule_files([tmp_path / "d.yaml", tmp_path]) == [tmp_path / "d.yaml", *below]
+    assert rule_files() == sorted(pack_path().glob("*.yml"))
+
+
 def test_folders_and_documents(tmp_path: Path) -> None:
     """All documents of all ``.yml`` files below a folder are loaded, other files only by name."""
     (tmp_path / "b").mkdir()
@@ -206,3 +220,23 @@ def test_folders_and_documents(tmp_path: Path) -> None:
 def test_name_of_a_query(file: Path, more: str, name: str) -> None:
     """A query is named by its rule's id, or name, or title."""
     assert rule_name(rule(file, more)) == name
+
+
+def test_rule_by_file_title_or_id() -> None:
+    """A rule is named by its file, or one of the 29 by title, id or file name; a slip is answered with the nearest."""
+    file = pack_path() / "aws_kms_key_created.yml"
+    titles = {
+        tuple(rule.title for rule in find_rules(name))
+        for name in (
+            str(file),
+            file.name,
+            "aws_kms_key_created",
+            "KMS Keys Creation",
+            "6361c733-c533-4e80-b56e-b3133c88e733",
+        )
+    }
+    assert titles == {("KMS Keys Creation",)}
+    with pytest.raises(NotFoundError, match="did you mean 'KMS Keys Creation'"):
+        find_rules("KMS Key Creation")
+    with pytest.raises(NotFoundError, match="no rule about single events"):
+        find_rules(str(next((pack_path() / "filters").glob("*.yaml"))))

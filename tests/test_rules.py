@@ -14,6 +14,7 @@ from sigma.validation import SigmaValidator
 from sigma.validators.base import SigmaRuleValidator
 
 from sigma_stellar_aws.attack import attack
+from sigma_stellar_aws.check import NEED_NETWORK
 from sigma_stellar_aws.flatten import Document, flat_name, flatten
 from sigma_stellar_aws.matcher import matched_queries
 from sigma_stellar_aws.pack import convert_pack
@@ -35,17 +36,6 @@ ERRATA = {
     "AWS Attached Malicious Lambda Layer",
 }
 LEVELS = ((75, "high"), (50, "medium"), (25, "low"), (0, "informational"))
-# They download lists of their own, the last one for any rule that comes from a file.
-NEED_NETWORK = {
-    "attacktag",
-    "d3_fendtag",
-    "sigmahq_fieldname_cast",
-    "sigmahq_invalid_fieldname",
-    "sigmahq_logsource_unknown",
-    "sigmahq_redundant_field",
-    "sigmahq_tags_techniques_without_tactics",
-    "sigmahq_filename_prefix",
-}
 
 
 class RuleFile(NamedTuple):
