@@ -435,24 +435,23 @@ def alerts(
         raise click.UsageError("--since must be before --until")
     problems = _Problems()
     with _told():
-        pipeline = (stellar_aws_published if published else stellar_aws)(index, time_field)
+        pipeline = stellar_aws_published if published else stellar_aws
         rules = load_rules(*rule_paths, filters=filter_paths)
         if url:
             with _needs("store"):
                 from sigma_stellar_aws import store
             client = store.connect(url, ca_file, os.environ)
-            profile = store_profile.from_json(store.profile(client, index))
-            pack = convert_pack(rules, pipeline, case_sensitive=case_sensitive, store=profile)
-            if (since or until) and not profile.mappings(time_field):
-                raise click.ClickException(
-                    f"{index} has no field {time_field!r}; name its time field: --time-field NAME"
-                )
+            profile = store_profile.from_json(store.profile(client, index), index)
+            in_store = pipeline(index, time_field, flattened=profile.flattened)
+            pack = convert_pack(rules, in_store, case_sensitive=case_sensitive, store=profile)
+            if (since or until) and (reason := profile.no_time(time_field)):
+                raise click.ClickException(reason)
             query = within(pack.query, time_field, since, until)
             _tell_of_doubts(client, profile, pack, problems)
             found = _search(client, index, query, pack.rules)
             looked_at = f"in {index}"
         else:
-            pack = convert_pack(rules, pipeline, case_sensitive=case_sensitive)
+            pack = convert_pack(rules, pipeline(index, time_field), case_sensitive=case_sensitive)
             records = 0
             found = []
             with _progress(_find(files, problems)) as track:
@@ -482,7 +481,7 @@ def profile(url: str, index: str | None, output: Path | None, ca_file: Path | No
 
     with _told():
         found = store.profile(store.connect(url, ca_file, os.environ), index or INDEX)
-        fields = store_profile.from_json(found).fields
+        fields = store_profile.from_json(found, index or INDEX).fields
         text = store_profile.as_text(found)
         if output is None:
             click.echo(text, nl=False)
@@ -535,7 +534,7 @@ def doctor(
     with _told():
         rules = load_rules(*rule_paths, filters=filter_paths)
         client = store.connect(url, ca_file, os.environ)
-        found = store_profile.from_json(store.profile(client, index or INDEX))
+        found = store_profile.from_json(store.profile(client, index or INDEX), index or INDEX)
         diagnosis = doctors.diagnose(client, found, rules, time_field or TIME_FIELD, since)
     if as_json:
         click.echo(json.dumps(doctors.as_json(found, diagnosis)))
@@ -587,20 +586,24 @@ def _tell_of_doubts(client: "OpenSearch", profile: "StoreProfile", pack: "Pack",
         problems.report(
             f"{events} events of {profile.indices} have a value that is too long to be found, in a field of the rules"
         )
-    if profile.engine != "elasticsearch":
-        for reason in {doubt.reason: None for doubt in pack.doubts if doubt.kind == "cut"}:
+    for reason in {doubt.reason: None for doubt in pack.doubts if doubt.kind == "cut"}:
+        if cut is None:
+            problems.report(f"{reason}; this store does not tell whether there are any")
+        elif profile.engine != "elasticsearch":
             _note(f"note: {reason}; OpenSearch does not tell of all such values")
 
 
 def _search(client: "OpenSearch", index: str, query: "Clause", rules: "Mapping[str, PackRule]") -> "list[Alert]":
     from sigma_stellar_aws import store
     from sigma_stellar_aws.alerts import to_alerts
+    from sigma_stellar_aws.flatten import flatten
     from sigma_stellar_aws.index_template import EVENT_FIELDS
 
-    hits = list(store.scan(client, index, query, EVENT_FIELDS))
+    fields = [name for field in EVENT_FIELDS for name in {field, field.replace("_", ".")}]
+    hits = list(store.scan(client, index, query, fields))
     if unknown := {name for hit in hits for name in hit.matched_queries} - set(rules):
         raise click.ClickException(f"{index} answered with names that are none of the rules': {', '.join(unknown)}")
-    return [alert for hit in hits for alert in to_alerts(hit.source, hit.matched_queries, rules, hit.place)]
+    return [alert for hit in hits for alert in to_alerts(flatten(hit.source), hit.matched_queries, rules, hit.place)]
 
 
 class _Problems:

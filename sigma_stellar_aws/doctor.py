@@ -2,8 +2,8 @@
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
-from datetime import datetime, timezone
+from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
 from typing import Literal, NamedTuple
 
 from opensearchpy import OpenSearch
@@ -15,6 +15,7 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws import dsl, store
 from sigma_stellar_aws.dsl import Clause
+from sigma_stellar_aws.errors import StoreError
 from sigma_stellar_aws.field_queries import cut_values
 from sigma_stellar_aws.jsontypes import JsonObject
 from sigma_stellar_aws.output import print_table, printable, table_of
@@ -24,6 +25,9 @@ from sigma_stellar_aws.rulepack import rule_name
 from sigma_stellar_aws.store_profile import StoreProfile
 
 Verdict = Literal["can match", "no events", "may be wrong", "cannot match"]
+
+_AHEAD = timedelta(minutes=5)
+"""How far clocks may differ."""
 
 SOURCE_FIELD = "eventSource"
 """The field that says which service an event is of."""
@@ -77,21 +81,24 @@ def diagnose(
     Raises:
         StoreError: the store cannot be asked.
     """
-    packs = [(rule, _converted(rule, profile, time_field)) for rule in rules.rules]
-    questions: dict[str, Clause] = {}
-    for rule, pack in packs:
-        if isinstance(pack, Pack):
-            questions |= {
-                f"{kind} {rule_name(rule)}": clause for kind, clause in _questions(pack.query, profile).items()
-            }
-    kinds = {field.type for field in profile.mappings(time_field)}
-    dated = bool(kinds) and kinds <= {"date", "date_nanos"}
-    counted = store.count_each(client, profile.indices, questions, time_field if dated else None)
+    packs = [_accepted(client, profile, _converted(rule, profile, time_field)) for rule in rules.rules]
+    # By number, since two rules may have the same id.
+    questions = {
+        f"{kind} {number}": clause
+        for number, pack in enumerate(packs)
+        if isinstance(pack, Pack)
+        for kind, clause in _questions(pack.query, profile).items()
+    }
+    undated = profile.no_time(time_field)
+    counted = store.count_each(client, profile.indices, questions, None if undated else time_field)
     return Diagnosis(
         counted.events,
         counted.newest,
-        _problems(profile, time_field, dated, since, counted),
-        [_diagnosis(rule, pack, counted.counts) for rule, pack in packs],
+        _problems(profile, time_field, undated, since, counted),
+        [
+            _diagnosis(rule, pack, counted.counts.get(f"cut {number}"), counted.counts.get(f"source {number}"))
+            for number, (rule, pack) in enumerate(zip(rules.rules, packs, strict=True))
+        ],
     )
 
 
@@ -129,9 +136,21 @@ def print_diagnosis(profile: StoreProfile, diagnosis: Diagnosis) -> None:
 
 def _converted(rule: SigmaRule | SigmaCorrelationRule, profile: StoreProfile, time_field: str) -> Pack | SigmaError:
     try:
-        return convert_pack(SigmaCollection([rule]), stellar_aws(profile.indices, time_field), store=profile)
+        pipeline = stellar_aws(profile.indices, time_field, flattened=profile.flattened)
+        return convert_pack(SigmaCollection([rule]), pipeline, store=profile)
     except SigmaError as error:
         return error
+
+
+def _accepted(client: OpenSearch, profile: StoreProfile, pack: Pack | SigmaError) -> Pack | SigmaError:
+    """The same, or why the server takes no such query: a regular expression may be too much for it."""
+    if isinstance(pack, SigmaError):
+        return pack
+    try:
+        store.count_each(client, profile.indices, {"query": pack.query})
+    except StoreError as error:
+        return SigmaError(str(error))
+    return pack
 
 
 def _questions(query: Clause, profile: StoreProfile) -> dict[str, Clause]:
@@ -147,42 +166,44 @@ def _questions(query: Clause, profile: StoreProfile) -> dict[str, Clause]:
 
 
 def _problems(
-    profile: StoreProfile, time_field: str, dated: bool, since: datetime, counted: store.Counted
+    profile: StoreProfile, time_field: str, undated: str, since: datetime, counted: store.Counted
 ) -> list[str]:
     if not counted.events:
         return [f"{profile.indices} holds no events"]
-    if not dated:
-        kinds = ", ".join(field.type for field in profile.mappings(time_field))
-        what = f"is no date ({kinds})" if kinds else "does not exist"
-        return [f"the time field {time_field!r} {what}; name the one of this store: --time-field NAME"]
+    if undated:
+        return [undated]
     if counted.newest is None:
         return [f"no event has a time in {time_field!r}"]
     if counted.newest < since:
         return [f"no event since {_minutes(since)}; the newest is of {_minutes(counted.newest)}"]
-    if counted.newest > (now := datetime.now(timezone.utc)):
-        return [f"the newest event is of {_minutes(counted.newest)}, which is after now ({_minutes(now)})"]
+    if counted.newest > datetime.now(timezone.utc) + _AHEAD:
+        return [f"the newest event is of {_minutes(counted.newest)}, which is still to come"]
     return []
 
 
 def _diagnosis(
-    rule: SigmaRule | SigmaCorrelationRule, pack: Pack | SigmaError, counts: Mapping[str, int]
+    rule: SigmaRule | SigmaCorrelationRule, pack: Pack | SigmaError, cut: int | None, of_service: int | None
 ) -> RuleDiagnosis:
-    name, title = rule_name(rule), rule.title
+    def diagnosis(verdict: Verdict, reasons: Iterable[str]) -> RuleDiagnosis:
+        return RuleDiagnosis(rule_name(rule), rule.title, verdict, list(dict.fromkeys(reasons)))
+
     if isinstance(pack, SigmaError):
-        return RuleDiagnosis(name, title, "cannot match", [_without_rule(str(pack), title)])
-    missing = {doubt.field for doubt in pack.doubts if doubt.kind == "missing"}
-    reasons = [_without_rule(str(doubt), title) for doubt in pack.doubts]
-    if not dsl.can_match(pack.query, missing):
-        return RuleDiagnosis(name, title, "cannot match", reasons)
-    loose = [_without_rule(str(doubt), title) for doubt in pack.doubts if doubt.kind == "loose"]
-    if too_long := counts.get(f"cut {name}", 0):
-        loose.append(f"{too_long} events have a value that is too long to be found, in a field of this rule")
-    if loose:
-        return RuleDiagnosis(name, title, "may be wrong", loose)
-    if counts.get(f"source {name}") == 0:
-        reasons.append("no event of its service was ever seen")
-        return RuleDiagnosis(name, title, "no events", reasons)
-    return RuleDiagnosis(name, title, "can match", reasons)
+        return diagnosis("cannot match", [_without_rule(str(pack.args[0]), rule.title)])
+    missing, too_long, wrong = (
+        [f"field {doubt.field!r}: {doubt.reason}" for doubt in pack.doubts if doubt.kind == kind]
+        for kind in ("missing", "cut", "loose")
+    )
+    if not dsl.can_match(pack.query, {doubt.field for doubt in pack.doubts if doubt.kind == "missing"}):
+        return diagnosis("cannot match", missing)
+    if cut:
+        wrong.append(f"{cut} events have a value that is too long to be found, in a field of this rule")
+    elif cut is None and too_long:
+        wrong += [*too_long, "this store does not tell whether there are such values"]
+    if wrong:
+        return diagnosis("may be wrong", wrong)
+    if of_service == 0:
+        return diagnosis("no events", [*missing, *too_long, "no event of its service was ever seen"])
+    return diagnosis("can match", [*missing, *too_long])
 
 
 def _without_rule(message: str, title: str) -> str:

@@ -6,6 +6,7 @@ kind, no repeated clause.
 """
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias, cast
 
@@ -13,6 +14,10 @@ from sigma_stellar_aws.jsontypes import Json, JsonObject, Scalar
 
 Clause: TypeAlias = JsonObject
 """One Query DSL clause: an object with a single key, the type of the query."""
+
+
+_MANY_TIMES = 10
+_MOST_STATES = 1_000_000
 
 
 def term(field: str, value: Scalar, *, case_insensitive: bool = False) -> Clause:
@@ -38,6 +43,9 @@ def wildcard(field: str, pattern: str, *, case_insensitive: bool = False) -> Cla
 def regexp(field: str, pattern: str, *, case_insensitive: bool = False) -> Clause:
     """Match a whole value against a Lucene regular expression without its optional operators (flags NONE)."""
     options: JsonObject = {"value": pattern, "flags": "NONE"}
+    # Long repetitions, such as .{0,20} between alternatives, take more than the 10,000 that servers allow by default.
+    if any(int(times) >= _MANY_TIMES for times in re.findall(r"[{,](\d+)}", pattern)):
+        options["max_determinized_states"] = _MOST_STATES
     if case_insensitive:
         options["case_insensitive"] = True
     return {"regexp": {field: options}}

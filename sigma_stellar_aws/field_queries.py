@@ -4,6 +4,7 @@ A query is exact, or it says in one sentence what it may get wrong (its doubt), 
 queries: "Field data types" in the Elasticsearch reference and "Supported field types" in OpenSearch's.
 """
 
+import math
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from sigma_stellar_aws.cloudtrail import FIELDS
 from sigma_stellar_aws.dsl import Clause
 from sigma_stellar_aws.flatten import flat_name
 from sigma_stellar_aws.index_template import IGNORE_ABOVE, utf16_units
-from sigma_stellar_aws.store_profile import ANALYSED, EARLY_FLAT_OBJECT, OBJECTS_OF_KEYWORDS, Engine, Field
+from sigma_stellar_aws.store_profile import ANALYSED, EARLY_FLAT_OBJECT, OBJECTS_OF_KEYWORDS, UNMAPPED, Engine, Field
 
 
 @dataclass(frozen=True)
@@ -135,20 +136,27 @@ def field_query(ask: Ask, mappings: Sequence[Field], engine: Engine | None = Non
     """
     found: list[FieldQuery] = []
     reasons: dict[str, str] = {}
-    for field in mappings:
+    mapped = [field for field in mappings if field.type != UNMAPPED]
+    for field in mapped:
         try:
             found.append(_best(ask, field, engine))
         except NoQueryError as error:
             reasons[_described(field)] = str(error)
-    if reasons and len(mappings) == 1:
+    if not mapped:
+        raise NoQueryError("the store keeps it out of its mapping, so that nothing finds its values")
+    if reasons and len(mapped) == 1:
         raise NoQueryError(*reasons.values())
     if reasons:
         raise NoQueryError(_DIFFERS + "; ".join(f"as {kind}, {reason}" for kind, reason in reasons.items()))
     clauses = [query.clause for query in found]
     doubts = [doubt for query in found for doubt in query.doubts]
+    if len(mapped) < len(mappings):
+        doubts.append(Doubt("loose", f"{_DIFFERS}some keep it out of the mapping, where nothing finds its values"))
+    if any(field.copied for field in mapped):
+        doubts.append(Doubt("loose", "other fields copy their values into it (copy_to)"))
     if any(clause != clauses[0] for clause in clauses):
-        kinds = " and ".join(map(_described, mappings))
-        if {field.type for field in mappings} - _TEXTS:
+        kinds = " and ".join(map(_described, mapped))
+        if {field.type for field in mapped} - _TEXTS:
             raise NoQueryError(f"{_DIFFERS}{kinds} need different queries")
         doubts.append(Doubt("loose", f"{_DIFFERS}{kinds}; the query may find or miss values of one of them"))
     return FieldQuery(dsl.any_of(clauses), tuple(dict.fromkeys(doubts)))
@@ -163,10 +171,11 @@ def cut_values(fields: Iterable[Field], names: Collection[str], engine: Engine) 
     clauses: list[Clause] = []
     for field in fields:
         for exact in (field, *field.subfields):
-            if exact.ignore_above is None or exact.name not in names:
+            asked = exact.name in names or any(name.startswith(f"{exact.name}.") for name in names)
+            if exact.ignore_above is None or not asked:
                 continue
             if engine == "elasticsearch":
-                clauses.append(dsl.term("_ignored", exact.name))
+                clauses.append(dsl.term("_ignored", exact.stored_name or exact.name))
             elif field.type in ANALYSED:
                 clauses.append(dsl.all_of([dsl.exists(field.name), dsl.none_of(dsl.exists(exact.name))]))
     return dsl.any_of(clauses) if clauses else None
@@ -174,24 +183,32 @@ def cut_values(fields: Iterable[Field], names: Collection[str], engine: Engine) 
 
 def _best(ask: Ask, field: Field, engine: Engine | None) -> FieldQuery:
     """The query on the field, or on the one of its sub-fields that answers best."""
-    longest = _longest_value(field.name)
-    found: list[tuple[int, FieldQuery]] = []
-    reasons: list[str] = []
-    for candidate in (field, *field.subfields):
+    found: list[tuple[bool, float, FieldQuery]] = []
+    reasons: dict[str, str] = {}
+    # A number of a sub-field is what its type makes of the value.
+    candidates = [field, *(subfield for subfield in field.subfields if subfield.type in _TEXTS)]
+    if isinstance(ask, Text | Pattern):
+        candidates.sort(key=lambda candidate: candidate.type not in _KEYWORDS)
+    for candidate in candidates:
         try:
-            query = _on_type(ask, candidate, longest, engine)
+            query = _on_type(ask, candidate, _LONGEST.get(flat_name(field.name)), engine)
         except NoQueryError as error:
-            reasons.append(str(error) if candidate is field else f"{candidate.name}: {error}")
+            reasons[candidate.name] = str(error) if candidate is field else f"{candidate.name}: {error}"
             continue
         if not query.doubts:
             return query
-        found.append((candidate.ignore_above or 0, query))
+        loose = any(doubt.kind == "loose" for doubt in query.doubts)
+        found.append((not loose, candidate.ignore_above or math.inf, query))
     if not found:
-        raise NoQueryError("; ".join(reasons))
-    return max(found, key=lambda ranked: ranked[0])[1]
+        # What is wrong with the field itself comes first.
+        raise NoQueryError("; ".join(reasons[name] for name in sorted(reasons, key=len)))
+    return max(found, key=lambda ranked: ranked[:2])[2]
 
 
-def _on_type(ask: Ask, field: Field, longest: int, engine: Engine | None) -> FieldQuery:
+def _on_type(ask: Ask, field: Field, longest: int | None, engine: Engine | None) -> FieldQuery:
+    """The query on a field whose values have at most so many UTF-16 units, if a limit is known."""
+    if field.type in OBJECTS_OF_KEYWORDS and not field.inside:
+        raise NoQueryError(f"it is an object ({field.type}); name the field inside it, such as {field.name}.<name>")
     if isinstance(ask, Present):
         return _present(field, longest, engine)
     if not field.indexed:
@@ -204,24 +221,28 @@ def _on_type(ask: Ask, field: Field, longest: int, engine: Engine | None) -> Fie
     least, most = _lengths(ask)
     if least > field.ignore_above:
         raise NoQueryError(f"{_cut(field)}, and this one has at least {least}")
-    if min(longest, longest if most is None else most) > field.ignore_above:
+    # Where no limit is known, it is the most that every keyword field can hold: what is longer is beyond any mapping.
+    if min(longest or IGNORE_ABOVE, IGNORE_ABOVE if most is None else most) > field.ignore_above:
         return FieldQuery(query.clause, (Doubt("cut", f"{_cut(field)}, so that such a value is not found"),))
     return query
 
 
-def _present(field: Field, longest: int, engine: Engine | None) -> FieldQuery:
-    if field.type in ("nested", EARLY_FLAT_OBJECT):
-        _QUERIES.get(field.type, _unknown)(Present(), field)
+def _present(field: Field, longest: int | None, engine: Engine | None) -> FieldQuery:
+    if field.type in (EARLY_FLAT_OBJECT, "nested"):
+        return _QUERIES.get(field.type, _unknown)(Present(), field)
     if field.null_value:
         raise NoQueryError(_NULL_VALUE)
     if not field.indexed and not field.doc_values:
         raise NoQueryError("it is neither indexed nor has doc values, so that nothing tells whether it has a value")
     exists = dsl.exists(field.name)
-    is_cut = field.ignore_above is not None and field.type in _KEYWORDS and longest > field.ignore_above
+    limit = field.ignore_above if field.type in _KEYWORDS else None
+    is_cut = limit is not None and (longest is None or longest > limit)
     if not is_cut and not field.ignore_malformed:
         return FieldQuery(exists)
-    if engine == "elasticsearch" and field.type not in OBJECTS_OF_KEYWORDS:
-        return FieldQuery(dsl.any_of([exists, dsl.term("_ignored", field.name)]))
+    if engine == "elasticsearch" and not field.inside:
+        return FieldQuery(dsl.any_of([exists, dsl.term("_ignored", field.stored_name or field.name)]))
+    if not field.ignore_malformed and limit is not None and limit >= IGNORE_ABOVE:
+        return FieldQuery(exists)
     unseen = _cut(field) if is_cut else f"values that are no {field.type} are not indexed (ignore_malformed)"
     return FieldQuery(exists, (Doubt("cut", f"{unseen}, so that an event with no other value seems to have none"),))
 
@@ -285,7 +306,7 @@ def _flattened(ask: Ask, field: Field) -> FieldQuery:
 def _analysed(ask: Ask, field: Field) -> FieldQuery:
     whole = isinstance(ask, Text) and all(isinstance(part, str) for part in ask.parts)
     if isinstance(ask, Text) and whole and any(map(str.isalnum, ask.literal)):
-        reason = "it is analysed text; the query finds every value with these words in a row"
+        reason = "it is analysed text; the query finds values with these words in a row, and may miss some"
         return FieldQuery(dsl.match_phrase(field.name, ask.literal), (Doubt("loose", reason),))
     raise NoQueryError(f"it is analysed text ({field.type}), which only keeps the words of a value")
 
@@ -330,6 +351,10 @@ def _boolean(ask: Ask, field: Field) -> FieldQuery:
 
 
 def _date(ask: Ask, field: Field) -> FieldQuery:
+    if not field.plain_date:
+        raise NoQueryError("it is a date of a format of its own, whose numbers are no milliseconds since 1970")
+    if field.type == "date_nanos":
+        raise NoQueryError("it is a date with nanoseconds, which milliseconds cannot name")
     if isinstance(ask, Comparison) and isinstance(ask.bound, int) and ask.bound >= 0:
         return FieldQuery(dsl.bounds(field.name, **{ask.operator: str(ask.bound)}, format="epoch_millis"))
     if isinstance(ask, Number) and isinstance(ask.value, int) and ask.value >= 0:
@@ -374,6 +399,8 @@ def _unknown(ask: Ask, field: Field) -> NoReturn:
     raise NoQueryError(f"its type ({field.type}) is none for which an exact query is known")
 
 
+# The shortest and the longest text of numbers (of as many digits as pySigma keeps), booleans and addresses.
+_LENGTHS: dict[type, tuple[int, int]] = {Comparison: (1, 24), Boolean: (4, 5), Network: (2, 39)}
 _KEYWORDS = frozenset({"keyword", "constant_keyword", "wildcard", *OBJECTS_OF_KEYWORDS})
 _TEXTS = _KEYWORDS | ANALYSED
 _QUERIES: dict[str, Callable[[Ask, Field], FieldQuery]] = {
@@ -418,7 +445,7 @@ def _typed(number: int | float) -> int | str:
 def _regards_case(ask: Ask) -> bool:
     if isinstance(ask, Text):
         return not ask.ignore_case and ask.literal.lower() != ask.literal.upper()
-    return isinstance(ask, Pattern) and not ask.ignore_case and ask.regex.lower() != ask.regex.upper()
+    return isinstance(ask, Pattern) and not ask.ignore_case and lucene_regex.regards_case(ask.regex)
 
 
 def _lengths(ask: Ask) -> tuple[int, int | None]:
@@ -429,16 +456,10 @@ def _lengths(ask: Ask) -> tuple[int, int | None]:
     if isinstance(ask, Pattern):
         least, most = lucene_regex.lengths(ask.regex)
         return least, None if most is None else most * 2
-    return 0, 0
-
-
-def _longest_value(name: str) -> int:
-    """The longest value to be expected, in UTF-16 units.
-
-    Where CloudTrail has no limit, it is the most that every keyword field can hold: what is longer is beyond any
-    mapping, and :func:`cut_values` finds it.
-    """
-    return min(_LONGEST.get(flat_name(name), IGNORE_ABOVE), IGNORE_ABOVE)
+    if isinstance(ask, Number):
+        length = len(str(_typed(ask.value)))
+        return length, length
+    return _LENGTHS[type(ask)]
 
 
 def _cut(field: Field) -> str:

@@ -141,6 +141,20 @@ def lengths(pattern: str) -> tuple[int, int | None]:
     return least, None if most >= sre.MAXREPEAT - 1 else most
 
 
+def regards_case(pattern: str) -> bool:
+    """Whether some character of a pattern in Lucene's syntax is there in one of its cases only."""
+    items = cast("Iterable[tuple[object, object]]", sre_parse.parse(pattern, re.DOTALL))
+    return any(map(_regards_case, _nodes(items, int(re.DOTALL), whole_ignores_case=False)))
+
+
+def _regards_case(node: Node) -> bool:
+    if isinstance(node, _Characters):
+        return _both_cases(node.ranges) != _merged(node.ranges)
+    if isinstance(node, _Repeat):
+        return any(map(_regards_case, node.nodes))
+    return isinstance(node, _Group) and any(_regards_case(each) for nodes in node.alternatives for each in nodes)
+
+
 def can_be_lowered(pattern: str) -> bool:
     """Whether a pattern that ignores case means the same in lower case.
 

@@ -104,7 +104,7 @@ def _text_test(kind: str, options: Json) -> TextTest:
         return wanted.__contains__
     if not isinstance(options, dict):
         raise UnknownClauseError(f"a {kind} clause needs the long form, with a value")
-    _known(options, {"value", "case_insensitive", *(["flags"] if kind == "regexp" else [])})
+    _known(options, {"value", "case_insensitive", *(["flags", "max_determinized_states"] if kind == "regexp" else [])})
     value = _text(cast(Scalar, options["value"]))
     ignore_case = options.get("case_insensitive") is True
     if kind == "term":

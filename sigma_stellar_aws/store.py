@@ -31,6 +31,8 @@ PASSWORD = "SIGMA_STELLAR_AWS_PASSWORD"
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PAGE = 1000
+# Of a datetime, in seconds; a store may hold any number.
+_LAST_TIME = 253402300799
 _SCROLL = "5m"
 _BULK_BYTES = 10 * 1024 * 1024
 _RETRIES = 5
@@ -121,12 +123,12 @@ def profile(client: OpenSearch, index: str) -> JsonObject:
             (answer["mappings"], settings[name]["settings"]["index"]) for name, answer in sorted(mappings.items())
         )
         capabilities = client.field_caps(index=index, params={"fields": "*", **strict})["fields"]
-    # What is in no mapping, such as fields that a plugin computes, is known by its type alone.
-    for name, kinds in capabilities.items():
-        known = name in fields or any(parent in fields for parent in parents(name))
-        searchable = {kind for kind, about in kinds.items() if about.get("searchable") and not name.startswith("_")}
-        if not known and searchable - {"object", "nested"}:
-            fields[name] = cast(Json, [{"type": kind} for kind in sorted(searchable)])
+        # What is in no mapping, such as fields that a plugin computes, is known by its type alone.
+        for name, kinds in capabilities.items():
+            known = name in fields or any(parent in fields for parent in parents(name))
+            searchable = {kind for kind, about in kinds.items() if about.get("searchable") and not name.startswith("_")}
+            if not known and searchable - {"object", "nested"}:
+                fields[name] = cast(Json, [{"type": kind} for kind in sorted(searchable)])
     return as_json(index, engine, version, fields)
 
 
@@ -160,7 +162,7 @@ def count_each(client: OpenSearch, index: str, queries: Mapping[str, Clause], ti
         buckets = found["queries"]["buckets"] if "queries" in found else {}
         return Counted(
             int(answer["hits"]["total"]["value"]),
-            None if newest is None else datetime.fromtimestamp(newest / 1000, timezone.utc),
+            None if newest is None else datetime.fromtimestamp(min(newest / 1000, _LAST_TIME), timezone.utc),
             {name: int(bucket["doc_count"]) for name, bucket in buckets.items()},
         )
 
@@ -288,7 +290,7 @@ def _told(index: str) -> Iterator[None]:
         yield
     except KeyError as error:
         raise StoreError(
-            f"{index!r}: this is no answer of an OpenSearch or Elasticsearch that keeps _source: {error} is missing"
+            f"{index!r}: this is no answer of an OpenSearch or Elasticsearch that tells all: {error} is missing"
         ) from error
     except (TypeError, AttributeError, ValueError, RecursionError) as error:
         raise StoreError(f"{index!r}: this is no answer of an OpenSearch or Elasticsearch: {error}") from error
@@ -303,7 +305,10 @@ def _told(index: str) -> Iterator[None]:
     except exceptions.AuthenticationException as error:
         raise StoreError(f"the store does not know who asks; set {USER} and {PASSWORD}, or {API_KEY}") from error
     except exceptions.AuthorizationException as error:
-        raise StoreError(f"not allowed on {index!r}: {_reason(error)}") from error
+        raise StoreError(
+            f"not allowed on {index!r}: {_reason(error)}; needed are the rights read and view_index_metadata "
+            "(OpenSearch: read, and get on mappings and settings)"
+        ) from error
     except exceptions.OpenSearchException as error:
         raise StoreError(f"{index!r}: the store answered: {_reason(error)}") from error
 

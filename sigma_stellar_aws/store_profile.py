@@ -20,6 +20,9 @@ VERSION = 1
 OBJECTS_OF_KEYWORDS = frozenset({"flattened", "flat_object"})
 """Types that hold a whole object, whose inner fields are keywords without a mapping of their own."""
 
+UNMAPPED = "unmapped"
+"""How an index takes a field that it keeps out of its mapping: nothing finds its values."""
+
 EARLY_FLAT_OBJECT = "flat_object before OpenSearch 3"
 """The type flat_object of OpenSearch 2, in which 2.19 finds next to nothing, and says nothing."""
 
@@ -34,7 +37,6 @@ class Field(NamedTuple):
     """One mapping of a field."""
 
     name: str
-    """As a query has to name it: of an alias, the field that it stands for."""
     type: str
     ignore_above: int | None = None
     """Longest value that is indexed, in UTF-16 units; None for no limit."""
@@ -48,6 +50,14 @@ class Field(NamedTuple):
     """Whether values that the type cannot hold are kept out of the index, not the event."""
     runtime: bool = False
     """Whether values are computed when they are asked for."""
+    copied: bool = False
+    """Whether other fields copy their values into it (``copy_to``)."""
+    plain_date: bool = True
+    """Of a date: whether a number in an event is milliseconds since 1970, as by default."""
+    inside: bool = False
+    """Of a type that holds an object: whether it is a field inside it, not the object."""
+    stored_name: str = ""
+    """Of an alias: the field that it stands for, under which Elasticsearch tells of ignored values."""
     subfields: "tuple[Field, ...]" = ()
 
 
@@ -67,11 +77,25 @@ class StoreProfile(NamedTuple):
             return self.fields[name]
         around = [parent for parent in parents(name) if parent in self.fields]
         return tuple(
-            field._replace(name=name)
+            field._replace(name=name, inside=True)
             for parent in around[-1:]
             for field in self.fields[parent]
             if field.type in (*OBJECTS_OF_KEYWORDS, EARLY_FLAT_OBJECT, "nested")
         )
+
+    @property
+    def flattened(self) -> bool:
+        """Whether records are flattened there, as the platform does it; else they are as CloudTrail writes them."""
+        return bool(self.mappings("userIdentity_type")) or not self.mappings("userIdentity.type")
+
+    def no_time(self, time_field: str) -> str:
+        """Why a field does not tell the time of events; empty where it does."""
+        kinds = sorted({field.type for field in self.mappings(time_field)})
+        # Dynamic mapping takes milliseconds since 1970 for any number.
+        if kinds and set(kinds) <= {"date", "date_nanos", "long"}:
+            return ""
+        what = f"is no date ({', '.join(kinds)})" if kinds else "does not exist"
+        return f"the time field {time_field!r} {what} in {self.indices}; name the one of this store: --time-field NAME"
 
     def all_mappings(self) -> Iterator[Field]:
         """The mappings of all fields."""
@@ -97,18 +121,22 @@ def read_profile(path: Path) -> StoreProfile:
         raise StoreProfileError(str(path), f"it cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise StoreProfileError(str(path), f"it is no JSON: {error}") from error
-    try:
-        return from_json(data)
-    except StoreProfileError as error:
-        raise StoreProfileError(str(path), error.reason) from None
+    return from_json(data, str(path))
 
 
-def from_json(data: Json) -> StoreProfile:
-    """The profile in a JSON value.
+def from_json(data: Json, where: str = "profile") -> StoreProfile:
+    """The profile in a JSON value; ``where`` it is from is told in errors.
 
     Raises:
         StoreProfileError: the value is no profile.
     """
+    try:
+        return _from_json(data)
+    except StoreProfileError as error:
+        raise StoreProfileError(where, error.reason) from None
+
+
+def _from_json(data: Json) -> StoreProfile:
     if not isinstance(data, dict) or data.get("store_profile") != VERSION:
         raise StoreProfileError("profile", f'it is no store profile: it has no "store_profile": {VERSION}')
     index, engine, version, fields = (data.get(key) for key in ("index", "engine", "version", "fields"))
@@ -154,10 +182,14 @@ def described_fields(indices: Iterable[tuple[JsonObject, JsonObject]]) -> dict[s
     Args:
         indices: of each index, its mappings and its settings (what stands under ``index`` there).
     """
+    # Daily indices are mostly alike.
+    kinds = {json.dumps(each, sort_keys=True): each for each in map(_described, indices)}.values()
     found: dict[str, list[JsonObject]] = {}
-    for mappings, settings in indices:
-        for name, mapping in _described(mappings, _defaults(settings)):
-            if mapping not in (same := found.setdefault(name, [])):
+    for name in {name for kind in kinds for name in kind}:
+        if "\0" in name:
+            continue
+        for mapping in (kind.get(name) or _around(name, kind) for kind in kinds):
+            if mapping is not None and mapping not in (same := found.setdefault(name, [])):
                 same.append(mapping)
     return {
         name: same[0] if len(same) == 1 else [*sorted(same, key=lambda m: json.dumps(m, sort_keys=True))]
@@ -181,24 +213,42 @@ def _object(value: JsonObject, key: str) -> JsonObject:
     return inner if isinstance(inner, dict) else {}
 
 
-def _described(mappings: JsonObject, defaults: _Defaults) -> Iterator[tuple[str, JsonObject]]:
+def _described(index: tuple[JsonObject, JsonObject]) -> dict[str, JsonObject]:
     """Every field of an index, described; a runtime field hides a mapped one of the same name."""
-    mapped = dict(_walk("", _object(mappings, "properties"), defaults))
-    runtime: dict[str, JsonObject] = {
-        name: {"type": cast(JsonObject, field).get("type"), "runtime": True}
-        for name, field in _object(mappings, "runtime").items()
-    }
-    yield from (mapped | runtime).items()
+    mappings, settings = index
+    found = dict(_walk("", mappings, _defaults(settings)))
+    for name, field in _object(mappings, "runtime").items():
+        found[name] = {"type": cast(JsonObject, field).get("type"), "runtime": True}
+    for name in [name for mapping in found.values() for name in cast("list[str]", mapping.pop("copy_to", []))]:
+        if name in found:
+            found[name] = {**found[name], "copied": True}
+    return found
 
 
-def _walk(prefix: str, properties: JsonObject, defaults: _Defaults) -> Iterator[tuple[str, JsonObject]]:
-    for name, value in properties.items():
-        mapping = cast(JsonObject, value)
+def _around(name: str, index: Mapping[str, JsonObject]) -> JsonObject | None:
+    """How an index that does not map a field takes its values; None if it would map it when it comes."""
+    for parent in [*parents(name)][::-1]:
+        if (mapping := index.get(parent)) and mapping["type"] in (*OBJECTS_OF_KEYWORDS, "nested"):
+            return {**mapping, "inside": True}
+        if parent + _UNMAPPED in index:
+            return {"type": UNMAPPED}
+        if parent + _MAPPED in index:
+            return None
+    return {"type": UNMAPPED} if _UNMAPPED in index else None
+
+
+def _walk(prefix: str, mapping: JsonObject, defaults: _Defaults) -> Iterator[tuple[str, JsonObject]]:
+    """The fields inside an object, and under a name of its own, whether the object takes new ones."""
+    if "dynamic" in mapping or "enabled" in mapping or not prefix:
+        closed = {str(mapping.get("dynamic", True)).lower(), str(mapping.get("enabled", True)).lower()} & {"false"}
+        yield prefix[:-1] + (_UNMAPPED if closed else _MAPPED), {}
+    for name, value in _object(mapping, "properties").items():
+        inner = cast(JsonObject, value)
         # What is inside a nested object is not found by a query that is not nested itself.
-        if mapping.get("type", "object") == "object":
-            yield from _walk(f"{prefix}{name}.", _object(mapping, "properties"), defaults)
+        if inner.get("type", "object") == "object":
+            yield from _walk(f"{prefix}{name}.", inner, defaults)
         else:
-            yield prefix + name, _description(mapping, defaults)
+            yield prefix + name, _description(inner, defaults)
 
 
 def _description(mapping: JsonObject, defaults: _Defaults) -> JsonObject:
@@ -219,6 +269,10 @@ def _description(mapping: JsonObject, defaults: _Defaults) -> JsonObject:
         described.pop("doc_values", None)
     if "null_value" in mapping:
         described["null_value"] = True
+    if targets := mapping.get("copy_to"):
+        described["copy_to"] = targets if isinstance(targets, list) else [targets]
+    if kind in ("date", "date_nanos") and not set(str(mapping.get("format", "")).split("||")) <= _PLAIN_FORMATS:
+        described["plain_date"] = False
     if kind not in _NEVER_MALFORMED and mapping.get("ignore_malformed", defaults.ignore_malformed) in (True, "true"):
         described["ignore_malformed"] = True
     if subfields := _object(mapping, "fields"):
@@ -240,7 +294,20 @@ def _normalizer(name: str, normalizers: JsonObject) -> Normalizer:
 _NO_LIMIT = 0x7FFFFFFF
 _CUT_BY_DEFAULT = frozenset({"keyword", "wildcard", "flattened"})
 _NEVER_MALFORMED = frozenset({"keyword", "constant_keyword", "wildcard", "alias", *ANALYSED, *OBJECTS_OF_KEYWORDS})
-_FLAGS = {"index": True, "doc_values": True, "null_value": False, "ignore_malformed": False, "runtime": False}
+_FLAGS = {
+    "index": True,
+    "doc_values": True,
+    "null_value": False,
+    "ignore_malformed": False,
+    "runtime": False,
+    "copied": False,
+    "plain_date": True,
+    "inside": False,
+}
+_PLAIN_FORMATS = {"", "epoch_millis", "date_optional_time", "strict_date_optional_time", "strict_date_time"}
+_PLAIN_FORMATS |= {"strict_date_optional_time_nanos", "strict_date_time_no_millis", "date_time", "date_time_no_millis"}
+# Beside names of objects, where no field has them: the object keeps new fields out of the index, or maps them.
+_UNMAPPED, _MAPPED = "\0unmapped", "\0mapped"
 _KEYS = {"type", "ignore_above", "normalizer", "path", "fields", *_FLAGS}
 
 
@@ -283,6 +350,10 @@ def _field(name: str, mapping: Json, *, is_subfield: bool = False) -> Field:
         flags["null_value"] is True,
         flags["ignore_malformed"] is True,
         flags["runtime"] is True,
+        flags["copied"] is True,
+        flags["plain_date"] is True,
+        flags["inside"] is True,
+        "",
         tuple(_field(f"{name}.{sub}", each, is_subfield=True) for sub, each in (subfields or {}).items()),
     )
 
@@ -296,7 +367,7 @@ def _unaliased(name: str, field: Field, fields: Mapping[str, tuple[Field, ...]])
     targets = tuple(target for target in (*fields.get(field.name, ()), *subfields) if target.type != "alias")
     if not targets:
         raise StoreProfileError("profile", f"field {name!r}: there is no field {field.name!r}, its path")
-    return targets
+    return tuple(target._replace(name=name, stored_name=target.name) for target in targets)
 
 
 def _without_flat_object(field: Field) -> Field:

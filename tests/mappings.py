@@ -26,6 +26,9 @@ class Store(NamedTuple):
     with a regular expression or cased), where only words are kept (all), and inside a flattened object.
     """
 
+    reason: str = "script"
+    """What refusals say there, as a regular expression."""
+
     def body(self) -> JsonObject:
         """The body that creates an index."""
         limits: JsonObject = {"mapping": {"total_fields": {"limit": 20000}}}
@@ -55,16 +58,28 @@ _LOWERCASE: JsonObject = {
 
 STORES = (
     Store("template", index_mappings(pack_fields())),
-    Store("dynamic", {}, refused=(30, 30)),
-    Store("keyword off", _texts_as({"type": "text"}), refused=(79, 79)),
-    Store("keyword of 1024", _texts_as({"type": "keyword", "ignore_above": 1024}), refused=(30, 24)),
+    Store("dynamic", {}, refused=(30, 30), reason="values over 256 characters"),
+    Store("keyword off", _texts_as({"type": "text"}), refused=(79, 79), reason="it is analysed text"),
+    Store(
+        "keyword of 1024",
+        _texts_as({"type": "keyword", "ignore_above": 1024}),
+        refused=(30, 24),
+        reason="values over 1024 characters",
+    ),
     Store("raw", _with_subfield("raw", {"type": "keyword"})),
-    Store("lower-cased", _texts_as({"type": "keyword", "normalizer": "no_case"}), _LOWERCASE, refused=(10, 10)),
+    Store(
+        "lower-cased",
+        _texts_as({"type": "keyword", "normalizer": "no_case"}),
+        _LOWERCASE,
+        refused=(10, 10),
+        reason="lower case",
+    ),
     Store(
         "lower-cased beside",
         _with_subfield("lower", {"type": "keyword", "normalizer": "no_case"}),
         _LOWERCASE,
         refused=(10, 10),
+        reason="lower case|analysed text",
     ),
     # The Elasticsearch that tests can start has no such type.
     Store("wildcard", _texts_as({"type": "wildcard"}), engines=("opensearch",)),
@@ -76,6 +91,7 @@ STORES = (
         engines=("elasticsearch",),
         inside="o",
         refused=(0, 38),
+        reason="flattened",
     ),
 )
 

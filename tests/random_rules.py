@@ -18,7 +18,7 @@ ADDRESS_FIELD = "sourceIPAddress"
 PIECES = (
     *("a", "A", "aB", "Ab", "b", "é", "É", "ß", "k", "10", "9", "2.5", "-", "/", " ", ".", ":"),
     *("*", "?", "\\", '"', "'", "(", ")", "[", "]", "{", "}", "+", "|", "^", "$", "#", "@", "&", "<", ">", "~", "\n"),
-    *("true", "DeleteRule", "arn:aws:iam::123456789012:user/", "curl", "Client."),
+    *("true", "True", "\N{GRINNING FACE}", "DeleteRule", "arn:aws:iam::123456789012:user/", "curl", "Client."),
 )
 ADDRESSES = ("192.0.2.1", "192.0.2.77", "198.51.100.7", "203.0.113.255", "2001:db8::1", "2001:db8:4:7::1f")
 NETWORKS = ("192.0.2.0/24", "192.0.2.64/26", "198.51.100.7/32", "192.0.0.0/12", "2001:db8::/32", "2001:db8:4:7::/64")
@@ -79,7 +79,7 @@ DOCUMENTS: st.SearchStrategy[Document] = st.fixed_dictionaries(
         NUMBER_FIELDS[0]: _values(st.sampled_from(WHOLE_NUMBERS)),
         NUMBER_FIELDS[1]: _values(st.sampled_from(FRACTIONS)),
         FLAG_FIELD: st.booleans(),
-        ADDRESS_FIELD: st.sampled_from(ADDRESSES),
+        ADDRESS_FIELD: _values(st.sampled_from((*ADDRESSES, "AWS Internal", "lambda.amazonaws.com"))),
     },
 )
 
@@ -101,6 +101,18 @@ def _sigma_texts(draw: st.DrawFn) -> str:
         text = text.replace("\\", "\\\\").replace("*", "\\*").replace("?", "\\?")
     wildcards = st.sampled_from(("", "", "", "*", "?"))
     return draw(wildcards) + text + draw(wildcards)
+
+
+@st.composite
+def _composed_regexes(draw: st.DrawFn) -> str:
+    """A regular expression of parts in a row, or of alternatives, with or without anchors."""
+    atoms = st.sampled_from(
+        ("a", "b", "B", ".", "[ab]", "[^a]", r"\.", r"\d", r"\*", "(a|10)", "(?:b)", "[A-Z]", r"\w", "é")
+    )
+    repeated = st.tuples(atoms, st.sampled_from(("", "", "", "*", "+", "?", "{2}", "{1,3}", "*?"))).map("".join)
+    parts = st.lists(repeated, min_size=1, max_size=3).map("".join)
+    alternatives = draw(st.lists(parts, min_size=1, max_size=2))
+    return draw(st.sampled_from(("", "^"))) + "|".join(alternatives) + draw(st.sampled_from(("", "$")))
 
 
 def _listed(values: st.SearchStrategy[Any], modifiers: str) -> st.SearchStrategy[tuple[str, Any]]:
@@ -131,9 +143,10 @@ _TEXT_ITEMS = st.one_of(
     st.tuples(st.just("|exists"), st.booleans()),
     st.tuples(st.just("|windash|contains"), st.sampled_from(("-a", " /a", " -a"))),
     st.tuples(st.just("|base64offset|contains"), st.sampled_from(ENCODED)),
-    st.tuples(st.just("|wide|base64"), st.sampled_from(ENCODED)),
+    st.tuples(st.sampled_from(("|wide|base64", "|base64", "|base64|cased")), st.sampled_from(ENCODED)),
     st.tuples(st.sampled_from(("|lt", "|gte")), st.sampled_from(WHOLE_NUMBERS + FRACTIONS)),
-    st.tuples(st.just("|neq"), _PLAIN),
+    st.tuples(st.sampled_from(("|neq", "|contains|neq", "|startswith|cased|neq")), _PLAIN),
+    st.tuples(st.just("|re"), _composed_regexes()),
 )
 
 

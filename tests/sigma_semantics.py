@@ -8,6 +8,7 @@ here as follows, and refused with ValueError where no answer is better than anot
   negate the whole, so they hold for a missing field. A null or an empty list in the document is no value.
 - Case: two letters are alike if one is the simple upper or lower case of the other. So é is É and ẞ is ß, but ß is not
   ss, and the Kelvin sign is k but not K. `*` and `?` stand for any characters, line ends too.
+- Boolean in the rule: a boolean, or its JSON text ("true", not "True").
 - Number in the rule: a number of the same value, or the one text that writes this value as a plain decimal ("5", not
   "05" or "5.0"). Text in the rule: the JSON text of numbers and booleans (5.0 is "5.0", True is "true").
 - `lt` and its kin: numbers, and texts that are plain decimals; never booleans.
@@ -264,7 +265,7 @@ def _text_value(field: str, found: Sequence[Value], modifiers: list[str], placeh
 
 def _equal_to(wanted: bool | int | float) -> Callable[[Scalar], bool]:
     if isinstance(wanted, bool):
-        return lambda value: _text(value).lower() == json.dumps(wanted)
+        return lambda value: _text(value) == json.dumps(wanted)
     number = _rule_number(wanted)
     decimal = f"{number:f}"
     decimal = decimal.rstrip("0").rstrip(".") if "." in decimal else decimal

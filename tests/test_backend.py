@@ -17,10 +17,11 @@ from sigma.processing.pipeline import ProcessingPipeline
 from sigma.types import CompareOperators, SigmaNumber, SigmaType, TimestampPart
 
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
-from sigma_stellar_aws.errors import UnsupportedConditionError, UnsupportedRuleError
+from sigma_stellar_aws.errors import InexactQueryWarning, UnsupportedConditionError, UnsupportedRuleError
 from sigma_stellar_aws.jsontypes import JsonObject
 from sigma_stellar_aws.lucene_regex import MAX_LENGTH
 from sigma_stellar_aws.matcher import compile_query
+from sigma_stellar_aws.rulepack import load_rules
 from sigma_stellar_aws.store_profile import StoreProfile
 from tests.test_dsl import nested_alike
 
@@ -324,6 +325,18 @@ def test_nested_conditions_are_flat_and_mean_what_they_say(condition: str, docum
     assert list(nested_alike(body["query"])) == []
     python = condition.replace("1 of them", "some").replace("all of them", "every")
     assert compile_query(body["query"])({**document}) == eval(python, {}, fulfilled(document))
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_a_warning_comes_from_the_file_of_the_rule(in_file: bool, tmp_path: Path) -> None:
+    """What is in doubt is shown as said of the rule's file, and of Sigma where the rule has none, not of this code."""
+    file = tmp_path / "some.yml"
+    file.write_text(yaml.safe_dump(rule({"f": "x"})), "utf-8")
+    rules = load_rules(file) if in_file else SigmaCollection.from_dicts([rule({"f": "x"})])
+    profile = StoreProfile("some-*", "opensearch", "3.8.0", {})
+    with pytest.warns(InexactQueryWarning) as caught:
+        StellarAwsBackend(store=profile, inexact="warn").convert(rules)
+    assert [warning.filename for warning in caught] == [str(file) if in_file else "sigma"]
 
 
 def test_error_names_the_rule_that_it_is_about() -> None:

@@ -54,6 +54,14 @@ def nested_alike(clause: Clause) -> Iterator[Clause]:
             dsl.regexp("f", "v.*", case_insensitive=True),
             {"regexp": {"f": {"value": "v.*", "flags": "NONE", "case_insensitive": True}}},
         ),
+        (dsl.regexp("f", "a{9}b{2,9}c{9,}"), {"regexp": {"f": {"value": "a{9}b{2,9}c{9,}", "flags": "NONE"}}}),
+        *(
+            (
+                dsl.regexp("f", pattern),
+                {"regexp": {"f": {"value": pattern, "flags": "NONE", "max_determinized_states": 1000000}}},
+            )
+            for pattern in ("a{10}", ".{0,20}b")
+        ),
         (dsl.match_phrase("f", "a b"), {"match_phrase": {"f": {"query": "a b"}}}),
         (dsl.exists("f"), {"exists": {"field": "f"}}),
         (dsl.bounds("f", gte=1, lt="2"), {"range": {"f": {"gte": 1, "lt": "2"}}}),

@@ -275,9 +275,21 @@ PROOFS = (
     Proof("scaled_float", {"type": "scaled_float", "scaling_factor": 100}, FRACTIONS, least=4, engines=("opensearch",)),
     Proof("long without doc values", {"type": "long", "doc_values": False}, WHOLE, least=25),
     Proof("long not indexed", {"type": "long", "index": False}, WHOLE, least=4),
-    *(
-        Proof(kind, {"type": kind}, TIMES, (*ASKS, *TIME_ASKS), least=len(TIME_ASKS) + 4)
-        for kind in ("date", "date_nanos")
+    Proof("date", {"type": "date"}, TIMES, (*ASKS, *TIME_ASKS), least=len(TIME_ASKS) + 4),
+    Proof("date_nanos", {"type": "date_nanos"}, TIMES, (*ASKS, *TIME_ASKS), least=4),
+    Proof("date in seconds", {"type": "date", "format": "epoch_second"}, (0, 5, 9), (*PRESENCE, *TIME_ASKS), least=4),
+    Proof("number beside its text", {"type": "long", "fields": {"k": {"type": "keyword"}}}, WHOLE, least=60),
+    Proof(
+        "text beside its number",
+        {"type": "text", "fields": {"n": {"type": "long", "ignore_malformed": True}}},
+        least=4,
+    ),
+    Proof("keyword of 3", {"type": "keyword", "ignore_above": 3}, least=20),
+    Proof(
+        "lower-cased, sets of one case",
+        {"type": "keyword", "normalizer": "lowercase"},
+        asks=tuple({"f|re": text} for text in ("[!-_]+", "^[a-z]+$", "^[^a-z]+$", "^[a-zA-Z]+$", "[^A-Za-z]")),
+        least=1,
     ),
     Proof("ip", {"type": "ip"}, ADDRESSES, (*ASKS, *ADDRESS_ASKS), least=len(ADDRESS_ASKS) + 8),
     Proof("ip without doc values", {"type": "ip", "doc_values": False}, ADDRESSES, ADDRESS_ASKS, least=10),

@@ -266,3 +266,30 @@ def test_what_matches_has_a_length_within_the_limits(pattern: str, text: str, fl
     if compile_query(dsl.regexp("f", lucene, case_insensitive=case_insensitive))({"f": text}):
         assert least <= len(text)
         assert most is None or len(text) <= most
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("", False),
+        ("[0-9]+", False),
+        (r"\.\*", False),
+        (".*", False),
+        ("[^\n]", False),
+        ("日本", False),
+        ("a", True),
+        ("É", True),
+        ("[aA]", False),
+        ("[A-Za-z0-9]{2,}", False),
+        # The Kelvin sign is the upper case of k to no one, but its lower case is k.
+        ("[^A-Za-z]", True),
+        ("[a-z]", True),
+        ("[^a-z]", True),
+        ("[!-_]+", True),
+        ("1|(2|b)*", True),
+        ("1(2(3x)?)", True),
+    ],
+)
+def test_what_regards_case(pattern: str, expected: bool) -> None:
+    """A pattern regards case where a character is there in one of its cases only, however deep, and not in both."""
+    assert lucene_regex.regards_case(pattern) is expected

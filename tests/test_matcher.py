@@ -48,6 +48,7 @@ TIME = 1735689600000  # 2025-01-01T00:00:00Z
         (dsl.regexp("f", "a[bB]é", **FOLD), ["ABé"], ["ABÉ"]),
         (dsl.regexp("f", r"\@\#\&\<\>\~\""), ['@#&<>~"'], ["@"]),
         (dsl.regexp("f", "()"), [""], ["a"]),
+        (dsl.regexp("f", "a.{0,10}b"), ["ab", "a" + "x" * 10 + "b"], ["a" + "x" * 11 + "b"]),
         # exists
         (dsl.exists("f"), ["", "a", 0, False], []),
         # range on a keyword: the order of texts
@@ -186,6 +187,7 @@ def test_names_are_listed_only_if_the_whole_query_matches() -> None:
         {"regexp": {"f": {"value": "a@b"}}},
         {"regexp": {"f": {"value": "a@b", "flags": "ALL"}}},
         {"wildcard": {"f": {"value": "a", "flags": "NONE"}}},
+        {"wildcard": {"f": {"value": "a", "max_determinized_states": 1000000}}},
         {"exists": {"field": "f", "boost": 2}},
         {"range": {"f": {"from": 1}}},
         {"range": {"timestamp": {"gte": "now-1d"}}},

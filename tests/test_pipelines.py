@@ -141,6 +141,17 @@ def test_index_and_time_field_are_left_in_the_state(pipeline: Pipeline, argument
 
 
 @PIPELINES
+def test_names_stay_where_records_are_not_flattened(pipeline: Pipeline) -> None:
+    """For a store of records as CloudTrail writes them, fields keep their dots, and all else is the same."""
+    [body] = convert(pipeline(flattened=False), rule({"userIdentity.type": "Root", "eventName": "x"}))
+    assert fields(body["query"]) == ["eventName", "userIdentity.type"]
+    with pytest.raises(UnsupportedRuleError):
+        convert(pipeline(flattened=False), rule({"f": "x"}, logsource={"product": "windows"}))
+    with pytest.raises(UnsupportedConditionError):
+        convert(pipeline(flattened=False), rule({"userIdentity": "x"}))
+
+
+@PIPELINES
 def test_a_later_pipeline_file_overrides_index_and_time_field(pipeline: Pipeline, tmp_path: Path) -> None:
     """A file of priority 30, in whatever order it is named, has the last word, for any backend."""
     file = tmp_path / "mine.yml"

@@ -280,7 +280,10 @@ def test_missing_index_and_time_field_are_told(loaded: str) -> None:
     assert "there is no index 'not-there-*'" in no_index.stderr
     no_time = run("alerts", "--url", loaded, "--index", "samples", "--since", "2026-11-10", "--time-field", "when")
     assert (no_time.exit_code, no_time.stdout) == (1, "")
-    assert "no field 'when'; name its time field: --time-field NAME" in no_time.stderr
+    assert (
+        "the time field 'when' does not exist in samples; name the one of this store: --time-field NAME"
+        in no_time.stderr
+    )
     unused = run("alerts", "--url", loaded, "--index", "samples", "--json", "--time-field", "when")
     assert unused.exit_code == 0
 

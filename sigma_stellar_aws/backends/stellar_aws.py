@@ -89,6 +89,7 @@ class _RememberRule(PreprocessingTransformation):
         super().apply(rule)
         if self._pipeline is not None:
             self._pipeline.state["rule"] = rule.title or str(rule.id)
+            self._pipeline.state["file"] = str(rule.source.path) if rule.source else "sigma"
 
 
 class StellarAwsBackend(Backend):
@@ -352,7 +353,9 @@ class StellarAwsBackend(Backend):
         for kind, reason in query.doubts:
             if not self.accepts_inexact:
                 self._refuse(cond, state, f"{reason} (inexact=warn converts it all the same)")
-            warnings.warn(InexactQueryWarning(_rule(state), cond.field, kind, reason), stacklevel=2)
+            warning = InexactQueryWarning(_rule(state), cond.field, kind, reason)
+            # Shown as coming from the rule, not from here.
+            warnings.warn_explicit(warning, None, state.processing_state.get("file", "sigma"), 1)
         return query.clause
 
     def _field_query(self, name: str, ask: Ask, state: ConversionState) -> FieldQuery:

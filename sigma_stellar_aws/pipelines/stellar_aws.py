@@ -29,23 +29,29 @@ INDEX = "aella-cloudtrail-*"
 PRIORITY = 20
 
 
-def stellar_aws(index: str = INDEX, time_field: str = TIME_FIELD) -> ProcessingPipeline:
+def stellar_aws(index: str = INDEX, time_field: str = TIME_FIELD, *, flattened: bool = True) -> ProcessingPipeline:
     """The pipeline of every CloudTrail rule: dots of field names to underscores, index and time field set.
 
     Args:
         index: name or pattern of the indices to search.
         time_field: date field that holds the time of an event.
+        flattened: whether field names are to be flattened; not where a store keeps records as CloudTrail writes them.
     """
-    return _pipeline("Stellar Cyber AWS (CloudTrail, flattened)", index, time_field, [])
+    return _pipeline("Stellar Cyber AWS (CloudTrail, flattened)", index, time_field, [], flattened)
 
 
-def stellar_aws_published(index: str = INDEX, time_field: str = TIME_FIELD) -> ProcessingPipeline:
+def stellar_aws_published(
+    index: str = INDEX, time_field: str = TIME_FIELD, *, flattened: bool = True
+) -> ProcessingPipeline:
     """The same pipeline, with the published query of a rule where the rule corrects it (see :func:`stellar_aws`)."""
     published = ProcessingItem(UsePublishedDetection(), identifier="stellar_aws_use_published_detection")
-    return _pipeline("Stellar Cyber AWS (as published, errors included)", index, time_field, [published])
+    return _pipeline("Stellar Cyber AWS (as published, errors included)", index, time_field, [published], flattened)
 
 
-def _pipeline(name: str, index: str, time_field: str, first: Sequence[ProcessingItem]) -> ProcessingPipeline:
+def _pipeline(
+    name: str, index: str, time_field: str, first: Sequence[ProcessingItem], flattened: bool
+) -> ProcessingPipeline:
+    names = ProcessingItem(FieldFunctionTransformation({}, flat_name), identifier="stellar_aws_field_names")
     return ProcessingPipeline(
         name=name,
         priority=PRIORITY,
@@ -53,7 +59,7 @@ def _pipeline(name: str, index: str, time_field: str, first: Sequence[Processing
             ProcessingItem(RefuseOtherLogSources(), identifier="stellar_aws_refuse_other_log_sources"),
             *first,
             ProcessingItem(RefuseWholeObjects(), identifier="stellar_aws_refuse_whole_objects"),
-            ProcessingItem(FieldFunctionTransformation({}, flat_name), identifier="stellar_aws_field_names"),
+            *([names] if flattened else []),
             ProcessingItem(SetStateTransformation("index", [index]), identifier="stellar_aws_index"),
             ProcessingItem(SetStateTransformation("time_field", time_field), identifier="stellar_aws_time_field"),
         ],
