@@ -9,7 +9,7 @@ import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -198,12 +198,16 @@ def nearest(word: str, among: Iterable[str]) -> str | None:
 
     Slips of case, blanks, hyphens and underscores come first.
     """
-    choices = sorted(among)
-    plain = {_plain(choice): choice for choice in reversed(choices)}
+    plain = _plain_spellings(frozenset(among))
     if found := plain.get(_plain(word)):
         return found
     close = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=0.8)
     return plain[close[0]] if close else None
+
+
+@lru_cache(maxsize=64)
+def _plain_spellings(choices: frozenset[str]) -> dict[str, str]:
+    return {_plain(choice): choice for choice in sorted(choices, reverse=True)}
 
 
 def nearest_source(source: str) -> str | None:

@@ -4,6 +4,7 @@ These are, in this order: is a file YAML, is a document in it Sigma, what do the
 the package pysigma-validators-sigmahq is installed, and ours), and can a CloudTrail rule be converted.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -84,7 +85,7 @@ def check(paths: Iterable[Path] = ()) -> Report:
     """
     paths = list(paths)
     # Each once, though it may be named and also stand in a folder that is named.
-    files = list({file.resolve(): file for file in rule_files(paths)}.values())
+    files = list({os.path.realpath(file): file for file in rule_files(paths)}.values())
     if not files:
         raise SigmaError(f"no rules in {', '.join(map(str, paths))}; looked for *.yml")
     contents = [rule_documents.read(file) for file in files]

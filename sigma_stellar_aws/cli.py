@@ -317,6 +317,8 @@ def test(
 
     if (url is not None) + engine + watch > 1 or (watch and as_json):
         raise click.UsageError("--url, --engine and --watch exclude each other, and --watch excludes --json")
+    if not paths and not case_paths:
+        raise click.UsageError("name rules with their tests beside them, or test files: --cases PATH")
     console = console_of(sys.stdout)
     if watch:
         with suppress(KeyboardInterrupt):

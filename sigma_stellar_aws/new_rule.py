@@ -214,12 +214,13 @@ def cases_text(event: JsonObject, rule: str, note: str) -> str:
     """
     source, name = _source_and_name(event)
     base = _base_name(name)
-    names = sorted(other for other in aws_events.names(source) if not other.startswith(base))
+    names = sorted(other for other in aws_events.names(source) if not other.casefold().startswith(base.casefold()))
     other_name = next(iter(difflib.get_close_matches(base, names, n=1, cutoff=0)), "AnotherEvent")
     text = _CASES.format(
         rule=rule, note=note, event=_lines(event, " " * 4), other_name=_lines({"eventName": other_name})
     )
-    for other in [other for other in aws_events.sources_of(name) if other != source][:1]:
+    others = [other for other in aws_events.sources_of(name) if other != source]
+    for other in aws_events.common(others)[:1]:
         text += _OTHER_SOURCE.format(_lines({"eventSource": other}))
     refused = event.get("errorCode") is not None
     return text + _OTHER_OUTCOME.format(*_WORKED if refused else _REFUSED)

@@ -238,8 +238,8 @@ def _excerpt(finding: Finding) -> tuple[str, str, str]:
 
 
 def _relative(path: Path) -> Path:
-    """A path from the working directory on, if it is below it."""
-    absolute = path.resolve()
+    """A path from the working directory on, if it is below it; a link stays what it is."""
+    absolute = Path(os.path.normpath(path.absolute()))
     return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute
 
 

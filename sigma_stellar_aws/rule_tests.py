@@ -87,7 +87,7 @@ class Result(NamedTuple):
 
 
 def read_rule_file(file: Path) -> RuleFile:
-    """The rules of a file, converted."""
+    """The rules of a file, converted; not its correlations, which count events."""
     try:
         found = load_rules(file).rules
     except (SigmaError, OSError) as error:
@@ -95,7 +95,6 @@ def read_rule_file(file: Path) -> RuleFile:
     rules, refused, problems = [], [], []
     for rule in found:
         if not isinstance(rule, SigmaRule):
-            problems.append(Problem(file, 1, f"Rule {rule.title!r}: a correlation cannot be tested on single events"))
             continue
         try:
             query = convert_pack(SigmaCollection([by_itself(rule)]), stellar_aws()).query
@@ -325,6 +324,8 @@ def _assigned(
         if len(named) + len(refused) == 1:
             # Why one is refused is told already.
             yield from (Trial(rule, case) for rule in named for case in group.cases)
+        elif beside and not rules and not any(each.problems for each in rule_files):
+            problems.append(Problem(group.file, group.line, f"{beside.name} has no rule to test"))
         elif rules or refused or not beside:
             titles = [rule.rule.title for rule in rules]
             reason = _no_rule(group.rule, titles, beside, several=bool(named or refused))

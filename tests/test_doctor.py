@@ -256,7 +256,7 @@ def test_no_time_field(engine_url: str, rules: Any, properties: JsonObject, told
         assert one(engine_url, "ill", folder, "--time-field", "received", exit_code=0)["problems"] == []
 
 
-@pytest.mark.parametrize("kind", ["date", "date_nanos"])
+@pytest.mark.parametrize("kind", ["date", "date_nanos", "long"])
 def test_no_recent_data(engine_url: str, rules: Any, kind: str) -> None:
     """A store whose newest event is older than it should be is ill; --since says how old it may be."""
     properties: JsonObject = {"timestamp": {"type": kind}, "eventSource": KEYWORD}
@@ -273,10 +273,72 @@ def test_no_recent_data(engine_url: str, rules: Any, kind: str) -> None:
 
 
 def test_data_of_the_future(engine_url: str, rules: Any) -> None:
-    """Events from after now show that the clock or the time field is wrong."""
+    """Events from long after now show that the clock or the time field is wrong; clocks may differ a little."""
+    folder = rules("{eventSource: iam.amazonaws.com}")
+    with index(engine_url, "ill", {**DATE, "eventSource": KEYWORD}, [recent({"eventSource": SOURCE}, -3)]):
+        assert one(engine_url, "ill", folder, exit_code=0)["problems"] == []
     with index(engine_url, "ill", {**DATE, "eventSource": KEYWORD}, [recent({"eventSource": SOURCE}, -60 * 24)]):
-        rule = one(engine_url, "ill", rules("{eventSource: iam.amazonaws.com}"), exit_code=3)
+        rule = one(engine_url, "ill", folder, exit_code=3)
         assert "which is still to come" in rule["problems"][0]
+
+
+@pytest.mark.parametrize("kind", ["date", "long"])
+def test_a_time_beyond_all_calendars(engine_url: str, rules: Any, kind: str) -> None:
+    """A number that no date can hold is a problem of the store, and no traceback."""
+    document = {"eventSource": SOURCE, "timestamp": 9999999999999999}
+    with index(engine_url, "ill", {"timestamp": {"type": kind}, "eventSource": KEYWORD}, [document]):
+        rule = one(engine_url, "ill", rules("{eventSource: iam.amazonaws.com}"), exit_code=3)
+        [problem] = rule["problems"]
+        assert problem.startswith("the newest event is of 9999-12-31")
+
+
+def test_rules_of_one_id_are_told_apart(engine_url: str, rules: Any) -> None:
+    """What is counted for a rule is not told of another that has the same id."""
+    with index(engine_url, "ill", {**DATE, "eventSource": KEYWORD}, [recent({"eventSource": SOURCE})]):
+        folder = rules("{eventSource: ssm.amazonaws.com}", "{eventSource: iam.amazonaws.com}")
+        second = folder / "1.yml"
+        second.write_text(second.read_text().replace("000000000001", "000000000000"))
+        found = diagnosis(engine_url, "ill", folder, exit_code=0)
+        assert [(rule["title"], rule["verdict"]) for rule in found["rules"]] == [
+            ("Rule 0", "no events"),
+            ("Rule 1", "can match"),
+        ]
+
+
+def test_a_reason_is_told_once(engine_url: str, rules: Any) -> None:
+    """However often a rule tests a field, what is wrong with it is one reason."""
+    with index(engine_url, "ill", {**DATE, "eventSource": KEYWORD}, [recent({"eventSource": SOURCE})]):
+        folder = rules("[{eventSource: iam.amazonaws.com}, {gone: a}, {gone|contains: b}]")
+        told = one(engine_url, "ill", folder, exit_code=0)
+        assert told["reasons"] == ["field 'gone': ill has no such field"]
+
+
+def test_a_query_that_the_server_refuses(engine_url: str, rules: Any) -> None:
+    """A regular expression that is too much for the server is a rule that cannot match, with the server's reason."""
+    with index(engine_url, "ill", {**DATE, "eventName": KEYWORD}, [recent({"eventName": "CreateUser"})]):
+        # Repetitions below those that the query asks more states for, so that the servers refuse it at once.
+        folder = rules("{eventName|re: '(a|b).{0,9}(c|d).{0,9}(e|f).{0,9}g'}", "{eventName: CreateUser}")
+        found = diagnosis(engine_url, "ill", folder, exit_code=3)
+        assert [rule["verdict"] for rule in found["rules"]] == ["cannot match", "can match"]
+        assert "Determinizing" in found["rules"][0]["reasons"][0]
+
+
+def test_records_as_cloudtrail_writes_them(engine_url: str) -> None:
+    """A store of records that are not flattened is seen as such, and rules can match there."""
+    client = store.connect(engine_url, None, {})
+    settings: JsonObject = {"index.mapping.total_fields.limit": 5000}
+    client.indices.create(index="raw", body={"settings": settings})
+    try:
+        lines: list[Any] = []
+        for case in cases():
+            lines += [{"index": {"_index": "raw"}}, case.record]
+        assert not client.bulk(body=lines, refresh=True)["errors"]
+        found = diagnosis(engine_url, "raw", "--time-field", "eventTime", "--since", "2026-11-01", exit_code=3)
+        assert found["problems"] == []
+        assert {rule["verdict"] for rule in found["rules"]} <= {"can match", "may be wrong"}
+        assert not any("no such field" in reason for rule in found["rules"] for reason in rule["reasons"])
+    finally:
+        client.indices.delete(index="raw")
 
 
 def test_events_without_a_time(engine_url: str, rules: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 import pytest
 import yaml
-from opensearchpy import OpenSearch
+from opensearchpy import OpenSearch, OpenSearchException
 from sigma.collection import SigmaCollection
 
 from sigma_stellar_aws import dsl, store, store_profile
@@ -152,6 +152,16 @@ def test_events_with_values_that_are_not_indexed(field: Field, engine: Engine, e
     """They are those that Elasticsearch keeps account of, or whose text is indexed and exact text is not."""
     assert cut_values([field], {"f", "f.k"}, engine) == expected
     assert cut_values([field], {"g"}, engine) is None
+
+
+def test_cut_values_of_an_object_and_of_an_alias_are_found_by_what_is_stored() -> None:
+    """Inside an object of keywords the engine tells of the object, and of an alias of its field."""
+    flattened = Field("o", "flattened", 256)
+    assert cut_values([flattened], {"o.a.b"}, "elasticsearch") == dsl.term("_ignored", "o")
+    assert cut_values([flattened], {"other"}, "elasticsearch") is None
+    alias = Field("f", "keyword", 256, stored_name="real")
+    assert cut_values([alias], {"f"}, "elasticsearch") == dsl.term("_ignored", "real")
+    assert cut_values([alias], {"real"}, "elasticsearch") is None
 
 
 def test_cut_values_of_several_fields_are_any_of_them() -> None:
@@ -473,6 +483,24 @@ def test_every_answer_is_exact(engine: str, place: int, request: pytest.FixtureR
 
 def _short(value: object) -> str:
     return re.sub(r"(.)\1{20,}", r"\1...", str(value))[:160]
+
+
+def test_long_repetitions_are_taken_by_servers(engine_url: str) -> None:
+    """A pattern that needs more states than OpenSearch allows by default is asked with as many as it needs."""
+    client = store.connect(engine_url, None, {})
+    client.indices.create(index="states", body={"mappings": {"properties": {"f": {"type": "keyword"}}}})
+    try:
+        for text in ("curl x | bash", "wget -q x|sh -x", "curl " + "x" * 30 + "bash", "curl"):
+            client.index(index="states", body={"f": text}, params={"refresh": "true"})
+        profile = store_profile.from_json(store.profile(client, "states"))
+        query: Any = convert({"f|re": "(curl|wget).{0,20}(sh|bash)"}, profile)
+        assert client.count(index="states", body=dsl.search(query))["count"] == 2
+        del query["regexp"]["f"]["max_determinized_states"]
+        if profile.engine == "opensearch":
+            with pytest.raises(OpenSearchException, match="Determinizing"):
+                client.count(index="states", body=dsl.search(query))
+    finally:
+        client.indices.delete(index="states")
 
 
 @pytest.mark.filterwarnings("ignore::opensearchpy.exceptions.OpenSearchWarning")

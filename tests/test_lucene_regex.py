@@ -281,7 +281,7 @@ def test_what_matches_has_a_length_within_the_limits(pattern: str, text: str, fl
         ("É", True),
         ("[aA]", False),
         ("[A-Za-z0-9]{2,}", False),
-        # The Kelvin sign is the upper case of k to no one, but its lower case is k.
+        # The Kelvin sign, whose lower case is k, is none of these letters.
         ("[^A-Za-z]", True),
         ("[a-z]", True),
         ("[^a-z]", True),

@@ -80,6 +80,15 @@ def test_a_skeleton_passes_its_own_test(tmp_path: Path, case: Any, keep_ids: boo
     assert all(result.passed for result in rule_tests.run(suite.trials))
 
 
+@pytest.mark.parametrize("name", ["DisableDomainTransferLock", "disableDomainTransferLock"])
+def test_names_that_differ_in_case_only_are_no_misses(tmp_path: Path, name: str) -> None:
+    """Where AWS records a name with a small first letter too, the other spelling is no example of a miss."""
+    write_rule({"eventSource": "route53domains.amazonaws.com", "eventName": name}, tmp_path)
+    results = rule_tests.run(rule_tests.load([tmp_path], []).trials)
+    assert results
+    assert all(result.passed for result in results)
+
+
 def test_the_rule_says_what_the_event_says() -> None:
     """The rule asks for source and name; the rest of what the event has to offer stands there as comments."""
     text = rule_text(EVENT, "Somebody: #1")

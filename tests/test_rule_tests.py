@@ -314,7 +314,7 @@ def test_rules_and_cases_that_do_not_find_each_other(write: Callable[..., Path],
 
 
 def test_rules_that_cannot_run(write: Callable[..., Path], tmp_path: Path) -> None:
-    """A rule that is refused and a correlation are told once each; no case of them passes, and none is missing."""
+    """A refused rule is told once, a correlation is passed over; no case of them passes, and none is missing."""
     write("one.yml", rule_text("userIdentity: x"))
     write("one.test.yaml", "misses: [{name: a, event: {}}]")
     counting = f"{{type: event_count, rules: [{TWO}], timespan: 1h, group-by: [a], condition: {{gte: 5}}}}"
@@ -326,12 +326,18 @@ def test_rules_that_cannot_run(write: Callable[..., Path], tmp_path: Path) -> No
     assert [problem.split("; ")[0] for problem in told(suite, tmp_path)] == [
         "half.yml:1: Rule 'One': field 'userIdentity': an object has no field of its own in flattened documents",
         "one.yml:1: Rule 'One': field 'userIdentity': an object has no field of its own in flattened documents",
-        "two.yml:1: Rule 'Many': a correlation cannot be tested on single events",
         "half.test.yaml:1: needs a key rule with the title or id of one of the rules of half.yml",
     ]
     # The rule that the correlation counts is as good as any other.
     assert [(result.case.name, result.passed) for result in run(suite.trials)] == [("b", True)]
     assert [rule.file.name for rule in suite.untested] == ["half.yml"]
+
+
+def test_cases_beside_a_file_without_a_rule(write: Callable[..., Path], tmp_path: Path) -> None:
+    """Cases beside a file that holds nothing to test are told of, not passed over."""
+    write("one.yml", "")
+    write("one.test.yaml", "hits: [{name: a, event: {eventName: CreateKey}}]")
+    assert told(load([tmp_path], []), tmp_path) == ["one.test.yaml:1: one.yml has no rule to test"]
 
 
 def test_watching_runs_what_changes(write: Callable[..., Path], tmp_path: Path) -> None:

@@ -145,6 +145,54 @@ def test_values_that_are_cut_are_told(engine_url: str) -> None:
     assert 0 < len(lines(found)) <= len(rows)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [[], ["--case-sensitive"], ["--since", "2026-11-10", "--until", "2026-11-12", "--time-field", "eventTime"]],
+    ids=" ".join,
+)
+def test_records_as_cloudtrail_writes_them_give_the_same_lines(
+    engine_url: str, tmp_path: Path, options: list[str]
+) -> None:
+    """On a default-mapped index of records that are not flattened, every rule finds what it finds in files."""
+    records = [
+        case.record for case in cases() if all(len(str(value)) <= 256 for value in flatten(case.record).values())
+    ]
+    assert len(records) > 150
+    file = tmp_path / "records.ndjson"
+    file.write_text("\n".join(map(json.dumps, records)))
+    client = store.connect(engine_url, None, {})
+    client.indices.create(index="raw", body={"settings": {"index.mapping.total_fields.limit": 5000}})
+    try:
+        operations: list[JsonObject] = []
+        for each in records:
+            operations += [{"index": {"_index": "raw"}}, each]
+        assert not client.bulk(body=operations, refresh=True)["errors"]
+        found = run("alerts", "--url", engine_url, "--index", "raw", "--json", *options)
+    finally:
+        client.indices.delete(index="raw")
+    in_files = run(
+        "alerts", str(file), "--json", *(word for word in options if word not in ("--time-field", "eventTime"))
+    )
+    assert (found.exit_code, in_files.exit_code) == (0, 0), found.output
+    assert lines(found) == lines(in_files)
+    assert len(lines(found)) > 10
+    assert "warning" not in found.stderr
+
+
+def test_cut_values_that_a_store_cannot_count_are_a_problem(engine_url: str, tmp_path: Path) -> None:
+    """Where nothing tells whether values were cut, the limit is a problem and the exit code is 3."""
+    event = flatten(record({"eventSource": "logs.amazonaws.com", "eventName": "DeleteLogGroup"}))
+    mappings: JsonObject = {"properties": {"userAgent": {"type": "keyword", "ignore_above": 256}}}
+    folder = write_rules(tmp_path / "rules", "{userAgent|startswith: aws}", "{userAgent|contains: aws}")
+    with filled(engine_url, "limited", mappings, [{**event, "userAgent": "aws-cli/2"}]) as client:
+        known = store.profile(client, "limited")["engine"] == "elasticsearch"
+        result = run("alerts", "--url", engine_url, "--index", "limited", "--json", "--rules", str(folder))
+    assert len(lines(result)) == 2
+    assert result.exit_code == (0 if known else 3)
+    told = result.stderr.count("; this store does not tell whether there are any")
+    assert told == (0 if known else 1)
+
+
 def write_rules(folder: Path, *selections: str) -> Path:
     """A folder of rules, each given by its selection."""
     folder.mkdir()
@@ -284,6 +332,9 @@ def test_missing_index_and_time_field_are_told(loaded: str) -> None:
         "the time field 'when' does not exist in samples; name the one of this store: --time-field NAME"
         in no_time.stderr
     )
+    no_date = run("alerts", "--url", loaded, "--index", "samples", "--until", "2026-11-10", "--time-field", "eventTime")
+    assert (no_date.exit_code, no_date.stdout) == (1, "")
+    assert "the time field 'eventTime' is no date (keyword) in samples" in no_date.stderr
     unused = run("alerts", "--url", loaded, "--index", "samples", "--json", "--time-field", "when")
     assert unused.exit_code == 0
 
@@ -310,12 +361,14 @@ class _Answers(BaseHTTPRequestHandler):
 
     status = 200
     body: Mapping[str, object]
+    bodies: Mapping[str, object]
+    """Answers to requests of these paths, instead."""
     seen: list[str | None]
 
     def do_POST(self) -> None:
         self.seen.append(self.headers["Authorization"])
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        content = json.dumps(self.body).encode()
+        content = json.dumps(self.bodies.get(self.path.partition("?")[0], self.body)).encode()
         self.send_response(self.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
@@ -334,7 +387,7 @@ def answering(
     status: int, body: Mapping[str, object], certificate: Path | None = None
 ) -> Iterator[tuple[str, type[_Answers]]]:
     """A server on loopback that answers as told, over TLS if it has a certificate (PEM with its key)."""
-    handler = type("Answers", (_Answers,), {"status": status, "body": body, "seen": []})
+    handler = type("Answers", (_Answers,), {"status": status, "body": body, "bodies": {}, "seen": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -362,6 +415,7 @@ def test_a_partial_answer_is_an_error(damage: dict[str, object]) -> None:
     [
         (401, {"type": "security_exception", "reason": "no"}, "SIGMA_STELLAR_AWS_USER"),
         (403, {"type": "security_exception", "reason": "no permissions"}, "not allowed on 'any': no permissions"),
+        (403, {"type": "security_exception", "reason": "no"}, "read and view_index_metadata"),
         (400, {"root_cause": [{"type": "x_exception", "reason": "bad query"}], "reason": "all failed"}, "bad query"),
     ],
 )
@@ -417,6 +471,47 @@ def test_a_server_that_is_no_store_is_told(command: str, tmp_path: Path) -> None
         result = run(command, *files, "--url", url, "--index", "any")
     assert result.exit_code == 1
     assert "this is no answer of an OpenSearch or Elasticsearch" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/any/_mapping", {"any": {"mappings": {"properties": {"f": 5}}}}),
+        ("/any/_mapping", {"any": {"mappings": {"properties": {"f": {"type": "keyword", "fields": {"k": None}}}}}}),
+        ("/any/_mapping", {"any": {"mappings": {"runtime": {"f": "x"}}}}),
+        ("/any/_mapping", {"any": {"mappings": None}}),
+        ("/any/_mapping", {"any": 5}),
+        ("/any/_mapping", {"any": {"mappings": {"properties": {"f": {"type": "alias"}}}}}),
+        ("/any/_mapping", {"any": {"mappings": {"properties": {"f": {"type": "keyword", "copy_to": [5]}}}}}),
+        ("/any/_mapping", {"any": {"mappings": {"properties": {"f": {"type": "keyword", "ignore_above": "x"}}}}}),
+        ("/any/_settings", {"any": {"settings": {}}}),
+        ("/any/_settings", {"any": {"settings": {"index": 5}}}),
+        ("/any/_settings", {}),
+        ("/any/_field_caps", {"fields": {"g": 5}}),
+        ("/any/_field_caps", {"fields": {"g": {"keyword": None}}}),
+        ("/any/_field_caps", {"fields": []}),
+        ("/any/_field_caps", {"fields": None}),
+        ("/any/_field_caps", {}),
+        ("/", {"version": 5}),
+        ("/", {"version": {}}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("command", ["alerts", "doctor", "profile"])
+def test_garbage_about_fields_is_told(command: str, path: str, answer: JsonObject) -> None:
+    """Whatever a server says of its fields, what cannot be understood is an error for people and no traceback."""
+    with answering(200, {}) as (url, handler):
+        handler.bodies = {
+            "/": {"version": {"distribution": "opensearch", "number": "3.8.0"}},
+            "/any/_mapping": {"any": {"mappings": {"properties": {"f": {"type": "keyword"}}}}},
+            "/any/_settings": {"any": {"settings": {"index": {}}}},
+            "/any/_field_caps": {"fields": {"f": {"keyword": {"searchable": True}}}},
+            path: answer,
+        }
+        result = run(command, "--url", url, "--index", "any")
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
 
 
 def test_an_index_without_sources_is_told(engine_url: str) -> None:

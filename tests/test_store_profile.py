@@ -14,12 +14,13 @@ from sigma.cli.convert import convert as sigma_cli
 from sigma_stellar_aws import dsl, store, store_profile
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.cli import main
-from sigma_stellar_aws.errors import StoreError, StoreProfileError, UnsupportedConditionError
+from sigma_stellar_aws.errors import InexactQueryWarning, StoreError, StoreProfileError, UnsupportedConditionError
 from sigma_stellar_aws.field_queries import NoQueryError, Number, Present, Text, field_query
 from sigma_stellar_aws.jsontypes import JsonObject
 from sigma_stellar_aws.store_profile import Field, StoreProfile, as_text, described_fields, from_json, read_profile
 from tests.test_field_queries import Ask, convert
 
+KEYWORD: JsonObject = {"type": "keyword"}
 RULE = """\
 title: A test rule
 id: 00000000-0000-4000-8000-000000000001
@@ -157,6 +158,86 @@ def test_indices_that_agree_have_one_mapping_and_others_a_list() -> None:
         assert described_fields((mappings, {}) for mappings in order) == expected
 
 
+F: JsonObject = {"properties": {"o": {"properties": {"f": {"type": "keyword"}}}}}
+UNMAPPED: JsonObject = {"type": "unmapped"}
+
+
+def str_of(mapping: JsonObject) -> str:
+    """By what mappings are ordered."""
+    return json.dumps(mapping, sort_keys=True)
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ({}, None),
+        ({"dynamic": True}, None),
+        ({"dynamic": "strict"}, None),
+        ({"dynamic": False}, UNMAPPED),
+        ({"dynamic": "false"}, UNMAPPED),
+        ({"enabled": False}, UNMAPPED),
+        ({"properties": {"o": {"type": "object", "enabled": False}}}, UNMAPPED),
+        ({"properties": {"o": {"dynamic": "false", "properties": {"g": {"type": "keyword"}}}}}, UNMAPPED),
+        ({"dynamic": False, "properties": {"o": {"properties": {"g": {"type": "keyword"}}}}}, UNMAPPED),
+        ({"dynamic": False, "properties": {"o": {"type": "object", "dynamic": True}}}, None),
+        ({"properties": {"p": {"dynamic": False}}}, None),
+        ({"properties": {"o": {"type": "nested"}}}, {"type": "nested", "inside": True}),
+        ({"properties": {"o": {"type": "flattened"}}}, {"type": "flattened", "inside": True}),
+        (
+            {"dynamic": False, "properties": {"o": {"type": "flat_object", "ignore_above": 8}}},
+            {"type": "flat_object", "ignore_above": 8, "inside": True},
+        ),
+    ],
+    ids=str,
+)
+def test_an_index_without_the_field_says_how_it_takes_its_values(
+    other: JsonObject, expected: JsonObject | None
+) -> None:
+    """One that would map the field says nothing; one that keeps it out of its mapping, or in an object, counts."""
+    mapping: JsonObject = {"type": "keyword"}
+    for order in ([F, other], [other, F]):
+        found = described_fields((mappings, {}) for mappings in order)
+        assert found["o.f"] == (mapping if expected is None else sorted([mapping, expected], key=str_of))
+        assert not any("\0" in name for name in found)
+
+
+def test_fields_that_others_are_copied_into_are_told() -> None:
+    """Targets of copy_to hold values of other fields; a target that is not mapped is no field."""
+    keyword: JsonObject = {"type": "keyword"}
+    properties: JsonObject = {
+        "a": {**keyword, "copy_to": "all"},
+        "o": {"properties": {"b": {**keyword, "copy_to": ["all", "o.c", "gone"]}, "c": keyword}},
+        "all": {"type": "text"},
+    }
+    assert described_fields([({"properties": properties}, {})]) == {
+        "a": keyword,
+        "o.b": keyword,
+        "o.c": {**keyword, "copied": True},
+        "all": {"type": "text", "copied": True},
+    }
+
+
+@pytest.mark.parametrize("kind", ["date", "date_nanos"])
+@pytest.mark.parametrize(
+    ("form", "plain"),
+    [
+        (None, True),
+        ("epoch_millis", True),
+        ("epoch_millis||strict_date_optional_time", True),
+        ("strict_date_optional_time_nanos||date_time", True),
+        ("epoch_second", False),
+        ("strict_date_optional_time||epoch_second", False),
+        ("yyyy", False),
+        ("yyyy-MM-dd HH:mm:ss||epoch_millis", False),
+    ],
+)
+def test_formats_of_dates_in_which_a_number_is_no_milliseconds(kind: str, form: str | None, plain: bool) -> None:
+    """A date is told whose format may read a number as something other than milliseconds since 1970."""
+    mapping: JsonObject = {"type": kind} if form is None else {"type": kind, "format": form}
+    expected: JsonObject = {"type": kind} if plain else {"type": kind, "plain_date": False}
+    assert described_fields([({"properties": {"f": mapping}}, {})]) == {"f": expected}
+
+
 # --- The profile in Python ---
 
 
@@ -214,6 +295,49 @@ def test_an_alias_of_what_differs_has_all_its_mappings() -> None:
 
 
 @pytest.mark.parametrize(
+    ("names", "flattened"),
+    [
+        (["userIdentity_type"], True),
+        (["userIdentity.type"], False),
+        (["userIdentity_type", "userIdentity.type"], True),
+        (["eventName"], True),
+        ([], True),
+    ],
+    ids=str,
+)
+def test_records_as_cloudtrail_writes_them_are_known(names: list[str], flattened: bool) -> None:
+    """Only a store that has the type of the caller by its dotted name, and no other, keeps records as they are."""
+    assert from_json(profile_json(fields={name: {"type": "keyword"} for name in names})).flattened is flattened
+
+
+@pytest.mark.parametrize(
+    ("mapping", "told"),
+    [
+        ({"type": "date"}, ""),
+        ({"type": "date_nanos"}, ""),
+        ({"type": "long"}, ""),
+        ([{"type": "date"}, {"type": "long"}], ""),
+        ({"type": "keyword"}, "the time field 'f' is no date (keyword) in logs"),
+        ([{"type": "date"}, {"type": "keyword"}], "the time field 'f' is no date (date, keyword) in logs"),
+        (None, "the time field 'f' does not exist in logs"),
+    ],
+    ids=str,
+)
+def test_what_is_no_time_is_told(mapping: Any, told: str) -> None:
+    """A time is a date or whole milliseconds; for anything else it is told what to do."""
+    found = from_json(profile_json(fields={} if mapping is None else {"f": mapping}))
+    assert found.no_time("f") == (f"{told}; name the one of this store: --time-field NAME" if told else "")
+
+
+def test_an_error_says_where_the_profile_is_from() -> None:
+    """Whoever reads a profile names its origin."""
+    with pytest.raises(StoreProfileError, match=r"^logs-\*: it is no store profile"):
+        from_json({}, "logs-*")
+    with pytest.raises(StoreProfileError, match=r"^profile: it is no store profile"):
+        from_json({})
+
+
+@pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("eventname", "eventName"),
@@ -261,6 +385,9 @@ BAD_FIELDS: list[tuple[Any, str]] = [
     ({"type": "keyword", "doc_values": 1}, "doc_values"),
     ({"type": "keyword", "null_value": "none"}, "null_value"),
     ({"type": "keyword", "path": "good"}, "path"),
+    ({"type": "keyword", "copied": "yes"}, "copied"),
+    ({"type": "date", "plain_date": 0}, "plain_date"),
+    ({"type": "nested", "inside": 1}, "inside"),
 ]
 
 
@@ -393,6 +520,61 @@ def test_a_query_over_indices_that_differ_is_exact_or_refused(engine_url: str) -
         for unanswered in unanswerable:
             with pytest.raises(UnsupportedConditionError, match=r"differs|analysed|not indexed in f"):
                 count(unanswered)
+
+
+def test_an_index_that_does_not_map_a_field_is_part_of_the_profile(engine_url: str) -> None:
+    """Beside an index that finds the values of a field, one that keeps or hides them is a doubt or a refusal."""
+    bodies: dict[str, JsonObject] = {
+        "closed-1": mapped({"o": {"properties": {"f": {"type": "keyword"}}}, "n": {"properties": {"f": KEYWORD}}}),
+        "closed-2": {"mappings": {"dynamic": False, "properties": {"n": {"type": "nested"}}}},
+    }
+    with indices(engine_url, bodies) as client:
+        for index in bodies:
+            client.index(index=index, body={"o": {"f": "a"}, "n": {"f": "a"}}, params={"refresh": "true"})
+        found = store.profile(client, "closed-*")
+        assert found["fields"] == {
+            "n": {"type": "nested"},
+            "n.f": [{"type": "nested", "inside": True}, KEYWORD],
+            "o.f": [KEYWORD, {"type": "unmapped"}],
+        }
+        profile = from_json(found)
+        with pytest.raises(UnsupportedConditionError, match="some keep it out of the mapping"):
+            convert({"o.f": "a"}, profile)
+        with pytest.raises(UnsupportedConditionError, match="inside a nested object"):
+            convert({"n.f": "a"}, profile, inexact="warn")
+        with pytest.warns(InexactQueryWarning, match="some keep it out of the mapping"):
+            body = dsl.search(convert({"o.f": "a"}, profile, inexact="warn"))
+        assert client.count(index="closed-*", body=body)["count"] == 1
+
+
+def test_copied_values_are_a_doubt(engine_url: str) -> None:
+    """A field that others are copied into finds what is not in the field of the event."""
+    properties: JsonObject = {"a": {"type": "keyword", "copy_to": "b"}, "b": {"type": "keyword"}}
+    with indices(engine_url, {"copying": mapped(properties)}) as client:
+        client.index(index="copying", body={"a": "x"}, params={"refresh": "true"})
+        profile = from_json(store.profile(client, "copying"))
+        assert client.count(index="copying", body=dsl.search(convert({"a": "x"}, profile)))["count"] == 1
+        with pytest.warns(InexactQueryWarning, match="copy_to"):
+            body = dsl.search(convert({"b": "x"}, profile, inexact="warn"))
+        assert client.count(index="copying", body=body)["count"] == 1
+        with pytest.raises(UnsupportedConditionError, match="copy_to"):
+            convert({"b": "x"}, profile)
+
+
+def test_presence_under_an_alias_counts_ignored_values(engine_url: str) -> None:
+    """An alias is asked by its name, and Elasticsearch's account of ignored values by the name of its field."""
+    properties: JsonObject = {"f": {"type": "keyword", "ignore_above": 4}, "g": {"type": "alias", "path": "f"}}
+    with indices(engine_url, {"aliasing": mapped(properties)}) as client:
+        for value in ("a", "x" * 5):
+            client.index(index="aliasing", body={"f": value}, params={"refresh": "true"})
+        client.index(index="aliasing", body={}, params={"refresh": "true"})
+        profile = from_json(store.profile(client, "aliasing"))
+        assert client.count(index="aliasing", body=dsl.search(convert({"g": "a"}, profile)))["count"] == 1
+        if profile.engine == "opensearch":
+            with pytest.raises(UnsupportedConditionError, match="seems to have none"):
+                convert({"g": "*"}, profile)
+        else:
+            assert client.count(index="aliasing", body=dsl.search(convert({"g": "*"}, profile)))["count"] == 2
 
 
 def test_a_data_stream(opensearch_url: str) -> None:

@@ -32,6 +32,7 @@ from sigma_stellar_aws.validators.issues import (
     IdleEventSourceIssue,
     ImpossibleConditionIssue,
     MisspeltEventNameIssue,
+    MisspeltEventSourceIssue,
     UnlistedEventNameIssue,
     UnlistedEventSourceIssue,
     WrongEventNameIssue,
@@ -94,7 +95,8 @@ def source_fault(value: Value, way: Way) -> Fault | None:
     hint = _source_hint(source, [name for name in _exact_names(way) if sources_of(name)])
     if not source.endswith(DOMAIN):
         return Fault(WrongEventSourceIssue, f"{exact!r} is no event source, for these end in {DOMAIN}{hint}.")
-    return Fault(UnlistedEventSourceIssue, f"No event source {exact!r} is known{hint}.")
+    kind = MisspeltEventSourceIssue if hint else UnlistedEventSourceIssue
+    return Fault(kind, f"No event source {exact!r} is known{hint}.")
 
 
 def pair_fault(value: Value, way: Way) -> Fault | None:
@@ -172,7 +174,8 @@ def _source_pattern_fault(value: SigmaType) -> Fault | None:
             WrongEventSourceIssue, f"{pattern!r} matches no event source where case counts; use small letters."
         )
     close = nearest_source(pattern.strip("*"))
-    return Fault(UnlistedEventSourceIssue, f"No known event source matches {pattern!r}{_instead(close)}.")
+    kind = MisspeltEventSourceIssue if close else UnlistedEventSourceIssue
+    return Fault(kind, f"No known event source matches {pattern!r}{_instead(close)}.")
 
 
 def _idle_fault(source: str, way: Way) -> Fault | None:

@@ -49,7 +49,14 @@ class WrongEventSourceIssue(CloudTrailIssue):
 
 
 class UnlistedEventSourceIssue(CloudTrailIssue):
-    """An unknown eventSource."""
+    """An unknown eventSource that is like no other."""
+
+    description: ClassVar[str] = "The table of AWS events lacks this source"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _LOW
+
+
+class MisspeltEventSourceIssue(CloudTrailIssue):
+    """An unknown eventSource, where another was probably meant."""
 
     description: ClassVar[str] = "The table of AWS events lacks this source"
 
