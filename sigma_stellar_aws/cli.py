@@ -321,6 +321,8 @@ def test(
         raise click.UsageError("name rules with their tests beside them, or test files: --cases PATH")
     console = console_of(sys.stdout)
     if watch:
+        # A shell that starts it in the background has it ignore this signal.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
             for run in rule_tests.watched(paths, case_paths, lambda: time.sleep(INTERVAL)):
                 rule_tests.print_run(*run, console)

