@@ -43,7 +43,8 @@ def wildcard(field: str, pattern: str, *, case_insensitive: bool = False) -> Cla
 def regexp(field: str, pattern: str, *, case_insensitive: bool = False) -> Clause:
     """Match a whole value against a Lucene regular expression without its optional operators (flags NONE)."""
     options: JsonObject = {"value": pattern, "flags": "NONE"}
-    # Long repetitions, such as .{0,20} between alternatives, take more than the 10,000 that OpenSearch allows by default; ten times as many still end within a second.
+    # Long repetitions, such as .{0,20} between alternatives, take more than the 10,000 that OpenSearch allows by
+    # default; with ten times as many it still answers or refuses within a second.
     if any(int(times) >= _MANY_TIMES for times in re.findall(r"[{,](\d+)}", pattern)):
         options["max_determinized_states"] = _MOST_STATES
     if case_insensitive:
