@@ -29,6 +29,11 @@ class Text:
     ignore_case: bool
 
     @property
+    def is_whole(self) -> bool:
+        """Whether there is no wildcard in it."""
+        return all(isinstance(part, str) for part in self.parts)
+
+    @property
     def literal(self) -> str:
         """The text without its wildcards."""
         return "".join(part for part in self.parts if isinstance(part, str))
@@ -286,7 +291,7 @@ def _text_clause(ask: Text, field: Field) -> Clause:
     # OpenSearch 3.8 knows no ? and no escapes in the value of a constant_keyword.
     if field.type == "constant_keyword" and (1 in ask.parts or set(ask.literal) & set("*?\\")):
         return _regexp(field, ask.joined(lucene_regex.escape, ".*", "."), ignore_case)
-    if all(isinstance(part, str) for part in ask.parts):
+    if ask.is_whole:
         return dsl.term(name, ask.literal, case_insensitive=ignore_case)
     # OpenSearch 3.8 misses values of the type wildcard in a prefix without regard to case.
     if field.type != "wildcard" and ask.parts[-1] is None and all(isinstance(part, str) for part in ask.parts[:-1]):
@@ -304,8 +309,7 @@ def _flattened(ask: Ask, field: Field) -> FieldQuery:
 
 
 def _analysed(ask: Ask, field: Field) -> FieldQuery:
-    whole = isinstance(ask, Text) and all(isinstance(part, str) for part in ask.parts)
-    if isinstance(ask, Text) and whole and any(map(str.isalnum, ask.literal)):
+    if isinstance(ask, Text) and ask.is_whole and any(map(str.isalnum, ask.literal)):
         reason = "it is analysed text; the query finds values with these words in a row, and may miss some"
         return FieldQuery(dsl.match_phrase(field.name, ask.literal), (Doubt("loose", reason),))
     raise NoQueryError(f"it is analysed text ({field.type}), which only keeps the words of a value")
@@ -370,7 +374,7 @@ def _address(ask: Ask, field: Field) -> FieldQuery:
         if ask.network.version == 6 and ask.network.overlaps(_IPV4_IN_IPV6):
             raise NoQueryError(f"it holds addresses (ip), where {ask.network} takes in IPv4 addresses too")
         return FieldQuery(dsl.term(field.name, str(ask.network)))
-    if isinstance(ask, Text) and all(isinstance(part, str) for part in ask.parts):
+    if isinstance(ask, Text) and ask.is_whole:
         try:
             canonical = str(ip_address(ask.literal))
         except ValueError:
