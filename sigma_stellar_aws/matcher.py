@@ -69,12 +69,18 @@ def _bool(body: JsonObject) -> Predicate:
     if alternatives and body.get("minimum_should_match") != 1:
         raise UnknownClauseError("a should needs minimum_should_match: 1")
 
+    # Loops, as generators take several times as long.
     def matches(document: Document) -> bool:
-        return (
-            all(test(document) for test in required)
-            and not any(test(document) for test in excluded)
-            and (not alternatives or any(test(document) for test in alternatives))
-        )
+        for test in required:
+            if not test(document):
+                return False
+        for test in excluded:
+            if test(document):
+                return False
+        for test in alternatives:
+            if test(document):
+                return True
+        return not alternatives
 
     return matches
 
@@ -90,6 +96,8 @@ def _exists(body: JsonObject) -> Predicate:
 def _any_value(field: str, test: TextTest) -> Predicate:
     def matches(document: Document) -> bool:
         value = document.get(field)
+        if isinstance(value, str):
+            return test(value)
         if value is None:
             return False
         values = value if isinstance(value, list) else (value,)
@@ -108,7 +116,7 @@ def _text_test(kind: str, options: Json) -> TextTest:
     value = _text(cast(Scalar, options["value"]))
     ignore_case = options.get("case_insensitive") is True
     if kind == "term":
-        return _ignoring_case(lambda text, wanted: text == wanted, value, ignore_case)
+        return _ignoring_case(str.__eq__, value, ignore_case)
     if kind == "prefix":
         return _ignoring_case(str.startswith, value, ignore_case)
     if kind == "wildcard":
@@ -124,8 +132,13 @@ def _text_test(kind: str, options: Json) -> TextTest:
 def _ignoring_case(test: Callable[[str, str], bool], value: str, ignore_case: bool) -> TextTest:
     if not ignore_case:
         return lambda text: test(text, value)
-    lowered = value.translate(_ASCII_LOWER)
-    return lambda text: test(text.translate(_ASCII_LOWER), lowered)
+    lowered = _ascii_lower(value)
+    return lambda text: test(_ascii_lower(text), lowered)
+
+
+def _ascii_lower(text: str) -> str:
+    # Ten times as fast as the table, and the same where there are no other letters.
+    return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
 
 
 def _whole_match(pattern: str, ignore_case: bool) -> TextTest:

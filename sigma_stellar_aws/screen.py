@@ -4,14 +4,14 @@ A query is reduced to what it demands of the fields that almost every rule tests
 every other demand is dropped, which can only let more records pass. Where that leaves nothing, every record passes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TypeAlias, cast
 
 from sigma_stellar_aws import dsl
 from sigma_stellar_aws.dsl import Clause
 from sigma_stellar_aws.jsontypes import JsonObject
-from sigma_stellar_aws.matcher import compile_query
+from sigma_stellar_aws.matcher import Predicate, compile_query
 
 Screen: TypeAlias = Callable[[object, object], bool]
 """Says of ``eventSource`` and ``eventName`` of a record whether it has to be looked at."""
@@ -27,11 +27,26 @@ def screen(query: Clause) -> Screen:
         return lambda source, name: True
     matches = compile_query(necessary)
 
-    @lru_cache(maxsize=65536)
-    def passes(source: str, name: str) -> bool:
-        return matches({"eventSource": source, "eventName": name})
+    def passes(source: object, name: object) -> bool:
+        return not (isinstance(source, str) and isinstance(name, str)) or matches(
+            {"eventSource": source, "eventName": name}
+        )
 
-    return lambda source, name: not (isinstance(source, str) and isinstance(name, str)) or passes(source, name)
+    return passes
+
+
+def screened(query: Clause) -> Callable[[object, object], Sequence[tuple[str, Predicate]]]:
+    """The named clauses of a query that can match, with their names, given eventSource and eventName of a record."""
+    named = [(name, screen(clause), compile_query(clause)) for name, clause in dsl.named_clauses(query)]
+
+    @lru_cache(maxsize=65536)
+    def of_texts(source: object, name: object) -> Sequence[tuple[str, Predicate]]:
+        return tuple((clause_name, matches) for clause_name, passes, matches in named if passes(source, name))
+
+    def of(source: object, name: object) -> Sequence[tuple[str, Predicate]]:
+        return of_texts(*(value if isinstance(value, str) else None for value in (source, name)))
+
+    return of
 
 
 def _necessary(clause: Clause) -> Clause | None:

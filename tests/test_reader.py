@@ -1,26 +1,31 @@
 """Reading of CloudTrail files."""
 
+import csv
 import errno
 import gzip
 import io
 import json
 import os
+import re
 import sys
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sigma_stellar_aws.envelopes import NOTICES
 from sigma_stellar_aws.errors import NotFoundError
 from sigma_stellar_aws.jsontypes import Json, JsonObject
-from sigma_stellar_aws.reader import Problem, find_files, read_event, read_records
+from sigma_stellar_aws.reader import Problem, everything, find_files, read_event, read_parts, read_records
 from sigma_stellar_aws.screen import Screen
+from sigma_stellar_aws.window import LONGEST
 
 Records = list[JsonObject]
 Parts = list[bytes]
-Found = list[tuple[int, JsonObject | None]]
+Found = list[tuple[int, JsonObject]]
 
 NUMBERS = st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES: st.SearchStrategy[Json] = st.recursive(
@@ -31,7 +36,8 @@ VALUES: st.SearchStrategy[Json] = st.recursive(
 RECORDS: st.SearchStrategy[Records] = st.lists(
     st.builds(
         lambda source, name, value: {"eventVersion": "1.11", "eventSource": source, "eventName": name, "x": value},
-        st.text(),
+        # Else it would be a notice, which has no record of its own.
+        st.text().filter(lambda source: not source.startswith(NOTICES)),
         st.text(),
         VALUES,
     ),
@@ -59,6 +65,11 @@ def lines(records: Records) -> Parts:
     return [dump(record) + b"\n" for record in records]
 
 
+def log_events(records: Records) -> JsonObject:
+    """Records as CloudWatch Logs delivers them."""
+    return {"messageType": "DATA_MESSAGE", "logEvents": [{"message": dump(record).decode()} for record in records]}
+
+
 # How records may stand in a file. Only between two parts may a file be cut off without a trace.
 FORMS: dict[str, Callable[[Records], Parts]] = {
     "log file": lambda records: [log_file(records)],
@@ -73,6 +84,17 @@ FORMS: dict[str, Callable[[Records], Parts]] = {
     "compressed log files, joined": lambda records: [gzip.compress(log_file([record])) for record in records],
     "compressed lines": lambda records: [gzip.compress(b"".join(lines(records)))],
     "compressed lines, joined": lambda records: [gzip.compress(line) for line in lines(records)],
+    "records, joined": lambda records: [dump(record) for record in records],
+    "records on several lines, joined": lambda records: [dump(record, 2) + b"\n" for record in records],
+    "list behind other keys": lambda records: [dump({"took": 1, "_shards": {"total": 1}, "events": [*records]})],
+    "log events, joined": lambda records: [dump(log_events([record])) for record in records],
+    "compressed log events, joined": lambda records: [gzip.compress(dump(log_events([record]))) for record in records],
+    "search result": lambda records: [
+        dump({"took": 1, "hits": {"total": {"value": 9}, "hits": [{"_source": record} for record in records]}}, 1)
+    ],
+    "event history": lambda records: [
+        dump({"Events": [{"CloudTrailEvent": dump(record).decode()} for record in records], "NextToken": "x"}, 4)
+    ],
 }
 every_form = pytest.mark.parametrize("parts", FORMS.values(), ids=FORMS)
 
@@ -81,11 +103,6 @@ every_form = pytest.mark.parametrize("parts", FORMS.values(), ids=FORMS)
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where to write a file."""
     return tmp_path_factory.mktemp("reader") / "file.json"
-
-
-def everything(source: object, name: object) -> bool:
-    """The screen that lets every record pass."""
-    return True
 
 
 def read(file: Path, data: bytes, passes: Screen = everything) -> tuple[Found, list[Problem]]:
@@ -123,7 +140,23 @@ def test_what_is_cut_off_is_told(
 
 
 @given(
-    st.sampled_from([b"", b'{"Records":[', b"[", b"\x1f\x8b\x08\0", b'{\n"', b'{"eventSource":"']),
+    st.sampled_from(
+        [
+            b"",
+            b'{"Records":[',
+            b"[",
+            b"\x1f\x8b\x08\0",
+            b'{\n"',
+            b'{"eventSource":"',
+            b'{"message":"',
+            b'{"detail":{',
+            b'{"messageType":"',
+            b'{"awslogs":{"data":"',
+            b'{"took":1,"hits":{"hits":[',
+            b"eventid,eventjson\n",
+            b"\xff\xfe",
+        ]
+    ),
     st.binary(max_size=60) | st.text('[]{},:"\\ \n0eventSourcu', max_size=40).map(str.encode),
     st.booleans(),
 )
@@ -131,9 +164,9 @@ def test_nothing_stops_the_reader(file: Path, start: bytes, rest: bytes, compres
     """Whatever a file holds, reading it ends without an exception, and with a word about what is not understood."""
     data = start + rest
     found, problems = read(file, gzip.compress(data) if compressed else data)
-    # A byte order mark alone is nothing either.
-    empty = data.removeprefix(b"\xef\xbb\xbf").translate(None, b" \n\t\r\0\v\f") in (b"", b"[]", b'{"Records":[]}')
-    assert found or problems or empty
+    # A byte order mark alone is nothing either, nor are the names of columns.
+    left = data.removeprefix(b"\xef\xbb\xbf").translate(None, b" \n\t\r\0\v\f")
+    assert found or problems or left in (b"", b"[]", b'{"Records":[]}', b"eventid,eventjson")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +177,7 @@ def test_nothing_stops_the_reader(file: Path, start: bytes, rest: bytes, compres
         (b"".join([*lines([A]), b'{"eventSource":"\xff","eventName":""}\n', *lines([B])]), [(1, A), (3, B)], [2]),
         (b"".join([*lines([A]), b'{"some":"thing"}\n', *lines([B])]), [(1, A), (3, B)], [2]),
         (b"".join([*lines([A]), b'{"Records":[', dump(B), b",\n", *lines([C])]), [(1, A), (2, B), (3, C)], [2]),
-        (b'{"Records":[\n' + dump(A) + b',\n{"x":},\n' + dump(B) + b"\n]}", [(2, A), (4, B)], [1]),
+        (b'{"Records":[\n' + dump(A) + b',\n{"x":},\n' + dump(B) + b"\n]}", [(2, A), (4, B)], [3]),
         (b'{"Records":[' + dump(A) + b',{"eventVersion":"1.1' + log_file([B, C]), [(1, A), (1, B), (1, C)], [1]),
         (log_file([A]) + b"\n" + log_file([B])[:-9] + b"\n" + log_file([C]), [(1, A), (3, C)], [2]),
         (log_file([A]) + b"\n" + log_file([B, 7]) + b"\n" + log_file([C]), [(1, A), (2, B), (3, C)], [2]),  # type: ignore[list-item]
@@ -184,8 +217,11 @@ def test_the_screen_spares_records(file: Path) -> None:
         return name == "B"
 
     damaged_inside = b'{"eventSource":"a","eventName":7,"x":"\xff"}\n'
-    found, problems = read(file, b"".join([damaged_inside, *lines([B, C])]), passes)
-    assert found == [(1, None), (2, B), (3, None)]
+    file.write_bytes(b"".join([damaged_inside, *lines([B, C])]))
+    problems: list[Problem] = []
+    parts = list(read_parts(file, problems.append, passes))
+    assert sum(part.records for part in parts) == 3
+    assert [found for part in parts for found in part.passing] == [(2, B)]
     assert problems == []
     assert seen == [("a", 7), ("b", "B"), ("c", "C")]
 
@@ -221,7 +257,7 @@ def test_files_are_found(tmp_path: Path) -> None:
     names = ["b/c/1.json.gz", "b/c/2.json", "b/3.jsonl", "b/4.ndjson.gz", "b/5.log", "b/6.csv", "b/7.gz", "8.txt"]
     for name in names:
         (tmp_path / name).touch()
-    expected = ["8.txt", "b/3.jsonl", "b/4.ndjson.gz", "b/5.log", "b/c/1.json.gz", "b/c/2.json"]
+    expected = ["8.txt", "b/3.jsonl", "b/4.ndjson.gz", "b/5.log", "b/6.csv", "b/c/1.json.gz", "b/c/2.json"]
     problems: list[Problem] = []
     found = find_files([tmp_path / "8.txt", tmp_path, tmp_path / "b"], problems.append)
     assert found == [tmp_path / name for name in expected]
@@ -317,3 +353,188 @@ def test_event_out_of_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"[]")))
     with pytest.raises(NotFoundError, match="standard input: it has no event"):
         read_event(Path("-"), None, None, problems.append)
+
+
+# What damages files, and what could be taken for the border of a record.
+FRAGMENTS = st.sampled_from(
+    [b"{", b"}", b"[", b"]", b",", b'"', b"\n", b"\\", b"\xff", b"\0", b"7", b"null", b'{"Records":[', b"]}",
+     b'"events":[', b'},{"eventVersion"', b'{"eventVersion":"1.11","eventSource":"z","eventName":"Z"}', b"\n{\n"]
+)  # fmt: skip
+# Long enough together that the window has to be moved on several times.
+LONG_RECORDS: st.SearchStrategy[Records] = st.lists(
+    st.builds(
+        lambda first, size, more: {**first, "eventVersion": "1.11", "eventSource": "s", "eventName": "N"}
+        | {"x": "y" * size} | more,
+        st.sampled_from([{}, {}, {}, {"awsRegion": "r"}]),
+        st.sampled_from([0, 10, 200, 400]),
+        st.sampled_from([
+            {},
+            {"items": [{"eventVersion": 1, "y": "}]{\u00e9"}, {"eventVersion": 2}]},
+            {"quoted": '"},{"eventVersion":"'},
+            {"Records": [1, {"Records": []}]},
+            {"lines": "\n\n"},
+        ]),
+    ),
+    min_size=5,
+    max_size=40,
+)  # fmt: skip
+
+
+@st.composite
+def files(draw: st.DrawFn) -> bytes:
+    """A file in any form, mostly damaged."""
+    name = draw(st.sampled_from(list(FORMS)))
+    data = b"".join(FORMS[name](draw(LONG_RECORDS)))
+    if name.startswith("compressed"):
+        return data
+    for _ in range(draw(st.integers(0, 3))):
+        at = draw(st.integers(0, len(data)))
+        data = data[:at] + draw(FRAGMENTS | st.just(b"")) + data[at + draw(st.sampled_from([0, 0, 1, 30, 500])) :]
+    return gzip.compress(data) if draw(st.booleans()) else data
+
+
+@settings(max_examples=300)
+@given(files(), st.integers(1, 3000), st.sampled_from([LONGEST, LONGEST, 3000, 300]))
+def test_pieces_do_not_matter(file: Path, data: bytes, block: int, longest: int) -> None:
+    """However a file is cut into pieces, the same is read of it and the same is told, be it damaged or not."""
+    file.write_bytes(data)
+
+    def read_in(pieces: int) -> tuple[int, Found, list[Problem], int]:
+        problems: list[Problem] = []
+        parts = list(read_parts(file, problems.append, everything, block=pieces, longest=longest))
+        found = [record for part in parts for record in part.passing]
+        return sum(part.records for part in parts), found, problems, sum(part.done_bytes for part in parts)
+
+    whole = read_in(1 << 20)
+    assert read_in(block) == whole
+    assert whole[3] == len(data)
+
+
+@pytest.mark.parametrize("form", ["log file", "lines", "records, joined", "compressed log file", "event history"])
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, form: str) -> None:
+    """A file of 20 MB is read in less memory than a tenth of that."""
+    file = tmp_path / "a.json"
+    one = {**A, "x": "y" * 1000}
+    file.write_bytes(b"".join(FORMS[form]([{**one, "n": number} for number in range(20_000)])))
+    problems: list[Problem] = []
+    tracemalloc.start()
+    try:
+        records = sum(part.records for part in read_parts(file, problems.append, lambda source, name: False))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (records, problems) == (20_000, [])
+    assert peak < 2_000_000
+
+
+@pytest.mark.parametrize("form", ["log file", "lines", "records, joined", "list on several lines"])
+def test_a_record_that_is_too_long_is_told(file: Path, form: str) -> None:
+    """A value longer than any record may be is told with its line, and those around it are read."""
+    file.write_bytes(b"".join(FORMS[form]([A, {**B, "x": ["y" * 100] * 100}, C])))
+    problems: list[Problem] = []
+    parts = list(read_parts(file, problems.append, everything, longest=5000))
+    assert [record for part in parts for _, record in part.passing] == [A, C]
+    [problem] = problems
+    assert "no end within 5,000 bytes" in problem.reason
+
+
+def test_the_records_behind_damage_are_read(file: Path) -> None:
+    """A damaged record in the midst of many costs itself alone, and how much was left out is told."""
+    many: Records = [{**A, "n": number} for number in range(5000)]
+    for form in ("log file", "lines", "list on several lines", "log files, joined", "records, joined"):
+        text = b"".join(FORMS[form](many))
+        damaged = re.sub(rb'("n": ?)2500', rb"\1", text)
+        found, problems = read(file, damaged)
+        assert [record for _, record in found] == [*many[:2500], *many[2501:]], form
+        [problem] = problems
+        assert re.fullmatch(r"damaged record: .*; \d\d\d? bytes were left out", problem.reason), form
+
+
+def test_lines_of_lists_and_what_follows(file: Path) -> None:
+    """Records of a list on several lines have the lines they begin on, and so has what is wrong behind it."""
+    spread = dump({"Records": [A, B]}, 1)
+    found, problems = read(file, spread + b"\n" + dump({"some": "thing"}) + b"\n" + spread)
+    first = [3, 8]
+    length = spread.count(b"\n") + 2
+    assert [line for line, _ in found] == [*first, *(line + length for line in first)]
+    assert [problem.line for problem in problems] == [length]
+
+
+@pytest.mark.parametrize(
+    ("data", "found", "told"),
+    [
+        (b'{"events":[' + dump(A) + b'],"token":"x","Records":[' + dump(B) + b"]}", [A, B], []),
+        (b'{"events":[' + dump(A) + b'],"token":{"a":[1]},"b":[]}' + dump(B), [A, B], []),
+        (b'{"events":[' + dump(A) + b'],"token"' + dump(B), [A, B], ["the object around it has no end"]),
+        (b'{"Records":[' + dump(A) + b"]" + log_file([B]), [A, B], ["the object around it has no end"]),
+        (b"[" + dump(A) + dump(B) + b"]", [A, B], ["no comma"]),
+        (b"[" + dump(A) + b",," + dump(B) + b"]", [A, B], ["a comma without a record"]),
+        (b"[" + dump(A) + b",]", [A], ["a comma without a record"]),
+        (b"[" + dump(A) + b"," + dump(B), [A, B], ["has no end"]),
+    ],
+)
+def test_what_is_around_the_records(file: Path, data: bytes, found: Records, told: list[str]) -> None:
+    """Damage between and behind records costs none, and is told."""
+    records, problems = read(file, data)
+    assert [record for _, record in records] == found
+    assert len(problems) == len(told)
+    assert all(part in problem.reason for part, problem in zip(told, problems, strict=True))
+
+
+def table(rows: Iterable[Iterable[object]]) -> bytes:
+    """CSV as CloudTrail Lake writes it."""
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+@pytest.mark.parametrize("name", ["result_1.csv", "result_1.csv.gz", "export.txt"])
+@pytest.mark.parametrize("column", ["eventjson", "eventJson"])
+def test_tables_of_cloudtrail_lake(tmp_path: Path, name: str, column: str) -> None:
+    """The column with the whole records is read, with the lines; rows without a record are told."""
+    long: JsonObject = {**B, "long": "y" * 300_000}
+    pretty = json.dumps(A, indent=1)
+    data = table([["eventid", column], ["1", dump(A).decode()], ["2", pretty], ["3", ""], ["4", dump(long).decode()]])
+    file = tmp_path / name
+    file.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    problems: list[Problem] = []
+    end = 3 + pretty.count("\n") + 1
+    assert list(read_records(file, problems.append)) == [(2, A), (3, A), (end + 1, long)]
+    assert [problem.line for problem in problems] == [end]
+
+
+def test_damaged_tables_are_told(tmp_path: Path) -> None:
+    """A row that is damaged, or has more or fewer columns, is told, and the others are read."""
+    file = tmp_path / "a.csv"
+    good = [table([["1", dump(each).decode()]]) for each in (A, B, C)]
+    header = table([["eventid", "eventjson"]])
+    file.write_bytes(header + good[0] + b'"x"y,"z"\n' + good[1] + b'"one"\n' + good[2] + b'"2","{')
+    problems: list[Problem] = []
+    assert list(read_records(file, problems.append)) == [(2, A), (4, B), (6, C)]
+    assert [problem.line for problem in problems] == [3, 5, 7]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "eventtime,eventname,useridentity,requestparameters",
+        "User name,Event time,Event source,Event name,Resource type",
+        "a,b",
+    ],
+)
+def test_tables_without_records_are_refused(tmp_path: Path, header: str) -> None:
+    """Of a table that holds only parts of the records nothing is read, and what to ask for instead is told once."""
+    file = tmp_path / "a.csv"
+    file.write_text(f"{header}\n" + "1,2,{a=b},{c=d}\n" * 3)
+    problems: list[Problem] = []
+    assert list(read_records(file, problems.append)) == []
+    [problem] = problems
+    assert "SELECT eventJson" in problem.reason
+
+
+def test_another_encoding_is_told_once(file: Path) -> None:
+    """UTF-16, which some shells write by themselves, is named as what it is."""
+    for encoding in ("utf-16-le", "utf-16-be"):
+        found, [problem] = read(file, ("\ufeff" + json.dumps(A) + "\n" + json.dumps(B)).encode(encoding))
+        assert found == []
+        assert "UTF-16" in problem.reason

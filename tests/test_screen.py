@@ -12,7 +12,7 @@ from sigma_stellar_aws.matcher import matched_queries
 from sigma_stellar_aws.pack import Pack, convert_pack
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
 from sigma_stellar_aws.rulepack import load_rules
-from sigma_stellar_aws.screen import screen
+from sigma_stellar_aws.screen import screen, screened
 from tests.records import cases
 
 FIELDS = st.sampled_from(["eventSource", "eventName", "errorCode", "requestParameters_x"])
@@ -60,6 +60,15 @@ def test_no_hit_is_screened_out(queries: list[Clause], record: dict[str, Json]) 
     query = dsl.pack(dsl.named(clause, str(number)) for number, clause in enumerate(queries))
     if matched_queries(query)(flatten(record)):
         assert screen(query)(record.get("eventSource"), record.get("eventName"))
+
+
+@given(st.lists(QUERIES, min_size=1, max_size=3), RECORDS)
+def test_the_clauses_that_can_match_are_enough(queries: list[Clause], record: dict[str, Json]) -> None:
+    """Asking only the clauses that can match an event of its source and name gives the names of all that match it."""
+    query = dsl.pack(dsl.named(clause, str(number)) for number, clause in enumerate(queries))
+    document = flatten(record)
+    candidates = screened(query)(record.get("eventSource"), record.get("eventName"))
+    assert [name for name, matches in candidates if matches(document)] == matched_queries(query)(document)
 
 
 def test_every_case_of_the_rules_passes(pack: Pack) -> None:
