@@ -160,13 +160,15 @@ def ask_engine(client: "OpenSearch", trials: Sequence[Trial]) -> list[bool]:
     from opensearchpy import OpenSearchException
     from opensearchpy.helpers import bulk
 
-    from sigma_stellar_aws import dsl, store
+    from sigma_stellar_aws import dsl
+    from sigma_stellar_aws.load import create_index
+    from sigma_stellar_aws.scan import scan
 
     index = f"sigma-stellar-aws-test-{uuid.uuid4().hex}"
     rules = {id(trial.rule): trial.rule for trial in trials}
-    store.create_index(client, index, [_CASE_FIELD, *(f for rule in rules.values() for f in dsl.fields(rule.query))])
+    create_index(client, index, [_CASE_FIELD, *(f for rule in rules.values() for f in dsl.fields(rule.query))])
     try:
-        # Not by `store.load`, which keeps one event of each eventID: sample events are often edited copies.
+        # Not by `load`, which keeps one event of each eventID: sample events are often edited copies.
         documents = [{**flatten(trial.case.event), _CASE_FIELD: str(n)} for n, trial in enumerate(trials)]
         actions = [{"_index": index, "_source": document} for document in documents]
         _, rejected = bulk(client, actions, refresh=True, raise_on_error=False)
@@ -175,7 +177,7 @@ def ask_engine(client: "OpenSearch", trials: Sequence[Trial]) -> list[bool]:
         found = {
             (key, str(hit.source[_CASE_FIELD]))
             for key, rule in rules.items()
-            for hit in store.scan(client, index, rule.query, [_CASE_FIELD])
+            for hit in scan(client, index, rule.query, [_CASE_FIELD], time_field=None)
         }
     except OpenSearchException as error:
         raise StoreError(f"the engine did not take the events: {error}") from error

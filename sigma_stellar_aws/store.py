@@ -4,63 +4,30 @@ Needs the extra ``store``. Credentials come from the environment, never from arg
 ``SIGMA_STELLAR_AWS_API_KEY``, or ``SIGMA_STELLAR_AWS_USER`` and ``SIGMA_STELLAR_AWS_PASSWORD``.
 """
 
-import hashlib
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from opensearchpy import OpenSearch, exceptions
-from opensearchpy.helpers import streaming_bulk
 
-from sigma_stellar_aws import dsl
 from sigma_stellar_aws.dsl import Clause
 from sigma_stellar_aws.errors import StoreError
-from sigma_stellar_aws.flatten import Document
-from sigma_stellar_aws.index_template import index_mappings, index_settings
 from sigma_stellar_aws.jsontypes import Json, JsonObject
+from sigma_stellar_aws.retries import GaveUpError, NotWholeError, answered, may_pass
 from sigma_stellar_aws.store_profile import Engine, as_json, described_fields, parents
 
 API_KEY = "SIGMA_STELLAR_AWS_API_KEY"
 USER = "SIGMA_STELLAR_AWS_USER"
 PASSWORD = "SIGMA_STELLAR_AWS_PASSWORD"
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_PAGE = 1000
 # Of a datetime, in seconds; a store may hold any number.
 _LAST_TIME = 253402300799
-_SCROLL = "5m"
-_BULK_BYTES = 10 * 1024 * 1024
-_RETRIES = 5
-
-
-class Hit(NamedTuple):
-    """One event of a data store."""
-
-    place: str
-    """The index that it stands in."""
-    source: JsonObject
-    matched_queries: list[str]
-
-
-class Rejected(NamedTuple):
-    """A document that the data store did not take, and why."""
-
-    event_id: str
-    reason: str
-
-
-class Loaded(NamedTuple):
-    """What became of documents that were sent to a data store."""
-
-    created: int
-    present: int
-    """Events that the index held already."""
-    rejected: list[Rejected]
+_CONNECTIONS = 8
+TIMEOUT = 60.0
+"""Seconds to wait for an answer."""
 
 
 def connect(url: str, ca_file: Path | None, environment: Mapping[str, str]) -> OpenSearch:
@@ -99,10 +66,10 @@ def connect(url: str, ca_file: Path | None, environment: Mapping[str, str]) -> O
         headers={"Authorization": f"ApiKey {key}"} if key else None,
         verify_certs=True,
         ca_certs=str(ca_file) if ca_file else None,
-        timeout=60,
-        max_retries=_RETRIES,
-        retry_on_status=(429, 502, 503, 504),
-        retry_on_timeout=True,
+        timeout=TIMEOUT,
+        pool_maxsize=_CONNECTIONS,
+        # They would be immediate; see the module retries.
+        max_retries=0,
     )
 
 
@@ -114,15 +81,17 @@ def profile(client: OpenSearch, index: str) -> JsonObject:
     """
     if ":" in index:
         raise StoreError(f"{index!r} is in another cluster, whose mappings cannot be read from here; ask that cluster")
-    with _told(index):
-        engine, version = _engine(client)
+    with told(index):
+        engine, version = answered_engine(client)
         strict = {"allow_no_indices": "false"}
-        mappings = client.indices.get_mapping(index=index, params=strict)
-        settings = client.indices.get_settings(index=index, params={**strict, "flat_settings": "false"})
+        mappings = answered(lambda: client.indices.get_mapping(index=index, params=strict))
+        flat = {**strict, "flat_settings": "false"}
+        settings = answered(lambda: client.indices.get_settings(index=index, params=flat))
         fields = described_fields(
             (answer["mappings"], settings[name]["settings"]["index"]) for name, answer in sorted(mappings.items())
         )
-        capabilities = client.field_caps(index=index, params={"fields": "*", **strict})["fields"]
+        asked = {"fields": "*", **strict}
+        capabilities = answered(lambda: client.field_caps(index=index, params=asked))["fields"]
         # What is in no mapping, such as fields that a plugin computes, is known by its type alone.
         for name, kinds in capabilities.items():
             known = name in fields or any(parent in fields for parent in parents(name))
@@ -143,118 +112,66 @@ class Counted(NamedTuple):
 
 
 def count_each(client: OpenSearch, index: str, queries: Mapping[str, Clause], time_field: str | None = None) -> Counted:
-    """Count all events, and those that match each of some queries, in one search.
+    """Count all events, and those that match each of some queries.
 
     Raises:
         StoreError: the store cannot be asked, or answered for a part of the data only.
     """
-    aggregations: JsonObject = {}
-    if queries:
-        aggregations["queries"] = {"filters": {"filters": cast(Json, dict(queries))}}
-    if time_field is not None:
-        aggregations["newest"] = {"max": {"field": time_field}}
-    body = {"size": 0, "track_total_hits": True, "aggs": aggregations}
-    with _told(index):
-        answer = client.search(index=index, body=body, params={"allow_no_indices": "false"})
-        _check_whole(answer, index)
-        found = answer.get("aggregations", {})
-        newest = found["newest"]["value"] if "newest" in found else None
-        buckets = found["queries"]["buckets"] if "queries" in found else {}
+    count: JsonObject = {"size": 0, "track_total_hits": True}
+    everything = count if time_field is None else {**count, "aggs": {"newest": {"max": {"field": time_field}}}}
+    # Searches beside each other, and not an aggregation of filters, which visits every event for every filter.
+    bodies = [everything, *({**count, "query": query} for query in queries.values())]
+    lines = [line for body in bodies for line in ({"index": index, "allow_no_indices": False}, body)]
+    with told(index):
+        of_all, *of_each = answered(lambda: [_whole_of_several(one) for one in client.msearch(body=lines)["responses"]])
+        newest = of_all["aggregations"]["newest"]["value"] if time_field is not None else None
         return Counted(
-            int(answer["hits"]["total"]["value"]),
+            int(of_all["hits"]["total"]["value"]),
             None if newest is None else datetime.fromtimestamp(min(newest / 1000, _LAST_TIME), timezone.utc),
-            {name: int(bucket["doc_count"]) for name, bucket in buckets.items()},
+            {name: int(one["hits"]["total"]["value"]) for name, one in zip(queries, of_each, strict=True)},
         )
 
 
-def scan(client: OpenSearch, index: str, query: Clause, fields: Iterable[str]) -> Iterator[Hit]:
-    """All events that match a query of named clauses, in no order, with the given fields of each.
+def answered_engine(client: OpenSearch) -> tuple[Engine, str]:
+    """Name and version of the engine; as it is what is asked first, a store that is not there is not waited for.
 
     Raises:
-        StoreError: the store cannot be asked, or answered for a part of the data only.
+        GaveUpError: the store did not answer.
+        OpenSearchException: the store did not answer as it should.
     """
-    # Not the helper of the client library: it ends in silence when a page without hits had failed shards.
-    body = {**dsl.search(query), "size": _PAGE, "sort": ["_doc"], "_source": list(fields)}
-    scroll_id: str | None = None
-    try:
-        with _told(index):
-            page = client.search(index=index, body=body, params={"scroll": _SCROLL, "allow_no_indices": "false"})
-            while True:
-                scroll_id = page.get("_scroll_id", scroll_id)
-                _check_whole(page, index)
-                hits = [_hit(hit) for hit in page["hits"]["hits"]]
-                if not hits:
-                    return
-                yield from hits
-                page = client.scroll(body={"scroll_id": scroll_id, "scroll": _SCROLL})
-    finally:
-        if scroll_id is not None:
-            # Not worth an error of its own: the store forgets it after a while.
-            with suppress(exceptions.OpenSearchException):
-                client.clear_scroll(body={"scroll_id": [scroll_id]})
+    return answered(
+        lambda: _engine(client),
+        may_pass=lambda error: may_pass(error) and not isinstance(error, exceptions.ConnectionError),
+    )
 
 
-def create_index(client: OpenSearch, index: str, fields: Iterable[str]) -> None:
-    """Create an index with the mappings of our template, unless there is one of that name.
-
-    Args:
-        client: the data store.
-        index: its name.
-        fields: flattened names to map explicitly.
+def whole(answer: JsonObject) -> JsonObject:
+    """The answer to a search, if it is for all of the data.
 
     Raises:
-        StoreError: the index cannot be made.
+        NotWholeError: it is not.
     """
-    if not index or set(index) & set('*?,"<>|/\\ #:') or index != index.lower():
-        raise StoreError(f"{index!r} is no name of an index: it must be lower case, without * ? , and blanks")
-    with _told(index):
-        if not client.indices.exists(index=index):
-            body = {"settings": index_settings(), "mappings": index_mappings(fields)}
-            client.indices.create(index=index, body=body)
+    shards = cast(JsonObject, answer.get("_shards", {}))
+    if answer.get("timed_out") or shards.get("failed", 0):
+        failures = cast("list[JsonObject]", shards.get("failures", []))
+        reason = f" ({cause(failures[0].get('reason'))})" if failures else ""
+        raise NotWholeError(
+            f"the answer is not whole: {shards.get('failed', 0)} of {shards.get('total', 0)} shards failed{reason}, "
+            f"timed out: {bool(answer.get('timed_out'))}; nothing can be said about the rest"
+        )
+    return answer
 
 
-def load(client: OpenSearch, index: str, documents: Iterable[Document]) -> Loaded:
-    """Send flattened documents to an index, each under its eventID, so that no event is there twice.
-
-    Raises:
-        StoreError: the store cannot be reached, or refuses the request as a whole.
-    """
-    sent, created, present = 0, 0, 0
-    rejected: list[Rejected] = []
-
-    def actions() -> Iterator[dict[str, object]]:
-        nonlocal sent
-        for document in documents:
-            sent += 1
-            yield {"_op_type": "create", "_index": index, "_id": document_id(document), "_source": document}
-
-    with _told(index):
-        for ok, item in streaming_bulk(
-            client, actions(), max_chunk_bytes=_BULK_BYTES, max_retries=_RETRIES, raise_on_error=False
-        ):
-            answer = item["create"]
-            if ok:
-                created += 1
-            elif answer["status"] == 409:
-                present += 1
-            else:
-                rejected.append(Rejected(answer["_id"], _cause(answer.get("error"))))
-        client.indices.refresh(index=index)
-    if created + present + len(rejected) != sent:
-        raise StoreError(f"{index!r}: the store answered for {created + present + len(rejected)} of {sent} events only")
-    return Loaded(created, present, rejected)
-
-
-def document_id(document: Document) -> str:
-    """The eventID where it is a UUID, as AWS makes them; else, as in redacted records, a hash of the whole document."""
-    event_id = document.get("eventID")
-    if isinstance(event_id, str) and _UUID.fullmatch(event_id):
-        return event_id
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+def _whole_of_several(answer: JsonObject) -> Any:
+    """One answer of several, which may be an error."""
+    if "error" in answer:
+        status = cast(int, answer["status"])
+        kind = exceptions.HTTP_EXCEPTIONS.get(status, exceptions.TransportError)
+        raise kind(status, cause(answer["error"]), answer)
+    return whole(answer)
 
 
 def _engine(client: OpenSearch) -> tuple[Engine, str]:
-    """Name and version of the engine."""
     try:
         answer = client.info()
         version = answer["version"]
@@ -267,58 +184,73 @@ def _engine(client: OpenSearch) -> tuple[Engine, str]:
     return "elasticsearch", str(next(iter(nodes["nodes"].values()))["version"])
 
 
-def _hit(hit: Mapping[str, object]) -> Hit:
-    place, source, names = hit["_index"], hit["_source"], hit["matched_queries"]
-    if not (isinstance(place, str) and isinstance(source, dict) and isinstance(names, list) and names):
-        raise TypeError(f"_index, _source or matched_queries of a hit is not what it should be: {str(hit)[:200]}")
-    return Hit(place, source, [str(name) for name in names])
-
-
-def _check_whole(page: Mapping[str, Json], index: str) -> None:
-    shards = cast("dict[str, int]", page.get("_shards", {}))
-    if page.get("timed_out") or shards.get("failed", 0):
-        raise StoreError(
-            f"{index!r}: the answer is not whole ({shards.get('failed', 0)} of {shards.get('total', 0)} shards failed, "
-            f"timed out: {bool(page.get('timed_out'))}); nothing can be said about the rest, so the run stops here"
-        )
-
-
 @contextmanager
-def _told(index: str) -> Iterator[None]:
-    """Errors of the client as errors for people."""
+def told(index: str) -> Iterator[None]:
+    """Errors of the client as errors for people.
+
+    Raises:
+        StoreError: in place of each of them.
+    """
     try:
         yield
-    except KeyError as error:
+    except GaveUpError as gave_up:
         raise StoreError(
-            f"{index!r}: this is no answer of an OpenSearch or Elasticsearch that tells all: {error} is missing"
-        ) from error
-    except (TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise StoreError(f"{index!r}: this is no answer of an OpenSearch or Elasticsearch: {error}") from error
-    except exceptions.SSLError as error:
-        if "WRONG_VERSION_NUMBER" in str(error.info):
-            raise StoreError("the store does not speak TLS there; is its URL http:// ?") from error
-        raise StoreError(f"the store's certificate is not trusted ({error.info}); name its CA: --ca-file") from error
-    except exceptions.ConnectionError as error:
-        raise StoreError(f"the store cannot be reached: {error.info}") from error
-    except exceptions.NotFoundError as error:
-        raise StoreError(f"there is no index {index!r}; name it: --index NAME") from error
-    except exceptions.AuthenticationException as error:
-        raise StoreError(f"the store does not know who asks; set {USER} and {PASSWORD}, or {API_KEY}") from error
-    except exceptions.AuthorizationException as error:
-        raise StoreError(
-            f"not allowed on {index!r}: {_reason(error)}; needed are the rights read and view_index_metadata "
-            "(OpenSearch: read, and get on mappings and settings)"
-        ) from error
-    except exceptions.OpenSearchException as error:
-        raise StoreError(f"{index!r}: the store answered: {_reason(error)}") from error
+            f"{_told(gave_up.error, index)}; tried {gave_up.tries} times in {gave_up.seconds:.0f} seconds"
+        ) from gave_up.error
+    except _ERRORS as error:
+        raise StoreError(_told(error, index)) from error
+
+
+_ERRORS = (
+    KeyError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    RecursionError,
+    exceptions.OpenSearchException,
+    NotWholeError,
+)
+
+
+def _told(error: Exception, index: str) -> str:
+    match error:
+        case KeyError():
+            return f"{index!r}: this is no answer of an OpenSearch or Elasticsearch that tells all: {error} is missing"
+        case exceptions.SSLError() if "WRONG_VERSION_NUMBER" in str(error.info):
+            return "the store does not speak TLS there; is its URL http:// ?"
+        case exceptions.SSLError():
+            return f"the store's certificate is not trusted ({error.info}); name its CA: --ca-file"
+        case exceptions.ConnectionTimeout():
+            return f"the store did not answer within {TIMEOUT:g} seconds"
+        case exceptions.ConnectionError():
+            return f"the store cannot be reached: {error.info}"
+        case exceptions.NotFoundError() if "search_context_missing" in str(error.info):
+            return (
+                f"{index!r}: the store has forgotten the state of the data that was being read, as it does when one of "
+                "its nodes ends or when nothing was read for minutes; the events were not read to their end: run again"
+            )
+        case exceptions.NotFoundError():
+            return f"there is no index {index!r}; name it: --index NAME"
+        case exceptions.AuthenticationException():
+            return f"the store does not know who asks; set {USER} and {PASSWORD}, or {API_KEY}"
+        case exceptions.AuthorizationException():
+            return (
+                f"not allowed on {index!r}: {_reason(error)}; needed are the rights read and view_index_metadata "
+                "(OpenSearch: read, and get on mappings and settings)"
+            )
+        case exceptions.OpenSearchException():
+            return f"{index!r}: the store answered: {_reason(error)}"
+        case NotWholeError():
+            return f"{index!r}: {error}"
+    return f"{index!r}: this is no answer of an OpenSearch or Elasticsearch: {error}"
 
 
 def _reason(error: exceptions.OpenSearchException) -> str:
     info = getattr(error, "info", None)
-    return _cause(info.get("error")) if isinstance(info, dict) else str(error)
+    return cause(info.get("error")) if isinstance(info, dict) else str(error)
 
 
-def _cause(error: object) -> str:
+def cause(error: object) -> str:
     """Type and reason out of an error object, the root cause's where there is one."""
     if not isinstance(error, dict):
         return str(error)

@@ -13,8 +13,9 @@ from opensearchpy import OpenSearch
 
 from sigma_stellar_aws import store
 from sigma_stellar_aws.cli import main
-from sigma_stellar_aws.flatten import Document, flatten
+from sigma_stellar_aws.flatten import Document, document_id, flatten
 from sigma_stellar_aws.jsontypes import JsonObject
+from sigma_stellar_aws.load import create_index, load
 from sigma_stellar_aws.pack import pack_fields
 from tests.records import cases
 
@@ -78,9 +79,9 @@ def rules(tmp_path: Path) -> Any:
 def healthy(engine_url: str) -> Iterator[str]:
     """URL of each engine in turn, with recent events of all rules in an index made as `load` makes it."""
     client = store.connect(engine_url, None, {})
-    store.create_index(client, "healthy", pack_fields())
+    create_index(client, "healthy", pack_fields())
     documents: list[Document] = [recent(flatten(case.record), 5) for case in cases()]
-    assert not store.load(client, "healthy", documents).rejected
+    assert not load(client, "healthy", documents).rejected
     yield engine_url
     client.indices.delete(index="healthy")
 
@@ -96,7 +97,7 @@ def test_a_healthy_store(healthy: str) -> None:
     """Where all events are found, every rule can match, nothing is to be said, and the exit code is 0."""
     found = diagnosis(healthy, "healthy", exit_code=0)
     assert (found["index"], found["healthy"], found["problems"]) == ("healthy", True, [])
-    assert found["events"] == len({store.document_id(flatten(case.record)) for case in cases()})
+    assert found["events"] == len({document_id(flatten(case.record)) for case in cases()})
     assert found["engine"] in ("opensearch", "elasticsearch")
     assert found["newest"].startswith("20")
     assert found["newest"].endswith("+00:00")

@@ -16,13 +16,15 @@ from sigma_stellar_aws import decimal_regex, dsl, lucene_regex, store, store_pro
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.dsl import Clause
 from sigma_stellar_aws.field_queries import cut_values
-from sigma_stellar_aws.flatten import Document, flatten
+from sigma_stellar_aws.flatten import Document, document_id, flatten
 from sigma_stellar_aws.index_template import EVENT_FIELDS, index_template
 from sigma_stellar_aws.jsontypes import Json, Scalar
+from sigma_stellar_aws.load import create_index, load
 from sigma_stellar_aws.matcher import compile_query, matched_queries
 from sigma_stellar_aws.pack import convert_pack, pack_fields
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
 from sigma_stellar_aws.rulepack import load_rules, rule_name
+from sigma_stellar_aws.scan import scan
 from tests.records import cases, record
 
 RANDOM_QUERIES = 1000
@@ -55,9 +57,9 @@ class Engine(NamedTuple):
 def engine(engine_url: str) -> Iterator[Engine]:
     """Each engine in turn, with all test events in an index made as `load` makes it."""
     client = store.connect(engine_url, None, {})
-    documents = {store.document_id(document): document for document in (flatten(case.record) for case in cases())}
-    store.create_index(client, "cloudtrail-cases", pack_fields())
-    assert store.load(client, "cloudtrail-cases", documents.values()) == (len(documents), 0, [])
+    documents = {document_id(document): document for document in (flatten(case.record) for case in cases())}
+    create_index(client, "cloudtrail-cases", pack_fields())
+    assert load(client, "cloudtrail-cases", documents.values()) == (len(documents), 0, [])
     yield Engine(client, "cloudtrail-cases", documents)
     client.indices.delete(index="cloudtrail-cases")
 
@@ -87,7 +89,7 @@ def test_pack_attributes_every_hit_as_the_matcher_does(engine: Engine, pipeline:
     pack = convert_pack(load_rules(), pipeline())
     found = {
         str(hit.source["eventID"]): sorted(hit.matched_queries)
-        for hit in store.scan(engine.client, engine.name, pack.query, EVENT_FIELDS)
+        for hit in scan(engine.client, engine.name, pack.query, EVENT_FIELDS, time_field=None)
     }
     names = matched_queries(pack.query)
     expected = {event: sorted(names(document)) for event, document in engine.documents.items()}
@@ -108,9 +110,9 @@ def test_stock_lucene_text_finds_the_same(engine: Engine, pipeline: Callable[[],
 def test_stock_esql_text_finds_the_same(elasticsearch_url: str, pipeline: Callable[[], Any]) -> None:
     """The ES|QL text of the stock backend finds what the native queries find, in fields that have one value."""
     client = store.connect(elasticsearch_url, None, {})
-    documents = {store.document_id(document): document for document in (flatten(case.record) for case in cases())}
-    store.create_index(client, "aella-cloudtrail-esql", pack_fields())
-    store.load(client, "aella-cloudtrail-esql", documents.values())
+    documents = {document_id(document): document for document in (flatten(case.record) for case in cases())}
+    create_index(client, "aella-cloudtrail-esql", pack_fields())
+    load(client, "aella-cloudtrail-esql", documents.values())
     try:
         for title, text, native in _both(ESQLBackend, pipeline):
             query = {"query": f"{text} | keep _id | limit 10000"}
@@ -151,7 +153,7 @@ def test_template_is_accepted_and_rejects_no_shape_of_a_record(engine_url: str, 
     events.append(flatten({**record({"eventSource": "s3.amazonaws.com", "eventName": "Any"}), "eventTime": "never"}))
     client.indices.put_index_template(name="sigma-stellar-aws-test", body=index_template("shapes-*", pack_fields()))
     try:
-        assert store.load(client, "shapes-1", events).rejected == []
+        assert load(client, "shapes-1", events).rejected == []
         assert client.count(index="shapes-1")["count"] == len(events)
         mapped = client.indices.get_mapping(index="shapes-1")["shapes-1"]["mappings"]["properties"]
         assert pack_fields() <= set(mapped)
@@ -188,7 +190,7 @@ def test_random_queries_find_the_same_as_the_matcher(engine: Engine) -> None:
     chance = random.Random(seed)
     documents: dict[str, Document] = {str(number): _random_document(chance) for number in range(150)}
     index = "random-documents"
-    store.create_index(engine.client, index, [])
+    create_index(engine.client, index, [])
     try:
         operations = [
             line

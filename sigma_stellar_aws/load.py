@@ -1,0 +1,210 @@
+"""Flattened records into an index of a data store, each under its eventID, so that no event is there twice."""
+
+import itertools
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from typing import NamedTuple, cast
+
+import msgspec
+from opensearchpy import OpenSearch
+
+from sigma_stellar_aws.errors import StoreError
+from sigma_stellar_aws.flatten import Document, document_id
+from sigma_stellar_aws.index_template import index_mappings, index_settings
+from sigma_stellar_aws.jsontypes import JsonObject
+from sigma_stellar_aws.retries import NotWholeError, answered
+from sigma_stellar_aws.store import cause, told
+from sigma_stellar_aws.store_profile import ANALYSED, described_fields
+
+THREADS = 2
+"""Requests at once: one is written by the store while the next arrives."""
+
+_BATCH_EVENTS = 1000
+_BATCH_BYTES = 5 * 1024 * 1024
+# The queue of a node is full, or a shard is not there yet.
+_LATER = frozenset({429, 503})
+_ANSWER = "items.create.status,items.create.error"
+
+
+class Rejected(NamedTuple):
+    """A document that the data store did not take, and why."""
+
+    event_id: str
+    reason: str
+
+
+class Loaded(NamedTuple):
+    """What became of documents that were sent to a data store."""
+
+    created: int
+    present: int
+    """Events that the index held already; after a lost connection, also those of the request that was made again."""
+    rejected: list[Rejected]
+
+
+class _Line(NamedTuple):
+    """A document to send."""
+
+    id: str
+    text: bytes
+
+
+def check_index_name(index: str) -> None:
+    """Refuse what cannot be the name of a single index.
+
+    Raises:
+        StoreError: it cannot.
+    """
+    if not index or index[0] in "-_+." or set(index) & set('*?,"<>|/\\ #:') or index != index.lower():
+        raise StoreError(
+            f"{index!r} is no name of an index: it must be lower case, without * ? , and blanks, and begin with no sign"
+        )
+
+
+def create_index(client: OpenSearch, index: str, fields: Iterable[str]) -> bool:
+    """Create an index with the mappings of our template, unless there is one of that name.
+
+    Args:
+        client: the data store.
+        index: its name.
+        fields: flattened names to map explicitly.
+
+    Returns:
+        Whether there was none.
+
+    Raises:
+        StoreError: the index cannot be made.
+    """
+    check_index_name(index)
+    with told(index):
+        if answered(lambda: client.indices.exists(index=index)):
+            return False
+        body = {"settings": index_settings(), "mappings": index_mappings(fields)}
+        client.indices.create(index=index, body=body)
+        return True
+
+
+def no_keywords(client: OpenSearch, index: str, fields: Iterable[str]) -> list[str]:
+    """Those of some fields whose texts an index takes, or would take, for analysed text.
+
+    Raises:
+        StoreError: the index cannot be asked.
+    """
+    with told(index):
+        found: set[str] = set()
+        for answer in answered(lambda: client.indices.get_mapping(index=index)).values():
+            mapping: JsonObject = answer["mappings"]
+            types = {
+                name: cast(JsonObject, kind).get("type") for name, kind in described_fields([(mapping, {})]).items()
+            }
+            default = "keyword" if _makes_keywords(mapping) else "text"
+            found.update(name for name in fields if types.get(name, default) in ANALYSED)
+        return sorted(found)
+
+
+def load(client: OpenSearch, index: str, documents: Iterable[Document], *, threads: int = THREADS) -> Loaded:
+    """Send flattened documents to an index.
+
+    Args:
+        client: the data store.
+        index: an index that exists.
+        documents: as many as there are; of each request, only a few are in memory at once.
+        threads: requests at once.
+
+    Raises:
+        StoreError: the store cannot be reached, refuses a request as a whole, or is too busy however long it is waited.
+    """
+    outcome = Loaded(0, 0, [])
+    stopped = Event()
+    sending: deque[Future[Loaded]] = deque()
+
+    def wait_for_first() -> None:
+        nonlocal outcome
+        with told(index):
+            done = sending.popleft().result()
+        outcome = Loaded(
+            outcome.created + done.created, outcome.present + done.present, outcome.rejected + done.rejected
+        )
+
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for batch in _batches(documents):
+            if len(sending) > threads:
+                wait_for_first()
+            sending.append(pool.submit(_send, client, index, batch, stopped))
+        while sending:
+            wait_for_first()
+    finally:
+        stopped.set()
+        pool.shutdown(cancel_futures=True)
+    with told(index):
+        answered(lambda: client.indices.refresh(index=index))
+    return outcome
+
+
+def _batches(documents: Iterable[Document]) -> Iterator[list[_Line]]:
+    batch: list[_Line] = []
+    size = 0
+    for document in documents:
+        line = _Line(document_id(document), _encoded(document))
+        if batch and (len(batch) == _BATCH_EVENTS or size + len(line.text) > _BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line.text)
+    if batch:
+        yield batch
+
+
+def _encoded(document: Document) -> bytes:
+    try:
+        return msgspec.json.encode(document)
+    except (UnicodeEncodeError, OverflowError):
+        # Half a character, or a number of more than 64 bits: JSON can hold both.
+        return json.dumps(document).encode()
+
+
+def _send(client: OpenSearch, index: str, batch: list[_Line], stopped: Event) -> Loaded:
+    created, present = 0, 0
+    rejected: list[Rejected] = []
+    waiting = batch
+
+    def request() -> None:
+        nonlocal created, present, waiting
+        parts = ((b'{"create":{"_id":%b}}' % json.dumps(line.id).encode(), line.text) for line in waiting)
+        body = b"\n".join([*itertools.chain.from_iterable(parts), b""])
+        items = client.bulk(index=index, body=body, params={"filter_path": _ANSWER})["items"]
+        if len(items) != len(waiting):
+            raise StoreError(f"{index!r}: the store answered for {len(items)} of {len(waiting)} events only")
+        busy: list[_Line] = []
+        reason = ""
+        for line, item in zip(waiting, items, strict=True):
+            status = item["create"]["status"]
+            if status in _LATER:
+                busy.append(line)
+                reason = cause(item["create"].get("error"))
+            elif status == 409:
+                present += 1
+            elif status < 300:
+                created += 1
+            else:
+                rejected.append(Rejected(line.id, cause(item["create"].get("error"))))
+        waiting = busy
+        if busy:
+            raise NotWholeError(f"{len(busy)} events were not taken: {reason}")
+
+    answered(request, stopped=stopped)
+    return Loaded(created, present, rejected)
+
+
+def _makes_keywords(mapping: JsonObject) -> bool:
+    """Whether an index makes keywords of texts in fields that it does not know."""
+    for entry in cast("list[JsonObject]", mapping.get("dynamic_templates", [])):
+        [template] = cast("list[JsonObject]", list(entry.values()))
+        limits = {"match", "unmatch", "path_match", "path_unmatch"} & set(template)
+        if not limits and template.get("match_mapping_type") in ("*", "string"):
+            return cast(JsonObject, template["mapping"]).get("type") == "keyword"
+    return False
