@@ -6,7 +6,6 @@ import itertools
 import json
 import sys
 from collections.abc import Iterable
-from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -25,6 +24,9 @@ from sigma_stellar_aws.rulepack import (
     rule_name,
     severity,
     suppression,
+    tactics,
+    techniques,
+    window_text,
 )
 
 _CSV_COLUMNS = (
@@ -100,7 +102,7 @@ def entries(paths: Iterable[Path] = ()) -> list[Entry]:
 def as_json(entry: Entry) -> JsonObject:
     """A rule as a JSON object."""
     values = cast("dict[str, Json]", entry._asdict())
-    values["suppression"] = {"window": _window(entry.suppression.window), "fields": list(entry.suppression.fields)}
+    values["suppression"] = {"window": window_text(entry.suppression.window), "fields": list(entry.suppression.fields)}
     return values
 
 
@@ -134,7 +136,7 @@ def as_markdown(rules: Iterable[Entry], *, of_pack: bool = True) -> str:
         "Made by `sigma-stellar-aws rules --format md`; do not edit.",
         "",
         *(_ALERT if of_pack else ()),
-        f"**Suppression.** A rule alerts once in {_window(DEFAULT_SUPPRESSION.window)} for the same values of "
+        f"**Suppression.** A rule alerts once in {window_text(DEFAULT_SUPPRESSION.window)} for the same values of "
         f"{_codes(DEFAULT_SUPPRESSION.fields)}: who did it, where from, in which account. The window is the "
         "platform's. Its list of fields is not public, so these are our choice; a rule overrides both with "
         "`stellar.suppression`. The table gives the window, and the fields where they are others.",
@@ -190,7 +192,6 @@ def print_rules(rules: Iterable[Entry]) -> None:
 
 
 def _entry(rule: SigmaRule) -> Entry:
-    tags = [tag.name for tag in rule.tags if tag.namespace == "attack"]
     reason = published_reason(rule)
     return Entry(
         id=rule_name(rule),
@@ -198,8 +199,8 @@ def _entry(rule: SigmaRule) -> Entry:
         file=rule.source.path.name if rule.source else "",
         severity=severity(rule),
         level=str(rule.level or ""),
-        techniques=[tag.upper() for tag in tags if tag[:1] == "t" and tag[1:2].isdigit()],
-        tactics=[tag for tag in tags if not tag[1:2].isdigit()],
+        techniques=techniques(rule),
+        tactics=tactics(rule),
         suppression=suppression(rule),
         erratum=" ".join(reason.split()) if reason else None,
         origin=_origin(rule),
@@ -240,17 +241,12 @@ def _attack(entry: Entry) -> str:
 
 def _suppression(stated: Suppression) -> str:
     fields = "" if stated.fields == DEFAULT_SUPPRESSION.fields else f" for {_codes(stated.fields)}"
-    return f"{_window(stated.window)}{fields}"
+    return f"{window_text(stated.window)}{fields}"
 
 
 def _codes(names: Iterable[str]) -> str:
     *most, last = [f"`{name}`" for name in names]
     return f"{', '.join(most)} and {last}" if most else last
-
-
-def _window(window: timedelta) -> str:
-    hours, rest = divmod(round(window.total_seconds()), 3600)
-    return f"{rest // 60 + hours * 60}m" if rest else f"{hours}h"
 
 
 def _line(value: Json) -> str:

@@ -20,16 +20,28 @@ class UnsupportedConditionError(UnsupportedRuleError):
         super().__init__(rule, f"{where}: {reason}", source)
 
 
-class StoreError(Exception):
-    """The data store cannot be used, or did not do what it was asked; the message is for people."""
+class ToldError(Exception):
+    """An error whose message is for people."""
 
 
-class NotFoundError(Exception):
-    """There is no such rule or event; the message is for people."""
+class StoreError(ToldError):
+    """The data store cannot be used, or did not do what it was asked."""
 
 
-class EventError(Exception):
-    """No rule can be made from an event; the message is for people."""
+class TooManyAlertsError(ToldError):
+    """More alerts are open at one time than is allowed."""
+
+
+class CheckpointError(ToldError):
+    """A checkpoint cannot be gone on from."""
+
+
+class NotFoundError(ToldError):
+    """There is no such rule or event."""
+
+
+class EventError(ToldError):
+    """No rule can be made from an event."""
 
 
 class RuleBlockError(SigmaConfigurationError):

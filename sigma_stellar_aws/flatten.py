@@ -1,13 +1,18 @@
 """CloudTrail records as the platform's flattened documents."""
 
+import hashlib
+import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from sigma_stellar_aws.jsontypes import Json, Scalar
 
 Document: TypeAlias = dict[str, Scalar | list[Scalar]]
 """A flattened record: no nesting, no nulls; a list is a field with several values."""
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 TIME_FIELD = "timestamp"
 """Field with the time of an event, in milliseconds since 1970-01-01 UTC, as the platform has it."""
@@ -41,6 +46,19 @@ def flatten(record: Mapping[str, Json]) -> Document:
     if time is not None:
         document[TIME_FIELD] = time
     return document
+
+
+def is_uuid(event_id: object) -> TypeGuard[str]:
+    """Whether an eventID is one that AWS made; in redacted records many events may share one."""
+    return isinstance(event_id, str) and _UUID.fullmatch(event_id) is not None
+
+
+def document_id(document: Document) -> str:
+    """The eventID where it is a UUID, as AWS makes them; else, as in redacted records, a hash of the whole document."""
+    event_id = document.get("eventID")
+    if is_uuid(event_id):
+        return event_id
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def epoch_millis(event_time: Json) -> int | None:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import NamedTuple, cast
 
 from sigma.collection import SigmaCollection
@@ -15,7 +16,7 @@ from sigma_stellar_aws.dsl import Clause
 from sigma_stellar_aws.errors import InexactQueryWarning
 from sigma_stellar_aws.flatten import flat_name
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
-from sigma_stellar_aws.rulepack import load_rules, rule_name, severity, suppression
+from sigma_stellar_aws.rulepack import Suppression, load_rules, rule_name, severity, suppression, tactics, techniques
 from sigma_stellar_aws.store_profile import StoreProfile
 
 
@@ -26,6 +27,22 @@ class PackRule(NamedTuple):
     title: str
     severity: int
     author: str
+    suppression: Suppression
+    tactics: tuple[str, ...] = ()
+    """As Sigma tags name them, such as defense-impairment."""
+    techniques: tuple[str, ...] = ()
+    """By their ids, such as T1685.002."""
+
+
+class Override(NamedTuple):
+    """A suppression that goes before that of each rule, where it says something."""
+
+    window: timedelta | None = None
+    fields: tuple[str, ...] = ()
+    """Dotted CloudTrail names."""
+
+
+NO_OVERRIDE = Override()
 
 
 class Pack(NamedTuple):
@@ -38,6 +55,10 @@ class Pack(NamedTuple):
     doubts: Sequence[InexactQueryWarning] = ()
     """In what the query may be wrong."""
 
+    def keys(self) -> dict[str, tuple[str, ...]]:
+        """For each rule the flattened names of the fields that it suppresses by."""
+        return {name: tuple(map(flat_name, rule.suppression.fields)) for name, rule in self.rules.items()}
+
 
 def convert_pack(
     rules: SigmaCollection,
@@ -45,10 +66,12 @@ def convert_pack(
     *,
     case_sensitive: bool = False,
     store: StoreProfile | None = None,
+    override: Override = NO_OVERRIDE,
 ) -> Pack:
     """Convert rules to a pack; the rules are changed by that, so load them anew to convert them again.
 
     With a store profile, what the store can answer is converted as well as can be, and the rest is told of.
+    An override replaces window or fields of every rule's suppression.
 
     Raises:
         SigmaError: a rule cannot be converted, or, with a store profile, no rule can be; or there is none.
@@ -60,11 +83,7 @@ def convert_pack(
         store=store,
         inexact="refuse" if store is None else "warn",
     )
-    known = {
-        rule_name(rule): PackRule(rule_name(rule), rule.title, severity(rule), rule.author or "")
-        for rule in rules.rules
-        if isinstance(rule, SigmaRule)
-    }
+    known = {rule_name(rule): _told_of(rule, override) for rule in rules.rules if isinstance(rule, SigmaRule)}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         bodies = backend.convert(rules, "pack")
@@ -73,6 +92,19 @@ def convert_pack(
         raise SigmaError("; ".join(refused) or "there are no rules to convert")
     doubts = [warning.message for warning in caught if isinstance(warning.message, InexactQueryWarning)]
     return Pack(cast(Clause, bodies[0]["query"]), known, refused, doubts)
+
+
+def _told_of(rule: SigmaRule, override: Override) -> PackRule:
+    stated = suppression(rule)
+    return PackRule(
+        rule_name(rule),
+        rule.title,
+        severity(rule),
+        rule.author or "",
+        Suppression(stated.window if override.window is None else override.window, override.fields or stated.fields),
+        tuple(tactics(rule)),
+        tuple(techniques(rule)),
+    )
 
 
 def pack_fields() -> set[str]:

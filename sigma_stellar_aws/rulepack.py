@@ -30,6 +30,7 @@ from sigma_stellar_aws import yaml_lines
 from sigma_stellar_aws.errors import NotFoundError, RuleBlockError
 from sigma_stellar_aws.jsontypes import Json, JsonObject
 
+ALERT_NAME = "aws_malicious_activity"
 ALERT_TITLE = "Potentially Malicious AWS Activity"
 
 SEVERITY_OF_LEVEL = {
@@ -195,6 +196,22 @@ def suppression(rule: SigmaRule) -> Suppression:
     )
 
 
+def techniques(rule: SigmaRule) -> list[str]:
+    """ATT&CK techniques of a rule's tags, by their ids, such as T1685.002."""
+    return [tag.upper() for tag in _attack_tags(rule) if re.match(r"t\d", tag)]
+
+
+def tactics(rule: SigmaRule) -> list[str]:
+    """ATT&CK tactics of a rule's tags, named as there, such as defense-impairment."""
+    return [tag for tag in _attack_tags(rule) if not tag[1:2].isdigit()]
+
+
+def window_text(window: timedelta) -> str:
+    """A window as rules write it, such as 24h."""
+    hours, rest = divmod(round(window.total_seconds()), 3600)
+    return f"{rest // 60 + hours * 60}m" if rest else f"{hours}h"
+
+
 def published_detection(rule: SigmaRule) -> JsonObject | None:
     """The published detection of a rule that corrects it, else None.
 
@@ -227,11 +244,21 @@ def published_reason(rule: SigmaRule) -> str | None:
     return reason
 
 
+def parse_window(text: str) -> timedelta | None:
+    """The window that a text such as 90m, 24h or 7d stands for, or None where it is none."""
+    match = re.fullmatch(r"([1-9]\d{0,4})([mhd])", text)
+    return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
+
+
 def _window(rule: SigmaRule, value: Json) -> timedelta:
-    match = re.fullmatch(r"([1-9]\d{0,4})([mhd])", str(value))
-    if match is None:
+    window = parse_window(str(value))
+    if window is None:
         raise _error(rule, f"suppression.window must be a number with m, h or d, such as 24h, not {value!r}")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    return window
+
+
+def _attack_tags(rule: SigmaRule) -> list[str]:
+    return [tag.name for tag in rule.tags if tag.namespace == "attack"]
 
 
 def _block(rule: SigmaRule) -> Mapping[str, Json]:

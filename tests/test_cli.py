@@ -10,7 +10,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -292,8 +295,8 @@ def test_template(run: Run, pattern: str | None) -> None:
 @pytest.mark.parametrize("published", [False, True])
 def test_alerts_of_the_samples(run: Run, published: bool) -> None:
     """On the sample files every rule finds its hits and none of its near-misses, corrected and published."""
-    result = run("alerts", SAMPLES, "--json", *(["--published"] if published else []))
-    found = {(line["rule_title"], line["eventID"]) for line in result.lines()}
+    result = run("alerts", SAMPLES, "--json", "--each-event", *(["--published"] if published else []))
+    found = {(line["rule"]["title"], line["events"][0]["id"]) for line in result.lines()}
     events = cases()
     assert result.code == 0
     assert {(case.rule, case.record["eventID"]) for case in events} & found == {
@@ -302,14 +305,59 @@ def test_alerts_of_the_samples(run: Run, published: bool) -> None:
     assert len({rule for rule, _ in found}) == (23 if published else 29)
 
 
-def test_table_and_csv_tell_the_same(run: Run) -> None:
-    """The three forms tell of the same alerts, and standard error says how many events there are."""
+def test_suppressed_alerts_tell_of_every_event(run: Run) -> None:
+    """Of the events of the samples none is lost by suppression, and no two alerts of a key are within its window."""
+    alerts, events = run("alerts", SAMPLES, "--json").lines(), run("alerts", SAMPLES, "--json", "--each-event").lines()
+    assert 0 < len(alerts) < len(events)
+    counted = {(line["rule"]["id"], json.dumps(line["suppression"]["key"])): 0 for line in events}
+    opened: dict[tuple[str, str], list[datetime]] = {key: [] for key in counted}
+    for line in alerts:
+        key = line["rule"]["id"], json.dumps(line["suppression"]["key"])
+        counted[key] += line["event_count"]
+        opened[key].append(datetime.fromisoformat(line["first_time"].replace("Z", "+00:00")))
+    assert Counter(counted) == Counter((e["rule"]["id"], json.dumps(e["suppression"]["key"])) for e in events)
+    assert all(later - first >= timedelta(days=1) for times in opened.values() for first, later in pairwise(times))
+
+
+def test_suppression_is_chosen(run: Run, tmp_path: Path) -> None:
+    """Window and key of all rules can be given, or none, so that each event is an alert."""
+    times = [f"2026-11-24T{hour:02}:00:00Z" for hour in (1, 2, 4)]
+    alice: JsonObject = {**DELETED, "identity": "iam_user", "sourceIPAddress": "203.0.113.6"}
+    events = [record({**alice, "eventTime": time}, number=number) for number, time in enumerate(times)]
+    events[2]["sourceIPAddress"] = "203.0.113.7"
+    file = write(tmp_path / "a.json", *events)
+
+    def counts(*options: str) -> list[int]:
+        return [line["event_count"] for line in run("alerts", file, "--json", *options).lines()]
+
+    assert counts() == [2, 1]
+    assert counts("--suppress-by", "recipientAccountId") == [3]
+    assert counts("--suppress-by", "recipientAccountId,requestParameters.none", "--window", "2h") == [2, 1]
+    assert counts("--window", "60m") == [1, 1, 1]
+    assert counts("--each-event") == [1, 1, 1]
+    [line] = run("alerts", file, "--json", "--suppress-by", "recipientAccountId,requestParameters.none").lines()
+    assert line["suppression"] == {
+        "window": "24h",
+        "key": {"recipientAccountId": "123456789012", "requestParameters.none": None},
+    }
+    limited = run("alerts", file, "--json", "--most-open", "1")
+    assert (limited.code, limited.out) == (1, "")
+    assert "more than 1 alerts are open at one time" in limited.err
+
+
+def test_all_forms_tell_the_same(run: Run, tmp_path: Path) -> None:
+    """The forms tell of the same alerts, and standard error says how many alerts and events there are."""
     table, lines, rows = run("alerts", EXPORT), run("alerts", EXPORT, "--json"), run("alerts", EXPORT, "--csv")
-    assert table.code == lines.code == rows.code == 0
+    by_actor = run("alerts", EXPORT, "--group-by", "actor", "--html", tmp_path / "report.html")
+    assert table.code == lines.code == rows.code == by_actor.code == 0
     read = list(csv.DictReader(io.StringIO(rows.out)))
-    assert read == [{key: str(value) for key, value in line.items()} for line in lines.lines()]
-    assert all(row["time"] in table.out for row in read)
-    assert table.err == f"{len({row['eventID'] for row in read})} matching events among 23 records\n"
+    assert [row["alert_id"] for row in read] == [line["id"] for line in lines.lines()]
+    shown = [row["first_time"].replace("T", " ").removesuffix("Z") for row in read]
+    assert all(time in table.out and time in by_actor.out for time in shown)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert all(row["alert_id"] in page for row in read)
+    events = {line["events"][0]["id"] for line in run("alerts", EXPORT, "--json", "--each-event").lines()}
+    assert table.err == f"{len(read)} alerts of {len(events)} matching events among 23 records\n"
 
 
 def test_files_and_folders(run: Run, tmp_path: Path) -> None:
@@ -317,8 +365,11 @@ def test_files_and_folders(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a/b").mkdir(parents=True)
     (tmp_path / "a/b/1.json.gz").write_bytes(gzip.compress(json.dumps({"Records": [record(DELETED)]}).encode()))
     plain = write(tmp_path / "a/2.json", record(DELETED, number=1))
-    result = run("alerts", tmp_path, plain, tmp_path / "a", "--json")
-    assert sorted(line["file"] for line in result.lines()) == [str(plain), str(tmp_path / "a/b/1.json.gz")]
+    result = run("alerts", tmp_path, plain, tmp_path / "a", "--json", "--each-event")
+    assert sorted(line["events"][0]["place"] for line in result.lines()) == [
+        str(plain),
+        str(tmp_path / "a/b/1.json.gz"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -347,18 +398,24 @@ def test_filters(run: Run, tmp_path: Path) -> None:
     called = record({**DELETED, "identity": "service_role"})
     file = write(tmp_path / "a.json", record(DELETED), record({**DELETED, "errorCode": "AccessDenied"}), called)
     successful, by_service = sorted(FILTERS.iterdir(), reverse=True)
-    assert len(run("alerts", file, "--json").lines()) == 3
-    assert len(run("alerts", file, "--json", "--filter", successful).lines()) == 2
-    assert len(run("alerts", file, "--json", "--filter", by_service).lines()) == 2
-    assert len(run("alerts", file, "--json", "--filter", successful, "--filter", by_service).lines()) == 1
-    assert len(run("alerts", file, "--json", "--published", "--filter", successful).lines()) == 2
+
+    def count(*options: str | Path) -> int:
+        return len(run("alerts", file, "--json", "--each-event", *options).lines())
+
+    assert count() == 3
+    assert count("--filter", successful) == 2
+    assert count("--filter", by_service) == 2
+    assert count("--filter", successful, "--filter", by_service) == 1
+    assert count("--published", "--filter", successful) == 2
 
 
 def test_other_rules_and_case(run: Run, event: Path, tmp_path: Path) -> None:
     """Other rules are used instead of the 29, and ignore case unless told not to."""
     rule = tmp_path / "rule.yml"
     rule.write_text(RULE, encoding="utf-8")
-    assert [line["rule_title"] for line in run("alerts", event, "--json", "--rules", rule).lines()] == ["A test rule"]
+    assert [line["rule"]["title"] for line in run("alerts", event, "--json", "--rules", rule).lines()] == [
+        "A test rule"
+    ]
     assert run("alerts", event, "--json", "--rules", rule, "--case-sensitive").lines() == []
     assert len(run("alerts", event, "--json", "--rules", rule, "--rules", pack_path()).lines()) == 2
 
@@ -371,14 +428,14 @@ def test_damage_is_told_and_the_rest_is_read(run: Run, tmp_path: Path) -> None:
     (tmp_path / "c.json").write_bytes(b'{"eventSource":"\xff"}')
     result = run("alerts", tmp_path, "--json")
     assert result.code == 3
-    assert [line["file"] for line in result.lines()] == [str(good)]
+    assert [line["events"][0]["place"] for line in result.lines()] == [str(good)]
     *warnings, last = result.err.splitlines()
     assert [line.split(": ")[1] for line in warnings] == [
         f"{good}:1",
         f"{tmp_path / 'b.json.gz'}:1",
         f"{tmp_path / 'c.json'}:1",
     ]
-    assert "1 matching event among 1 records; 3 problems" in last
+    assert "1 alert of 1 matching event among 1 records; 3 problems" in last
 
 
 def test_an_event_without_time_is_lost(run: Run, tmp_path: Path) -> None:
@@ -400,6 +457,19 @@ def test_an_event_without_time_is_lost(run: Run, tmp_path: Path) -> None:
         (["alerts", "{event}", "--ca-file", "{event}"], 2, "are for a data store"),
         (["alerts", "{folder}/gone.json"], 2, "gone.json' does not exist"),
         (["alerts", "{folder}/empty"], 1, "no CloudTrail files in {folder}/empty; looked for .json"),
+        (["alerts", "{event}", "--write", "a"], 2, "are for a data store"),
+        (["alerts", "--url", "http://127.0.0.1:1", "--checkpoint", "a"], 2, "need --write"),
+        (["alerts", "--url", "http://127.0.0.1:1", "--follow", "5m"], 2, "need --write"),
+        (["alerts", "--url", "http://127.0.0.1:1", "--write", "a", "--follow", "5m", "--until", "1h"], 2, "exclude"),
+        (["alerts", "--url", "http://127.0.0.1:1", "--write", "a", "--each-event"], 2, "--each-event excludes"),
+        (["alerts", "{event}", "--each-event", "--window", "1h"], 2, "--each-event excludes"),
+        (["alerts", "{event}", "--window", "0h"], 2, "'0h' is no time span; write 90m, 24h or 7d"),
+        (["alerts", "{event}", "--suppress-by", ","], 2, "'' is no field of CloudTrail; write names as CloudTrail"),
+        (["alerts", "{event}", "--suppress-by", "useridentity.arn"], 2, "did you mean userIdentity.arn?"),
+        (["alerts", "{event}", "--suppress-by", "requestParameters.a..b"], 2, "is no field of CloudTrail"),
+        (["alerts", "{event}", "--html", "{folder}/none/a.html"], 2, "there is no folder for {folder}/none/a.html"),
+        (["alerts", "--url", "http://127.0.0.1:1", "--write", "a", "--overlap", "5m"], 2, "--overlap is for"),
+        (["alerts", "{event}", "--most-open", "0"], 2, "0 is not in the range"),
         (["alerts", "{event}", "--since", "yesterday"], 2, "'yesterday' is no time; write 2026-11-24"),
         (["alerts", "{event}", "--since", "0h"], 2, "'0h' is no time"),
         (["alerts", "{event}", "--until", "99999999999d"], 2, "'99999999999d' is no time"),

@@ -1,5 +1,6 @@
 """Rules converted to the one query that asks for all of them."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ from sigma_stellar_aws.errors import UnsupportedConditionError
 from sigma_stellar_aws.flatten import flat_name
 from sigma_stellar_aws.index_template import EVENT_FIELDS, index_mappings
 from sigma_stellar_aws.jsontypes import JsonObject
-from sigma_stellar_aws.pack import PackRule, convert_pack, pack_fields
+from sigma_stellar_aws.pack import Override, PackRule, convert_pack, pack_fields
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
-from sigma_stellar_aws.rulepack import DEFAULT_SUPPRESSION, load_rules
+from sigma_stellar_aws.rulepack import DEFAULT_SUPPRESSION, Suppression, load_rules
 from sigma_stellar_aws.store_profile import StoreProfile, as_json, described_fields, from_json
 
 KEYWORD: JsonObject = {"type": "keyword"}
@@ -21,19 +22,19 @@ KEYWORD: JsonObject = {"type": "keyword"}
 
 def rules(*selections: Any) -> SigmaCollection:
     """Rules of these selections, with ids that end in their places."""
-    return SigmaCollection.from_dicts(
-        [
-            {
-                "title": f"Rule {number}",
-                "id": f"00000000-0000-4000-8000-00000000000{number}",
-                "author": "Alice",
-                "logsource": {"product": "aws", "service": "cloudtrail"},
-                "detection": {"selection": selection, "condition": "selection"},
-                "level": "high",
-            }
-            for number, selection in enumerate(selections)
-        ]
-    )
+    made: list[Any] = [
+        {
+            "title": f"Rule {number}",
+            "id": f"00000000-0000-4000-8000-00000000000{number}",
+            "author": "Alice",
+            "logsource": {"product": "aws", "service": "cloudtrail"},
+            "detection": {"selection": selection, "condition": "selection"},
+            "level": "high",
+            "tags": ["attack.impact", "attack.t1485", "cve.2026-1"],
+        }
+        for number, selection in enumerate(selections)
+    ]
+    return SigmaCollection.from_dicts(made)
 
 
 def profile(**fields: Any) -> StoreProfile:
@@ -46,9 +47,21 @@ def test_every_rule_is_a_clause_of_its_name() -> None:
     pack = convert_pack(rules({"a": "1"}, {"b": "2"}), stellar_aws())
     assert [name for name, _ in dsl.named_clauses(pack.query)] == list(pack.rules)
     assert pack.rules["00000000-0000-4000-8000-000000000001"] == PackRule(
-        "00000000-0000-4000-8000-000000000001", "Rule 1", 75, "Alice"
+        "00000000-0000-4000-8000-000000000001", "Rule 1", 75, "Alice", DEFAULT_SUPPRESSION, ("impact",), ("T1485",)
     )
     assert (pack.refused, pack.doubts) == ([], [])
+
+
+def test_suppression_is_the_rules_own_unless_overridden() -> None:
+    """Window and fields are each replaced where something is said of them; keys are the flattened names."""
+    own = convert_pack(rules({"a": "1"}), stellar_aws())
+    hour = convert_pack(rules({"a": "1"}), stellar_aws(), override=Override(window=timedelta(hours=1)))
+    by_name = convert_pack(rules({"a": "1"}), stellar_aws(), override=Override(fields=("userIdentity.userName",)))
+    [name] = own.rules
+    assert own.rules[name].suppression == DEFAULT_SUPPRESSION
+    assert hour.rules[name].suppression == Suppression(timedelta(hours=1), DEFAULT_SUPPRESSION.fields)
+    assert by_name.rules[name].suppression == Suppression(DEFAULT_SUPPRESSION.window, ("userIdentity.userName",))
+    assert by_name.keys() == {name: ("userIdentity_userName",)}
 
 
 def test_without_a_store_nothing_is_left_out() -> None:

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -25,6 +25,7 @@ UNREAD = 3
 """Exit code: the command ran, but some input could not be read or some document was not taken."""
 
 _RELATIVE_TIME = re.compile(r"([1-9]\d*)([mhd])")
+_KEPT = 100
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -41,6 +42,32 @@ def instant(context: click.Context, parameter: click.Parameter, value: str | Non
             f"{value!r} is no time; write 2026-11-24, 2026-11-24T12:00:00Z, 90m, 24h or 7d"
         ) from None
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
+
+def duration(context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
+    """The value of an option that is a time span, such as 24h."""
+    if value is None:
+        return None
+    from sigma_stellar_aws.rulepack import parse_window
+
+    if (span := parse_window(value)) is None:
+        raise click.BadParameter(f"{value!r} is no time span; write 90m, 24h or 7d")
+    return span
+
+
+def fields(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """The value of an option that names fields of CloudTrail, with commas between; none if it is not given."""
+    if value is None:
+        return ()
+    from sigma_stellar_aws.cloudtrail import is_known, nearest
+
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(",")))
+    for name in names:
+        if not is_known(name) or not all(name.split(".")):
+            close = nearest(name) if name else None
+            hint = f"did you mean {close}?" if close else "write names as CloudTrail has them, such as userIdentity.arn"
+            raise click.BadParameter(f"{name!r} is no field of CloudTrail; {hint}")
+    return names
 
 
 FILES = click.Path(exists=True, path_type=Path)
@@ -76,7 +103,7 @@ event_number_option = click.option("--number", type=int, metavar="N", help="Of s
 def told() -> Iterator[None]:
     """Errors of our modules as errors of the command line."""
     from sigma_stellar_aws.embedded import EngineError
-    from sigma_stellar_aws.errors import EventError, NotFoundError, StoreError
+    from sigma_stellar_aws.errors import ToldError
     from sigma_stellar_aws.output import printable
 
     try:
@@ -84,7 +111,7 @@ def told() -> Iterator[None]:
     except BrokenPipeError:
         # A reader that has seen enough: click ends the command without a word.
         raise
-    except (SigmaError, StoreError, EngineError, EventError, NotFoundError, OSError) as error:
+    except (SigmaError, ToldError, EngineError, OSError) as error:
         raise click.ClickException(printable(str(error))) from error
 
 
@@ -118,11 +145,21 @@ class Problems:
     def __init__(self) -> None:
         """There are none yet."""
         self.count = 0
+        self.texts: list[str] = []
+        """The first ones."""
+        self._before: list[str] = []
 
     def report(self, problem: object) -> None:
         """Tell of one."""
         self.count += 1
-        note(f"warning: {problem}")
+        if len(self.texts) < _KEPT:
+            self.texts.append(str(problem))
+        if str(problem) not in self._before:
+            note(f"warning: {problem}")
+
+    def begin_anew(self) -> None:
+        """Of the problems of a further run, tell those that the last one did not have."""
+        self._before, self.texts, self.count = self.texts, [], 0
 
     def watching_length(self, documents: "Iterator[Document]") -> "Iterator[Document]":
         """The documents, telling of values that an index cannot find."""
@@ -166,18 +203,27 @@ def find_logs(paths: tuple[Path, ...], problems: Problems) -> list[Path]:
 
 
 @contextmanager
-def progress(files: list[Path]) -> Iterator[Iterator[Path]]:
-    """The files, with a progress bar on a terminal's standard error that counts their bytes."""
+def progress(files: list[Path]) -> Iterator[Callable[[int], None]]:
+    """Called with numbers of bytes that were read, it shows on a terminal how far, how fast and how long still."""
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"{len(files)} files", total=sum(file.stat().st_size for file in files))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(f"{len(files)} files", total=sum(map(size, files)))
+        yield lambda done: bar.advance(task, done)
 
-        def track() -> Iterator[Path]:
-            for file in files:
-                yield file
-                bar.advance(task, file.stat().st_size)
 
-        yield track()
+def size(file: Path) -> int:
+    """Bytes of a file; none where it cannot be looked at, which is told when it is read."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0

@@ -5,8 +5,10 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,9 +24,13 @@ from sigma_stellar_aws.cli.common import (
     needs,
     note,
     progress,
+    size,
     told,
     url_option,
 )
+
+if TYPE_CHECKING:
+    from sigma_stellar_aws.flatten import Document
 
 
 @click.command()
@@ -46,6 +52,7 @@ def template(index: str | None) -> None:
 def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) -> None:
     """Flatten the records of CloudTrail FILES (or folders of them) and load them into a data store."""
     with needs("store"):
+        from sigma_stellar_aws import load as loading
         from sigma_stellar_aws import store
     from sigma_stellar_aws.flatten import flatten
     from sigma_stellar_aws.pack import pack_fields
@@ -55,11 +62,23 @@ def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) ->
     found = find_logs(files, problems)
     with told():
         client = store.connect(url, ca_file, os.environ)
-        store.create_index(client, index, pack_fields())
-        with progress(found) as track:
-            records = (r for file in track for _, r in read_records(file, problems.report, lambda source, name: True))
-            documents = (flatten(record) for record in records if record is not None)
-            loaded = store.load(client, index, problems.watching_length(documents))
+        fields = pack_fields()
+        is_new = loading.create_index(client, index, fields)
+        if not is_new and (analysed := loading.no_keywords(client, index, fields)):
+            problems.report(
+                f"{index} was there before, and takes the texts of {len(analysed)} fields of the rules for analysed "
+                f"text ({', '.join(analysed[:3])} ...), so that not all of them can be found; load into a new index"
+            )
+        with progress(found) as advance:
+
+            def documents() -> "Iterator[Document]":
+                for file in found:
+                    for _, record in read_records(file, problems.report, lambda source, name: True):
+                        if record is not None:
+                            yield flatten(record)
+                    advance(size(file))
+
+            loaded = loading.load(client, index, problems.watching_length(documents()))
     for event_id, reason in loaded.rejected:
         problems.report(f"event {event_id} was not taken: {reason}")
     note(f"{loaded.created} events loaded into {index}, {loaded.present} were there already{problems.summary()}")
