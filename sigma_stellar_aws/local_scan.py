@@ -9,7 +9,7 @@ import signal
 import traceback
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -304,10 +304,9 @@ def _give(worker: _Worker, left: Iterator[tuple[int, list[Path]]]) -> None:
     given = next(left, None)
     if given is not None:
         worker.given.append(given)
-        try:
+        # If it has ended, its last words say why.
+        with suppress(OSError):
             worker.connection.send(given[1])
-        except OSError as error:
-            raise _ended(worker) from error
 
 
 def _with_news(workers: list[_Worker], only: int | None) -> list[_Worker]:

@@ -183,7 +183,7 @@ def ask_engine(client: "OpenSearch", trials: Sequence[Trial]) -> list[bool]:
         raise StoreError(f"the engine did not take the events: {error}") from error
     finally:
         try:
-            client.indices.delete(index=index, params={"ignore": "404"})
+            client.indices.delete(index=index, ignore=404)
         except OpenSearchException as error:
             raise StoreError(f"the index {index} could not be removed again; please remove it: {error}") from error
     return [(id(trial.rule), str(number)) in found for number, trial in enumerate(trials)]

@@ -172,7 +172,7 @@ def test_template_is_accepted_and_rejects_no_shape_of_a_record(engine_url: str, 
         known = 1 if engine_url == elasticsearch_url else None
         assert _cut(client, "shapes-1", "requestParameters_policyDocument") == known
     finally:
-        client.indices.delete(index="shapes-1", params={"ignore": "404"})
+        client.indices.delete(index="shapes-1", ignore=404)
         client.indices.delete_index_template(name="sigma-stellar-aws-test")
 
 

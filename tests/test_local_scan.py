@@ -102,10 +102,14 @@ def test_the_values_of_the_key_are_told(tmp_path: Path) -> None:
     pack = convert_pack(load_rules(), stellar_aws(), override=Override(fields=fields))
     odd: JsonObject = {"a": {"b": 1}, "a.b": True, "resources": [{"x": [{"y": "u"}, {"y": "v"}]}, {"x": {"y": 2}}, "z"]}
     known = record({**DELETED, "requestParameters": {"alarmNames": ["m", "n"]}, "tlsDetails": {"tlsVersion": "1.3"}})
-    [hit] = together(scan_files([write(tmp_path / "a.json", [{**known, **odd}])], pack)).hits
+    event: JsonObject = {**known, **odd}
+    file = write(tmp_path / "a.json", [event])
+    [hit] = together(scan_files([file], pack)).hits
     [(name, key)] = hit.matches
     assert pack.rules[name].title == "AWS CloudWatch Alarm Deletion"
-    assert key == ("m, n", "1.3", None, "1, true", "u, v, 2")
+    assert [value is None for value in key] == [False, False, True, False, False]
+    identity = str(event["eventID"])
+    assert hit == to_hit(flatten(event), [name], pack.keys(), time=hit.time, identity=identity, place=str(file))
 
 
 def test_events_without_an_id_of_their_own(pack: Pack, tmp_path: Path) -> None:
