@@ -168,7 +168,7 @@ def _events(
         return
     source = file.parent / entry["file"]
     event_files.append(source)
-    records = [record for _, record in read_records(source, problems.append, lambda source, event_name: True)]
+    records = [record for _, record in read_records(source, problems.append)]
     events = [record for record in records if record is not None]
     if not events:
         report([*place, "file"], f"{entry['file']} has no event")

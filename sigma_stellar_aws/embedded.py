@@ -31,6 +31,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from sigma_stellar_aws.errors import ToldError
+
 _log = logging.getLogger(__name__)
 
 OPENSEARCH_VERSION = "3.8.0"
@@ -70,7 +72,7 @@ rootLogger.appenderRef.console.ref = console
 _INSTALL = "pip install 'sigma-stellar-aws[embedded]' (in a checkout: pip install '.[embedded]')"
 
 
-class EngineError(Exception):
+class EngineError(ToldError):
     """An engine cannot be had; the message says what failed and what to do."""
 
 

@@ -78,11 +78,12 @@ def _leaves(record: Mapping[str, Json]) -> Iterator[tuple[str, Scalar, bool]]:
     waiting: list[tuple[str, Json | Mapping[str, Json], bool]] = [("", record, False)]
     while waiting:
         path, value, in_list = waiting.pop()
-        if isinstance(value, Mapping):
-            prefix = f"{path}_" if path else ""
-            children = [(prefix + (flat_name(key) or "_"), child, in_list) for key, child in value.items()]
-            waiting += reversed(children)
+        # In the order of how many there are.
+        if isinstance(value, (str, int, float)):
+            yield path, value, in_list
         elif isinstance(value, list):
             waiting += [(path, child, True) for child in reversed(value)]
         elif value is not None:
-            yield path, value, in_list
+            prefix = f"{path}_" if path else ""
+            children = [(prefix + (flat_name(key) or "_"), child, in_list) for key, child in value.items()]
+            waiting += reversed(children)

@@ -102,7 +102,6 @@ event_number_option = click.option("--number", type=int, metavar="N", help="Of s
 @contextmanager
 def told() -> Iterator[None]:
     """Errors of our modules as errors of the command line."""
-    from sigma_stellar_aws.embedded import EngineError
     from sigma_stellar_aws.errors import ToldError
     from sigma_stellar_aws.output import printable
 
@@ -111,7 +110,7 @@ def told() -> Iterator[None]:
     except BrokenPipeError:
         # A reader that has seen enough: click ends the command without a word.
         raise
-    except (SigmaError, ToldError, EngineError, OSError) as error:
+    except (SigmaError, ToldError, OSError) as error:
         raise click.ClickException(printable(str(error))) from error
 
 

@@ -73,9 +73,8 @@ def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) ->
 
             def documents() -> "Iterator[Document]":
                 for file in found:
-                    for _, record in read_records(file, problems.report, lambda source, name: True):
-                        if record is not None:
-                            yield flatten(record)
+                    for _, record in read_records(file, problems.report):
+                        yield flatten(record)
                     advance(size(file))
 
             loaded = loading.load(client, index, problems.watching_length(documents()))
