@@ -29,14 +29,24 @@ class Attack(msgspec.Struct, frozen=True):
     """By their names in Sigma tags, such as defense-impairment."""
     techniques: dict[str, Technique]
     """By their ids, such as T1685.002."""
-    replaces: dict[str, str]
-    """Ids that this version retired, and those that took their place."""
+    replaces: dict[str, str] = {}
+    """Ids that this version retired, and those that took their place; empty in the oldest table."""
 
 
 @cache
 def attack() -> Attack:
     """The table that ships with this project."""
-    return msgspec.json.decode((Path(__file__).parent / "data" / "attack_v19.json").read_bytes(), type=Attack)
+    return _table("attack_v19.json")
+
+
+@cache
+def attack_v18() -> Attack:
+    """The version before, by which systems go that do not know the new one yet."""
+    return _table("attack_v18.json")
+
+
+def _table(name: str) -> Attack:
+    return msgspec.json.decode((Path(__file__).parent / "data" / name).read_bytes(), type=Attack)
 
 
 def label(technique: str) -> str:

@@ -67,3 +67,11 @@ class InexactQueryWarning(UserWarning):
         self.field = field
         self.kind = kind
         self.reason = reason
+
+
+class LeftOutWarning(UserWarning):
+    """Something of a rule was left out that its target cannot hold; what the rule finds is not touched by it."""
+
+
+class AssumptionWarning(UserWarning):
+    """What was made of rules is right only if its target is as it is told here, which nobody knows yet."""

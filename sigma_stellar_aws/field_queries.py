@@ -18,6 +18,7 @@ from sigma_stellar_aws.cloudtrail import FIELDS
 from sigma_stellar_aws.dsl import Clause
 from sigma_stellar_aws.flatten import flat_name
 from sigma_stellar_aws.index_template import IGNORE_ABOVE, utf16_units
+from sigma_stellar_aws.pipelines import ecs_places
 from sigma_stellar_aws.store_profile import ANALYSED, EARLY_FLAT_OBJECT, OBJECTS_OF_KEYWORDS, UNMAPPED, Engine, Field
 
 
@@ -113,6 +114,7 @@ UNTYPED = "untyped"
 _NULL_VALUE = "its mapping has a null_value, so that nulls count as values"
 _DIFFERS = "its mapping differs between the indices: "
 _LONGEST = {flat_name(name): field.longest for name, field in FIELDS.items() if field.longest is not None}
+_LONGEST |= {flat_name(name): longest for name, longest in ecs_places.LONGEST.items()}
 # Types that round, and the whole numbers below which a whole number stays itself; its neighbours may become it.
 _ROUNDED = {"float": 2**24, "half_float": 0, "scaled_float": 0}
 _WHOLE = frozenset({"byte", "short", "integer", "long", "unsigned_long"})
@@ -305,6 +307,9 @@ def _flattened(ask: Ask, field: Field) -> FieldQuery:
     query = _keyword(ask, field)
     if {kind for kind, _, _ in dsl.leaves(query.clause)} & {"wildcard", "regexp"}:
         raise NoQueryError("inside an object of the type flattened only whole values and their beginnings can be asked")
+    if isinstance(ask, Text) and ask.ignore_case and any(map(str.isalpha, ask.literal)):
+        # Elasticsearch (8.19) then regards no case of the name either.
+        return FieldQuery(dsl.all_of([query.clause, dsl.exists(field.name)]))
     return query
 
 

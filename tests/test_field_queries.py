@@ -549,6 +549,47 @@ def test_values_cut_short_are_found_where_the_engine_knows(engine_url: str) -> N
         client.indices.delete(index="cut-values")
 
 
+def test_a_name_inside_an_object_keeps_its_case(elasticsearch_url: str) -> None:
+    """Where the case of a value does not matter, that of the name inside a flattened object still does."""
+    client = store.connect(elasticsearch_url, None, {})
+    client.indices.create(index="names-inside", body={"mappings": {"properties": {"o": {"type": "flattened"}}}})
+    try:
+        documents = {"same": {"name": "x1"}, "value": {"name": "X1"}, "name": {"NAME": "x1"}, "both": {"NAME": "X1"}}
+        for name, document in documents.items():
+            client.index(index="names-inside", id=name, body={"o": document})
+        client.indices.refresh(index="names-inside")
+        profile = store_profile.from_json(store.profile(client, "names-inside"))
+        for ask, expected in (
+            ({"o.name": "x1"}, {"same", "value"}),
+            ({"o.name|startswith": "x"}, {"same", "value"}),
+            ({"o.name|neq": "x1"}, {"name", "both"}),
+            ({"o.name|cased": "x1"}, {"same"}),
+        ):
+            answer = client.search(index="names-inside", body=dsl.search(convert(ask, profile)))
+            assert {hit["_id"] for hit in answer["hits"]["hits"]} == expected, ask
+        assert convert({"o.name": "11"}, profile) == dsl.term("o.name", "11")
+    finally:
+        client.indices.delete(index="names-inside")
+
+
+@pytest.mark.parametrize(
+    ("field", "limit", "is_exact"),
+    [
+        ("eventName", 256, True),
+        ("event.action", 256, True),
+        ("event.action", 100, False),
+        ("source.address", 256, True),
+        ("user_agent.original", 1024, True),
+        ("user_agent.original", 256, False),
+        ("aws.cloudtrail.user_identity.arn", 1024, False),
+    ],
+)
+def test_what_cannot_be_longer_is_not_cut(field: str, limit: int, is_exact: bool) -> None:
+    """A limit of CloudTrail is one of the field that Elastic's integration keeps the value in too."""
+    found = field_query(Text(("x", None), True), [Field(field, "keyword", limit)])
+    assert (found.doubts == ()) == is_exact
+
+
 @pytest.mark.parametrize("kind", ["geo_point", "binary", "percolator"])
 def test_a_type_that_is_not_known_answers_nothing_but_presence(kind: str) -> None:
     """No query is guessed for a type of which nothing is known."""

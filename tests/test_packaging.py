@@ -56,7 +56,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Run:
     ("kind", "names"),
     [
         ("targets", ["stellar_aws"]),
-        ("pipelines", ["stellar_aws", "stellar_aws_published"]),
+        ("pipelines", ["stellar_aws", "stellar_aws_ecs", "stellar_aws_published"]),
         ("validators", list(validators)),
     ],
 )
@@ -136,7 +136,7 @@ def test_alerts_needs_no_extra_and_load_says_which_it_needs(installed: Run) -> N
     """Files are searched by the installed rules, far from the checkout; a command without its extra names it."""
     samples = str(PROJECT / "tests" / "samples")
     found = installed("sigma-stellar-aws", "alerts", samples, "--json").stdout.splitlines()
-    assert len({json.loads(line)["rule_id"] for line in found}) == 29
+    assert len({json.loads(line)["rule"]["id"] for line in found}) == 29
     load = ("sigma-stellar-aws", "load", samples, "--url", "http://127.0.0.1:9", "--index", "any")
     assert "pip install 'sigma-stellar-aws[store]'" in installed(*load, status=1).stderr
     assert "pip install 'sigma-stellar-aws[embedded]'" in installed("sigma-stellar-aws", "engine", status=1).stderr

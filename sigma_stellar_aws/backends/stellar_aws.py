@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NoReturn, TypeAlias, cast
+from typing import Any, ClassVar, Literal, NoReturn, TypeAlias, TypeVar, cast
 
 from sigma.conditions import (
     ConditionAND,
@@ -18,6 +18,7 @@ from sigma.conditions import (
 from sigma.conversion.base import Backend
 from sigma.conversion.state import ConversionState
 from sigma.correlations import SigmaCorrelationRule
+from sigma.exceptions import SigmaError
 from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
 from sigma.processing.transformations.base import PreprocessingTransformation
 from sigma.rule import SigmaRule
@@ -59,9 +60,25 @@ from sigma_stellar_aws.field_queries import (
     Text,
     field_query,
 )
+from sigma_stellar_aws.formats import lucene
+from sigma_stellar_aws.formats.converted import ConvertedRule, merged, names
+from sigma_stellar_aws.formats.elastic_rule import (
+    INVESTIGATED,
+    QueryForm,
+    elastic_rules,
+    stack_version,
+)
+from sigma_stellar_aws.formats.opensearch_detector import detector_rules
+from sigma_stellar_aws.formats.opensearch_monitor import (
+    SHOWN,
+    MonitorKind,
+    bucket_monitor,
+    document_monitor,
+    query_monitor,
+)
 from sigma_stellar_aws.jsontypes import JsonObject
 from sigma_stellar_aws.pipelines.transformations import RefuseMisreadModifiers
-from sigma_stellar_aws.rulepack import rule_name
+from sigma_stellar_aws.rulepack import rule_name, suppression
 from sigma_stellar_aws.store_profile import Field, StoreProfile, read_profile
 
 FieldCondition: TypeAlias = ConditionFieldEqualsValueExpression
@@ -69,6 +86,11 @@ AnyCondition: TypeAlias = ConditionItem | ConditionFieldEqualsValueExpression | 
 AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 NamedSearch: TypeAlias = tuple[int, JsonObject]
 """The number of a condition within its rule, and its search body."""
+NumberedRule: TypeAlias = tuple[int, ConvertedRule]
+"""The number of a condition within its rule, and the rule with that condition alone."""
+
+Chosen = TypeVar("Chosen")
+Made = TypeVar("Made", JsonObject, str)
 
 # From here on not every whole number has a floating point number of its own, which is what pySigma keeps.
 _FIRST_INEXACT = 2**53
@@ -105,6 +127,9 @@ class StellarAwsBackend(Backend):
     formats: ClassVar[dict[str, str]] = {
         "default": "One search body a rule, the rule's id as the name of its query",
         "pack": "One search body for all rules, every rule a named clause",
+        "elastic_rule": "Detection rules for Elastic Security, NDJSON for Kibana's import",
+        "opensearch_monitor": "Monitors of OpenSearch Alerting",
+        "opensearch_detector": "Custom rules of OpenSearch Security Analytics, category cloudtrail",
     }
     requires_pipeline: ClassVar[bool] = False
     # A rule that a correlation refers to is output like any other.
@@ -118,6 +143,11 @@ class StellarAwsBackend(Backend):
         keyword_suffix: str = "",
         store: StoreProfile | str | None = None,
         inexact: str = "refuse",
+        stack: str | int | None = None,
+        query: str = "auto",
+        monitor: str = "query",
+        channel: str = "",
+        enabled: bool | str = False,
     ) -> None:
         """Set up a conversion.
 
@@ -130,6 +160,14 @@ class StellarAwsBackend(Backend):
             store: profile of the data store, or the path of a file that holds it.
             inexact: what becomes of a condition that the data store cannot answer exactly: ``refuse`` it, or ``warn``
                 (:class:`InexactQueryWarning`) and convert it as well as can be.
+            stack: of ``elastic_rule``, the version of Kibana, such as ``7.17``, ``8.x``, ``8.19``; by default that of
+                the store, else the newest.
+            query: of ``elastic_rule``, the form of the query: ``lucene`` text, a ``dsl`` filter, or ``auto``, the text
+                where it is exact.
+            monitor: of ``opensearch_monitor``, the kind: ``query`` or ``bucket``, one for each rule, or ``document``,
+                one for all rules.
+            channel: of ``opensearch_monitor``, the id of a notification channel that is told of alerts.
+            enabled: of rules and monitors, whether they run once they are there.
 
         Raises:
             TypeError: an option has a value that it cannot have, or the file is no store profile.
@@ -142,6 +180,16 @@ class StellarAwsBackend(Backend):
         if self.store is not None and self.keyword_suffix:
             raise TypeError("'keyword_suffix (a store profile knows the sub-fields)' is not an option beside store")
         self.accepts_inexact = _choice("inexact", inexact, {"refuse": False, "warn": True})
+        try:
+            self.stack = None if stack is None else stack_version(stack)
+        except ValueError as error:
+            raise TypeError(f"'stack={stack} ({error})' is not an option of this backend") from error
+        self.query: QueryForm = _choice("query", query, {"auto": "auto", "lucene": "lucene", "dsl": "dsl"})
+        self.monitor: MonitorKind = _choice(
+            "monitor", monitor, {"query": "query", "bucket": "bucket", "document": "document"}
+        )
+        self.channel = str(channel)
+        self.enabled = _flag("enabled", enabled)
 
     def convert_condition(self, cond: AnyCondition | None, state: ConversionState) -> Clause:
         """Convert the whole condition of a rule.
@@ -325,6 +373,93 @@ class StellarAwsBackend(Backend):
         ]
         return [dsl.search(dsl.pack(clauses))] if clauses else []
 
+    def finalize_query_elastic_rule(
+        self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
+    ) -> NumberedRule:
+        """The rule with one of its conditions, for :meth:`finalize_output_elastic_rule`."""
+        return index, self._converted(rule, query, index, state)
+
+    def finalize_output_elastic_rule(self, rules: Sequence[NumberedRule]) -> list[JsonObject]:
+        """A line for each rule; sigma-cli writes each of a list of objects as one line."""
+        return self._made(rules, self._elastic_rules)
+
+    def finalize_query_opensearch_monitor(
+        self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
+    ) -> NumberedRule:
+        """The rule with one of its conditions, for :meth:`finalize_output_opensearch_monitor`."""
+        return index, self._converted(rule, query, index, state)
+
+    def finalize_output_opensearch_monitor(self, rules: Sequence[NumberedRule]) -> list[JsonObject]:
+        """A monitor for each rule, or one for all."""
+        return self._made(rules, self._monitors)
+
+    def finalize_query_opensearch_detector(
+        self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
+    ) -> NumberedRule:
+        """The rule with one of its conditions, for :meth:`finalize_output_opensearch_detector`."""
+        return index, self._converted(rule, query, index, state)
+
+    def finalize_output_opensearch_detector(self, rules: Sequence[NumberedRule]) -> list[str]:
+        """A text for each rule."""
+        return self._made(rules, detector_rules)
+
+    def _elastic_rules(self, rules: Sequence[ConvertedRule]) -> list[JsonObject]:
+        return elastic_rules(rules, self.stack, self.query, enabled=self.enabled)
+
+    def _monitors(self, rules: Sequence[ConvertedRule]) -> list[JsonObject]:
+        if self.monitor == "document":
+            return [document_monitor(rules, self.channel, enabled=self.enabled)] if rules else []
+        of_rule = bucket_monitor if self.monitor == "bucket" else query_monitor
+        return [of_rule(rule, self.channel, enabled=self.enabled) for rule in rules]
+
+    def _made(self, rules: Sequence[NumberedRule], make: Callable[[Sequence[ConvertedRule]], list[Made]]) -> list[Made]:
+        """What is made of the rules that can be made."""
+        return make([converted for converted in merged(rules) if self._can_be_made(converted, make)])
+
+    def _can_be_made(
+        self, converted: ConvertedRule, make: Callable[[Sequence[ConvertedRule]], Sequence[object]]
+    ) -> bool:
+        try:
+            with warnings.catch_warnings():
+                # They come when all rules are made.
+                warnings.simplefilter("ignore")
+                make([converted])
+        except SigmaError as error:
+            if not self.collect_errors:
+                raise
+            self.errors.append((converted.rule, error))
+            return False
+        return True
+
+    def _converted(self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState) -> ConvertedRule:
+        """What the formats need of a rule.
+
+        Raises:
+            UnsupportedRuleError: the pipelines do not say which index and time field it is for.
+        """
+        indices, time_field = (state.processing_state.get(key) for key in ("index", "time_field"))
+        if not indices or not time_field:
+            missing = "time_field" if indices else "index"
+            reason = f"no pipeline sets {missing}; use stellar_aws, or one of your own with set_state"
+            raise UnsupportedRuleError(_rule(state), reason, rule.source)
+        clause = dsl.unnamed(cast(Clause, query["query"]))
+        asked = [*suppression(rule).fields, *INVESTIGATED, *SHOWN, *lucene.SPELLED]
+        named = names(rule, self.last_processing_pipeline, asked)
+        spelled = {name: field for field in lucene.SPELLED for name in named.all([field])}
+        condition = rule.detection.parsed_condition[index].parsed
+        return ConvertedRule(
+            rule,
+            clause,
+            lucene.lucene_text(condition, clause, spelled, self.keyword_suffix, self.store),
+            (indices,) if isinstance(indices, str) else tuple(indices),
+            time_field,
+            state.processing_state.get("timestamp_override", time_field),
+            named,
+            self.keyword_suffix,
+            self.store,
+            self.accepts_inexact,
+        )
+
     def _arguments(self, cond: ConditionItem, state: ConversionState) -> list[Clause]:
         # Not by our own convert_condition, since a part may be dropped as long as something of the whole is left.
         clauses = (super(StellarAwsBackend, self).convert_condition(argument, state) for argument in cond.args)
@@ -399,7 +534,7 @@ def _flag(option: str, value: bool | str) -> bool:
     return _choice(option, str(value).lower(), {"true": True, "false": False})
 
 
-def _choice(option: str, value: str, choices: dict[str, bool]) -> bool:
+def _choice(option: str, value: str, choices: dict[str, Chosen]) -> Chosen:
     if value not in choices:
         # sigma-cli shows what stands in quotes as the option that is not supported.
         raise TypeError(f"'{option}={value} (write {' or '.join(choices)})' is not an option of this backend")

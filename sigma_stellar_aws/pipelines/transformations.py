@@ -15,7 +15,7 @@ from sigma.modifiers import (
     SigmaWideModifier,
 )
 from sigma.processing.transformations.base import DetectionItemTransformation, PreprocessingTransformation
-from sigma.rule import SigmaDetectionItem, SigmaDetections, SigmaRule
+from sigma.rule import SigmaDetectionItem, SigmaDetections, SigmaRule, SigmaRuleTag
 from sigma.rule.logsource import SigmaLogSource
 from sigma.types import SigmaString
 
@@ -43,8 +43,8 @@ class RefuseOtherLogSources(PreprocessingTransformation):
         if isinstance(rule, SigmaRule) and rule.logsource not in CLOUDTRAIL:
             raise UnsupportedRuleError(
                 rule.title,
-                f"its log source is {_text(rule.logsource)}; the pipelines stellar_aws and stellar_aws_published are "
-                "for product: aws, service: cloudtrail",
+                f"its log source is {_text(rule.logsource)}; the pipelines of this project are for product: aws, "
+                "service: cloudtrail",
                 rule.source,
             )
 
@@ -54,7 +54,7 @@ class UsePublishedDetection(PreprocessingTransformation):
     """Puts the published detection of a rule in the place of the corrected one, where it has both."""
 
     def apply(self, rule: SigmaRule | SigmaCorrelationRule) -> None:
-        """Replace detection items and condition; what Sigma filters added stays."""
+        """Replace detection items and condition, and add a tag that tells of it; what Sigma filters added stays."""
         super().apply(rule)
         if not isinstance(rule, SigmaRule) or (published := published_detection(rule)) is None:
             return
@@ -66,6 +66,7 @@ class UsePublishedDetection(PreprocessingTransformation):
             condition=[" and ".join([f"({c})", *added[0]]) if added[0] else c for c in replaced.condition],
             source=rule.source,
         )
+        rule.tags.append(SigmaRuleTag("stellar", "published"))
 
 
 @dataclass

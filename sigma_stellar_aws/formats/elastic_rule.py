@@ -1,0 +1,229 @@
+"""Detection rules of Elastic Security, as lines that Kibana imports.
+
+Facts: the import schema of Kibana's detection engine and the schemas of its rules from 7.8 to 9.5. Nothing that a user
+decides is in a line: actions, exceptions. A rule is found again by its ``rule_id``, which is the id of the Sigma rule.
+
+The query is Lucene text where that says exactly what the rule does (``formats.lucene``). Else it is a filter of Query
+DSL beside an empty query, which stands for every event (``luceneStringToDsl`` in Kibana's es-query), so that the filter
+alone decides. Kibana joins both for rules as for searches, and drops no filter for a field that an index does not have.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+from sigma.rule import SigmaLevel
+
+from sigma_stellar_aws.errors import LeftOutWarning
+from sigma_stellar_aws.formats.converted import ConvertedRule, group_fields, tell
+from sigma_stellar_aws.formats.threat import threat
+from sigma_stellar_aws.jsontypes import Json, JsonObject
+from sigma_stellar_aws.rulepack import suppression
+
+QueryForm = Literal["auto", "lucene", "dsl"]
+"""Which of the two a query is to be: the text where it is exact, always the text (or a refusal), always a filter."""
+
+
+class Stack(NamedTuple):
+    """Version of Kibana."""
+
+    major: int
+    minor: int
+
+    def __str__(self) -> str:
+        """As people write it."""
+        return f"{self.major}.{self.minor}"
+
+
+NEWEST_MINOR: Mapping[int, int] = MappingProxyType({7: 17, 8: 19, 9: 5})
+"""The newest minor version of each major one; 7.17 is also the oldest version that these rules are for."""
+
+DEFAULT_STACK = "9.x"
+
+SINCE: Mapping[str, Stack] = MappingProxyType(
+    {
+        "alert_suppression": Stack(8, 8),
+        "alert_suppression.missing_fields_strategy": Stack(8, 13),
+        "investigation_fields": Stack(8, 11),
+        "version": Stack(8, 16),
+    }
+)
+"""Keys that not every version knows, and the first that does."""
+
+ATTACK_19 = Stack(9, 5)
+"""The first version that goes by ATT&CK 19; those before it have Defense Evasion."""
+
+BAND: Mapping[SigmaLevel, str] = MappingProxyType(
+    {
+        SigmaLevel.INFORMATIONAL: "low",
+        SigmaLevel.LOW: "low",
+        SigmaLevel.MEDIUM: "medium",
+        SigmaLevel.HIGH: "high",
+        SigmaLevel.CRITICAL: "critical",
+    }
+)
+"""Elastic's band of a severity, by the level that it stands for: below 50 low, below 75 medium, below 100 high."""
+
+INTERVAL = "5m"
+LOOK_BACK = "now-30m"
+"""CloudTrail delivers within 15 minutes as a rule. What a rule has seen before makes no second alert."""
+
+INVESTIGATED = ("eventName", "eventSource", "userIdentity.arn", "sourceIPAddress", "recipientAccountId", "awsRegion")
+"""CloudTrail fields that an analyst sees first."""
+
+_MOST_GROUP_FIELDS = 3
+_VERSION = re.compile(r"(?P<major>\d+)(?:\.(?P<minor>\d+|x)(?:\.\d+)?)?")
+
+
+def stack_version(text: str | int) -> Stack:
+    """The version that a text such as 7.17, 8.x or 9.1.3 names; ``8.x`` and ``8`` are the newest of the eighth.
+
+    Args:
+        text: the version; also as a whole number, since sigma-cli turns options into such numbers where it can.
+
+    Raises:
+        ValueError: it is no version that rules can be made for; the message says why.
+    """
+    match = _VERSION.fullmatch(str(text))
+    if match is None or int(match["major"]) not in NEWEST_MINOR:
+        raise ValueError("write 7.17, 8.x, 9.x or a version such as 8.19")
+    major, minor = int(match["major"]), match["minor"]
+    stack = Stack(major, NEWEST_MINOR[major] if minor in (None, "x") else int(minor))
+    if stack < Stack(7, 17):
+        raise ValueError("7.17 is the oldest version")
+    return stack
+
+
+def elastic_rules(
+    rules: Sequence[ConvertedRule], stack: Stack | None, query: QueryForm, *, enabled: bool
+) -> list[JsonObject]:
+    """Rules as import lines.
+
+    What a version of Kibana cannot hold of them is told (:class:`LeftOutWarning`).
+
+    Args:
+        rules: the rules.
+        stack: version of Kibana, which does not get keys that it does not know; None for that of the store, else the
+            newest.
+        query: form of the query.
+        enabled: whether the rules run once they are imported.
+
+    Raises:
+        UnsupportedRuleError: a rule cannot be such a rule; the message says why.
+    """
+    stacks = [stack or _stack(converted) for converted in rules]
+    lines = [_line(*pair, query, enabled) for pair in zip(rules, stacks, strict=True)]
+    since = SINCE["alert_suppression"]
+    for older in {each for each in stacks if each < since}:
+        text = f"Kibana {older} knows no alert suppression (since {since}): there every event makes an alert"
+        tell(LeftOutWarning(text), "elastic_rule")
+    return lines
+
+
+def _stack(converted: ConvertedRule) -> Stack:
+    if converted.store is None or converted.store.engine != "elasticsearch":
+        return stack_version(DEFAULT_STACK)
+    version = converted.store.version
+    try:
+        return stack_version(version)
+    except ValueError as error:
+        converted.refuse(f"its store is Elasticsearch {version} ({error}); name the version of Kibana: stack=VERSION")
+
+
+def _line(converted: ConvertedRule, stack: Stack, query: QueryForm, enabled: bool) -> JsonObject:
+    converted.refuse_other_engine("elasticsearch")
+    converted.refuse_without_time()
+    rule, title = converted.rule, converted.title
+    line: JsonObject = {
+        "rule_id": converted.id,
+        "type": "query",
+        "name": title,
+        "description": rule.description or title,
+        "author": [*_authors(rule.author or "")],
+        "risk_score": converted.severity,
+        "severity": BAND[converted.level],
+        "enabled": enabled,
+        **_query(converted, query),
+        "index": [*converted.indices],
+        "interval": INTERVAL,
+        "from": LOOK_BACK,
+        "to": "now",
+        "timestamp_override": _timestamp_override(converted),
+        "max_signals": 100,
+        "tags": [*converted.tags],
+        "references": [*rule.references],
+        "false_positives": [*rule.falsepositives],
+        "threat": [*_threat(converted, stack)],
+        "version": _version(rule.modified or rule.date),
+        "alert_suppression": _suppression(converted, stack),
+    }
+    if rule.license:
+        line["license"] = rule.license
+    if shown := _shown(converted):
+        line["investigation_fields"] = {"field_names": [*shown]}
+    return {key: value for key, value in line.items() if stack >= SINCE.get(key, stack)}
+
+
+def _authors(text: str) -> Sequence[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _shown(converted: ConvertedRule) -> Sequence[str]:
+    store = converted.store
+    named = dict.fromkeys([*converted.rule.fields, *converted.names.all(INVESTIGATED)])
+    return [name for name in named if store is None or store.mappings(name)]
+
+
+def _query(converted: ConvertedRule, form: QueryForm) -> JsonObject:
+    if form == "lucene" and converted.lucene.obstacle:
+        converted.refuse(f"{converted.lucene.obstacle} (query=dsl makes a filter of it)")
+    if form == "lucene" or (form == "auto" and not converted.lucene.obstacle):
+        return {"language": "lucene", "query": converted.lucene.text, "filters": []}
+    meta: JsonObject = {
+        "alias": converted.rule.title,
+        "type": "custom",
+        "key": "query",
+        "disabled": False,
+        "negate": False,
+    }
+    return {"language": "lucene", "query": "", "filters": [{"meta": meta, "query": converted.query}]}
+
+
+def _timestamp_override(converted: ConvertedRule) -> str:
+    """The field that tells which events are new; the time of events where the store does not have it."""
+    return converted.new_by if converted.is_date(converted.new_by) else converted.time_field
+
+
+def _version(changed: date | None) -> int:
+    """The day of the rule's last change, such as 20261124, so that a later rule has a greater version."""
+    return int(f"{changed:%Y%m%d}") if changed else 1
+
+
+def _threat(converted: ConvertedRule, stack: Stack) -> Sequence[JsonObject]:
+    version = 19 if stack >= ATTACK_19 else 18
+    found = threat(converted.rule.tags, version=version)
+    if found.left_out:
+        lacks = f"ATT&CK {version} has no {', '.join(found.left_out)}; only a tag tells of it"
+        tell(LeftOutWarning(f"Rule {converted.title!r}: {lacks}"), "elastic_rule")
+    return found.tree
+
+
+def _suppression(converted: ConvertedRule, stack: Stack) -> Json:
+    if stack < SINCE["alert_suppression"]:
+        return None
+    stated = suppression(converted.rule)
+    fields = group_fields(converted, stated.fields)
+    if len(fields) > _MOST_GROUP_FIELDS:
+        converted.refuse(
+            f"alerts are suppressed by {len(fields)} fields ({', '.join(fields)}), and Elastic takes "
+            f"{_MOST_GROUP_FIELDS}; name fewer under stellar: suppression: fields"
+        )
+    hours, rest = divmod(stated.window, timedelta(hours=1))
+    duration: JsonObject = {"value": stated.window // timedelta(minutes=1), "unit": "m"}
+    found: JsonObject = {"group_by": [*fields], "duration": duration if rest else {"value": hours, "unit": "h"}}
+    if stack >= SINCE["alert_suppression.missing_fields_strategy"]:
+        # As on the platform, events without a value are alike.
+        found["missing_fields_strategy"] = "suppress"
+    return found
