@@ -11,6 +11,7 @@ from typing import NoReturn
 import pytest
 
 from sigma_stellar_aws.embedded import EngineError, embedded_opensearch
+from tests.contract import Alerting, Kibana, alerting, kibana
 from tests.engine.elasticsearch import elasticsearch
 
 RANDOM_SEED = int(os.environ.get("SIGMA_STELLAR_AWS_SEED") or random.randrange(1 << 32))
@@ -70,3 +71,20 @@ def engine_url(request: pytest.FixtureRequest) -> str:
     url = request.getfixturevalue(f"{request.param}_url")
     assert isinstance(url, str)
     return url
+
+
+@pytest.fixture
+def kibana_server() -> Iterator[Kibana]:
+    """A Kibana of version 8.19 that is open to all; what a client does against the contract fails the test."""
+    with kibana() as server:
+        yield server
+    assert server.violations == []
+
+
+@pytest.fixture
+def alerting_server() -> Iterator[Alerting]:
+    """An OpenSearch with monitors that is open to all; what a client does against the contract fails the test."""
+    with alerting() as server:
+        yield server
+    assert server.violations == []
+    assert server.unguarded == []
