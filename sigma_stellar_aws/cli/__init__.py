@@ -7,7 +7,7 @@ import sys
 import click
 
 from sigma_stellar_aws import __version__
-from sigma_stellar_aws.cli import alerting, authoring, stores
+from sigma_stellar_aws.cli import alerting, authoring, install, stores
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -34,5 +34,8 @@ for command in (
     stores.profile,
     stores.doctor,
     stores.engine,
+    install.plan,
+    install.apply,
+    install.remove,
 ):
     main.add_command(command)

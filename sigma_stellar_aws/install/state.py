@@ -1,0 +1,142 @@
+"""What was applied where, in a file: Kibana has no place for it, and the editor of Dashboards throws it away.
+
+There is one file for a system, which all who apply to it share: a second one would not know what was applied since.
+"""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, cast
+from urllib.parse import urlsplit
+
+from sigma_stellar_aws.errors import StoreError
+from sigma_stellar_aws.jsontypes import Json, JsonObject
+
+FOLDER = ".sigma-stellar-aws"
+_FORMAT = 1
+_PORTS = {"http": 80, "https": 443}
+_NOTHING: Mapping[str, JsonObject | None] = {}
+
+
+def same_url(url: str) -> str:
+    """A URL in the one form that it is recorded in: the host in lower case, no default port, no slash at the end."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in (None, _PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+
+
+def default_file(target: str, url: str, space: str = "") -> Path:
+    """The file for a live system, in the folder ``.sigma-stellar-aws`` of the working directory."""
+    parts = urlsplit(same_url(url))
+    place = "-".join(part for part in (target, parts.netloc + parts.path, space) if part)
+    return Path(FOLDER) / (re.sub(r"[^A-Za-z0-9.-]+", "_", place) + ".json")
+
+
+class State:
+    """The artefacts that were applied to a live system, by the ids of their rules. It holds no secret."""
+
+    def __init__(self, file: Path, where: str) -> None:
+        """Read the file, if there is one.
+
+        Args:
+            file: where it is kept.
+            where: the live system it must be for.
+
+        Raises:
+            StoreError: the file is something else, or for another system.
+            OSError: the file cannot be read.
+        """
+        self.file: Final = file
+        self._where = where
+        self._rules = self._read()
+
+    def rules(self) -> dict[str, str]:
+        """The server's ids of the artefacts, by the ids of the rules that were applied."""
+        return {key: cast(str, rule["id"]) for key, rule in self._rules.items()}
+
+    def has(self, key: str, server_id: str) -> bool:
+        """Whether it was the artefact of that id that was applied for a rule."""
+        return key in self._rules and self._rules[key]["id"] == server_id
+
+    def applied(self, key: str, server_id: str, version: Json = None) -> JsonObject | None:
+        """What was applied last for a rule, if it is the artefact of that id, and if it had that version then."""
+        if not self.has(key, server_id):
+            return None
+        rule = self._rules[key]
+        known = rule.get("version")
+        return cast(JsonObject, rule["applied"]) if version is None or known in (None, version) else None
+
+    def record(self, key: str, server_id: str, applied: JsonObject, version: Json = None) -> None:
+        """Keep that an artefact was applied, in the file too.
+
+        Args:
+            key: the id of the rule.
+            server_id: the server's id of the artefact.
+            applied: the artefact.
+            version: its version, if only who applies raises that.
+
+        Raises:
+            OSError: the file cannot be written, or has become something else.
+        """
+        self.write({key: {"id": server_id, "applied": applied, "version": version}})
+
+    def forget(self, key: str, server_id: str) -> None:
+        """Keep that the artefact of a rule is gone, in the file too.
+
+        Raises:
+            OSError: the file cannot be written, or has become something else.
+        """
+        self.write({key: None} if self.has(key, server_id) else _NOTHING)
+
+    def write(self, changes: Mapping[str, JsonObject | None] = _NOTHING) -> None:
+        """Write the file with changes to it, as a whole or not at all. What others wrote into it meanwhile stays.
+
+        Raises:
+            OSError: the file cannot be written, or has become something else.
+        """
+        try:
+            before = self._read()
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+        except StoreError as error:
+            raise OSError(str(error)) from error
+        except FileExistsError as error:
+            raise OSError(f"{self.file.parent} is no folder, so no state can be kept in it; see --state") from error
+        rules = {key: rule for key, rule in {**before, **changes}.items() if rule is not None}
+        content: Json = {"format": _FORMAT, "where": self._where, "rules": cast(Json, rules)}
+        handle, name = tempfile.mkstemp(dir=self.file.parent, prefix=self.file.name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(json.dumps(content, indent=1, sort_keys=True) + "\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(name).replace(self.file)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        self._rules = rules
+
+    def _read(self) -> dict[str, JsonObject]:
+        if not self.file.exists():
+            return {}
+        try:
+            content = json.loads(self.file.read_text("utf-8"))
+            if content["format"] != _FORMAT or not isinstance(content["where"], str):
+                raise ValueError(f"its format is not {_FORMAT}")
+            rules = {
+                key: {"id": rule["id"], "applied": rule["applied"], "version": rule.get("version")}
+                for key, rule in content["rules"].items()
+            }
+            if not all(isinstance(rule["id"], str) and isinstance(rule["applied"], dict) for rule in rules.values()):
+                raise ValueError("a rule in it is not as it should be")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise StoreError(f"{self.file} is no state file: {error}; name another one with --state") from error
+        if content["where"] != self._where:
+            raise StoreError(
+                f"{self.file} is the state of {content['where']}, not of {self._where}; name another one with --state"
+            )
+        return rules
