@@ -32,6 +32,10 @@ class TooManyAlertsError(ToldError):
     """More alerts are open at one time than is allowed."""
 
 
+class TemporaryDataError(ToldError):
+    """Temporary data cannot be kept."""
+
+
 class CheckpointError(ToldError):
     """A checkpoint cannot be gone on from."""
 

@@ -512,6 +512,13 @@ def test_a_partial_answer_is_told_as_such(open_page: Open, alerts: list[JsonObje
     assert page.get_by_text("No alerts.").count() == 0
 
 
+def test_more_problems_than_are_listed(open_page: Open) -> None:
+    """Where only the first problems are listed, the page says how many there were."""
+    page = open_page(mixed(), problems=["a"], problem_count=1500)
+    told = page.get_by_role("region", name=re.compile("^Incomplete: 1,500 problems"))
+    assert told.get_by_role("listitem").all_inner_texts() == ["a", "and 1,499 more"]
+
+
 def test_no_alerts_is_an_answer(open_page: Open) -> None:
     """Without alerts and problems the page says what was searched and that nothing matched."""
     page = open_page([])

@@ -1,12 +1,15 @@
 """Things in order, however many they are."""
 
+import sqlite3
 import tracemalloc
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sigma_stellar_aws.errors import TemporaryDataError
 from sigma_stellar_aws.ordering import in_order
 
 
@@ -51,6 +54,20 @@ def test_nothing_is_given_before_all_is_there() -> None:
         assert given_out == []
     else:
         raise AssertionError("the error is gone")
+
+
+def test_no_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where temporary data finds no room, the error says so, and where to name another folder."""
+    real = sqlite3.connect
+
+    def small(name: str, isolation_level: None) -> sqlite3.Connection:
+        database = real(name, isolation_level=isolation_level)
+        database.execute("PRAGMA max_page_count = 4")
+        return database
+
+    monkeypatch.setattr("sqlite3.connect", small)
+    with pytest.raises(TemporaryDataError, match=r"no room for temporary data .*SQLITE_TMPDIR"):
+        ordered([Thing(0, "x" * 1000, number) for number in range(100)])
 
 
 def test_memory_does_not_grow_with_their_number() -> None:

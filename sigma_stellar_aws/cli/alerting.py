@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=None,
     metavar="N",
-    help="How many alerts may be open at one time, about 2 KB of memory each.  [default: 100000]",
+    help="How many alerts may be open at one time, about 1 KB of memory each.  [default: 100000]",
 )
 @click.option("--write", "write_to", metavar="INDEX", help="Store the alerts in this index of the data store.")
 @click.option(
@@ -365,12 +365,13 @@ def _search(
 ) -> "tuple[Pack, str | None]":
     """The rules as the data store needs them, and its time field if it can be used, as it must be for dates."""
     from sigma_stellar_aws import store, store_profile
+    from sigma_stellar_aws.errors import StoreError
 
     profile = store_profile.from_json(store.profile(client, where.pattern), where.pattern)
     pack = rules.convert(where.pattern, where.time_field, profile)
     no_time = profile.no_time(where.time_field)
     if no_time and dated:
-        raise click.ClickException(no_time)
+        raise StoreError(no_time)
     _tell_of_doubts(client, profile, pack, problems)
     return pack, None if no_time else where.time_field
 
@@ -415,6 +416,7 @@ def _tell(
         "events": events.count,
         "rules": len(pack.rules),
         "problems": list(problems.texts),
+        "problem_count": problems.count,
         "version": __version__,
     }
     html_report.write_html(map(as_json, found), request.html, about=about)
@@ -429,6 +431,7 @@ def _numbers(alerts: int, events: "Counted") -> str:
 def _tell_of_doubts(client: "OpenSearch", profile: "StoreProfile", pack: "Pack", problems: Problems) -> None:
     """Tell what the data store cannot answer, or not exactly."""
     from sigma_stellar_aws import dsl, store
+    from sigma_stellar_aws.errors import StoreError
     from sigma_stellar_aws.field_queries import cut_values
 
     for refused in pack.refused:
@@ -436,7 +439,7 @@ def _tell_of_doubts(client: "OpenSearch", profile: "StoreProfile", pack: "Pack",
     missing = sorted({doubt.field for doubt in pack.doubts if doubt.kind == "missing"})
     dead = sum(not dsl.can_match(clause, missing) for _, clause in dsl.named_clauses(pack.query))
     if not dsl.can_match(pack.query, missing):
-        raise click.ClickException(f"no rule can match in {profile.indices}: it has no field {', '.join(missing)}")
+        raise StoreError(f"no rule can match in {profile.indices}: it has no field {', '.join(missing)}")
     if missing:
         note(
             f"note: {profile.indices} has no field {', '.join(missing)}; "

@@ -347,16 +347,18 @@ function drawHeader() {
 
 function drawProblems() {
   const { problems } = about;
+  const count = about.problem_count ?? problems.length;
   byId("problems").hidden = !problems.length;
   if (!problems.length) return;
   document.title = `Incomplete: ${document.title}`;
   fill(
     byId("problems-title"),
-    `Incomplete: ${counted(problems.length, "problem")} while searching. There may be more alerts than these.`,
+    `Incomplete: ${counted(count, "problem")} while searching. There may be more alerts than these.`,
   );
   fill(
     byId("problem-list"),
     problems.map((problem) => element("li", {}, value(problem))),
+    count > problems.length ? element("li", {}, `and ${number(count - problems.length)} more`) : null,
   );
 }
 
