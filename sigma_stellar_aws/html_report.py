@@ -31,8 +31,9 @@ def write_html(alerts: Iterable[JsonObject], target: Path | BinaryIO, *, about: 
         about: what was searched; read after the alerts, so that what became known meanwhile can stand in it:
             ``searched`` (text for people), ``since`` and ``until`` (ISO 8601, or null), ``records`` and ``events`` (how
             many were read and how many of them matched, or null), ``rules`` (how many), ``version`` (of this project),
-            ``problems`` (list of texts: what could not be read or asked, in any order), ``problem_count`` (how many there
-            were, if these are the first ones) and ``written`` (ISO 8601, when this page was; may be left out).
+            ``problems`` (list of texts: what could not be read or asked, in any order) and, if wanted,
+            ``problem_count`` (how many there were, where these are the first ones) and ``written`` (ISO 8601, when this
+            page was).
 
     Raises:
         OSError: the target cannot be written.

@@ -10,6 +10,7 @@ import csv
 import itertools
 import os
 import re
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,13 +22,16 @@ from typing import BinaryIO, NamedTuple, TypeAlias, cast
 import msgspec
 from zlib_ng import zlib_ng
 
-from sigma_stellar_aws.envelopes import LISTS, NOTICES, unwrap
+from sigma_stellar_aws.envelopes import KEYS, LISTS, NOTICES, Found, mend, unwrap
 from sigma_stellar_aws.jsontypes import JsonObject
 from sigma_stellar_aws.screen import Screen
-from sigma_stellar_aws.window import BLOCK, LONGEST, Window
+from sigma_stellar_aws.window import BLOCK, LONGEST, TOO_DEEP, Window
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".log", ".csv")
-"""Endings of the files that are read in a folder, each also with ``.gz``; a file that is named is always read."""
+"""Endings of the files that are read in a folder, in large or small letters and each also with ``.gz``.
+
+Of the others, those that may be logs by their names are read if they are by their content; a file that is named always.
+"""
 
 
 class Problem(NamedTuple):
@@ -64,6 +68,14 @@ class _Screened(msgspec.Struct, gc=False):
     # Only texts, so that they can be looked up; others go the long way.
     eventSource: str | None = None  # noqa: N815
     eventName: str | None = None  # noqa: N815
+    # Where the whole record stands beside fields of it: whatever has these goes the long way, too.
+    raw: None = msgspec.field(default=None, name="_raw")
+    at_message: None = msgspec.field(default=None, name="@message")
+    CloudTrailEvent: None = None
+    eventjson: None = None
+    eventJson: None = None  # noqa: N815
+    original: None = None
+    message: None = None
 
 
 _CHUNK = 1 << 16
@@ -91,6 +103,8 @@ _MEMBERS = (
     rf'(?:(?!"event(?:Source|Name)"){_TEXT} : (?:{_TEXT}|\{{(?:[^{{}}"]|{_TEXT})*\}}|[^\s"{{}}\[\],]+|\[ \]) , )*'
 )
 _LATE_LIST = _pattern(rf'(\{{) {_MEMBERS}(?:"hits" : (\{{) {_MEMBERS})?{_LIST_KEY} : \[')
+_HEADS = (b'"eventSource"', b'"eventName"')
+_WRAPPERS = frozenset(f'"{key}"'.encode() for key in KEYS)
 _JOINED = b'{"Records":['
 _SPREAD = re.compile(rb"\{[ \t\r]*\n")
 _LINE = re.compile(rb"\n")
@@ -98,32 +112,96 @@ _LINE_END = re.compile(rb"[ \t\r]*\n")
 _FIRST_KEY = _pattern(r'\{ ("[\w.:@-]{1,100}")')
 _USUAL_KEY = '"eventVersion"'
 _BETWEEN = _pattern(r', \{ "[^"\\]{1,100}"')
+# Objects and lists that only open others, none of which is a record.
+_NEST = _pattern(r'(?:\[ |\{ "(?!eventVersion")[^"\\]{0,100}" : ){0,500}')
 _SEPARATOR = re.compile(rb"[ \t\r\n,]*")
 # As much as the patterns above may match, and the late one.
 _OPENING, _LATE = 1 << 10, 1 << 16
 # More bytes than a record has: what is longer may be a wrapper whose list is not the first in it.
 _NO_RECORD = 1 << 20
+# As CloudWatch Logs exports an event, and shows it on the command line.
+_STAMP = re.compile(
+    rb"\d{4}-\d\d-\d\dT\d\d:\d\d:[\d.]{2,20}(?:Z|[+-]\d\d:?\d\d)[ \t]{1,20}(?:[^\s{]{1,512}[ \t]{1,20})?(?=\{)"
+)
+_COMMA = re.compile(rb"[ \t\r\n]{0,200},(?=[ \t\r\n]{0,200}\{|[ \t\r]{0,200}\n[ \t\r\n]{0,200}\Z)")
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _RECORD_COLUMN = "eventjson"
-_TABLE = re.compile(rb'(?i)(?:"?\w+"?,)*"?eventjson"?(?:,"?\w+"?)*\r?\n')
+_TABLE = re.compile(rb'(?i)(?:"?\w+"?[,;\t] ?)*"?eventjson"?(?:[,;\t] ?"?\w+"?)*\r?\n')
+_DELIMITERS = ",;\t"
+# What a file that is read begins with.
+_LOG = re.compile(
+    rb"\s*(?:\{\s*\"|\[\s*[{\[\"])|%b|%b" % (_STAMP.pattern, _TABLE.pattern.removeprefix(b"(?i)")), re.IGNORECASE
+)
 _NO_RECORD_COLUMN = (
     "this table has no column eventjson, and so only parts of the records; in CloudTrail Lake, query "
     "SELECT eventJson FROM the event data store, and in the event history, download JSON"
 )
 
 
-def find_files(paths: Iterable[Path], report: Report) -> list[Path]:
-    """The files themselves, and the CloudTrail files in and below the folders, each once, in order of their paths."""
+def find_files(
+    paths: Iterable[Path], report: Report, left_out: Callable[[Path], None] = lambda path: None
+) -> list[Path]:
+    """The files themselves, and the CloudTrail files in and below the folders, each once, in order of their paths.
+
+    In folders, a file that has none of :data:`SUFFIXES` is taken if it could be one by its name and is by its content.
+    Links to folders are followed, and each folder is looked into once.
+
+    Args:
+        paths: files and folders.
+        report: is told of what cannot be looked at.
+        left_out: is told of the files in the folders that are not taken.
+    """
+    files: dict[Path, None] = {}
+    seen: set[tuple[int, int]] = set()
+    for path in paths:
+        if not _is_folder(path):
+            files[path] = None
+            continue
+        found = sorted(_walk(path, seen, report, left_out))
+        files.update(dict.fromkeys(file for file in found if _is_log(file, left_out)))
+    return list(files)
+
+
+def _walk(top: Path, seen: set[tuple[int, int]], report: Report, left_out: Callable[[Path], None]) -> Iterator[Path]:
+    """The files in and below a folder, but for those in folders that were seen."""
 
     def refused(error: OSError) -> None:
         report(Problem(Path(error.filename), 1, f"cannot be looked into: {error.strerror}"))
 
-    files: dict[Path, None] = {}
-    for path in paths:
-        found = (Path(folder, name) for folder, _, names in os.walk(path, onerror=refused) for name in names)
-        files.update(dict.fromkeys(sorted(filter(_is_log, found)) if path.is_dir() else [path]))
-    return list(files)
+    def is_new(folder: Path) -> bool:
+        try:
+            status = folder.stat()
+        except OSError as error:
+            refused(error)
+            return False
+        identity = (status.st_dev, status.st_ino)
+        new = identity not in seen
+        seen.add(identity)
+        return new
+
+    if not is_new(top):
+        return
+    for folder, folders, names in os.walk(top, onerror=refused, followlinks=True):
+        folders[:] = [name for name in sorted(folders) if is_new(Path(folder, name))]
+        closed = False
+        for name in sorted(names):
+            path = Path(folder, name)
+            try:
+                mode = path.stat().st_mode
+            except PermissionError as error:
+                # So it is mostly with all that are in it.
+                if not closed:
+                    report(Problem(path, 1, f"cannot be looked at, and others beside it may be so: {error.strerror}"))
+                closed = True
+                continue
+            except OSError as error:
+                report(Problem(path, 1, f"cannot be looked at: {error.strerror}"))
+                continue
+            if stat.S_ISREG(mode):
+                yield path
+            else:
+                left_out(path)
 
 
 def read_records(file: Path, report: Report, passes: Screen = everything) -> Iterator[tuple[int, JsonObject]]:
@@ -216,6 +294,7 @@ class _Reading:
         self._between = b'},{"eventVersion"'
         # Where records could not be read many at a time, up to this place.
         self._slow_until = 0
+        self._too_deep = False
         self._records = 0
         self._passing: list[tuple[int, JsonObject]] = []
         self._done_bytes = 0
@@ -235,7 +314,8 @@ class _Reading:
             return
         if window.data.startswith(_UTF8_MARK):
             window.move(len(_UTF8_MARK))
-        if self._file.name.removesuffix(".gz").endswith(".csv") or _TABLE.match(window.data, window.at):
+        is_table = _bare_name(self._file).endswith(".csv") and window.skip_blanks() not in (b"{", b"[")
+        if is_table or _TABLE.match(window.data, window.at):
             yield from self._rows()
         else:
             yield from self._values()
@@ -248,6 +328,12 @@ class _Reading:
         at_line = True
         while window.skip_blanks():
             window.hold(_OPENING)
+            if window.data.startswith(_UTF8_MARK, window.at):
+                # Of a file that was joined to another.
+                window.move(window.at + len(_UTF8_MARK))
+                continue
+            if at_line and (stamp := _STAMP.match(window.data, window.at)):
+                window.move(stamp.end())
             if opening := _LIST.match(window.data, window.at):
                 yield from self._list(opening)
             elif not (at_line and self._lines()):
@@ -293,6 +379,9 @@ class _Reading:
         if isinstance(end, int):
             self._read(window.line, window.data[window.at : end])
             window.move(end)
+            window.hold(_OPENING)
+            if comma := _COMMA.match(window.data, window.at):
+                window.move(comma.end())
             return
         start = f"{self._record_start()}|{_OBJECT_WITH_LIST}"
         # A record on one line ends with it.
@@ -398,23 +487,35 @@ class _Reading:
             elif opening := _NEXT_LIST.match(window.data, window.at):
                 window.move(opening.end())
                 return braces
-            elif character != b"," or not self._skip_member():
+            elif character != b"," or not self._member():
                 self._tell(window.line, "damaged behind the list: the object around it has no end")
                 return 0
         return 0
 
-    def _skip_member(self) -> bool:
-        """Skip a comma, a key, a colon and a value; False if there is none."""
+    def _member(self) -> bool:
+        """Read a comma, a key, a colon and a value, for what the value may hold; False if there is none."""
         window = self._window
         window.move(window.at + 1)
+        parts: list[bytes] = []
+        line = window.line
         for expected in (b'"', b":", b""):
             character = window.skip_blanks()
             if expected and character != expected:
                 return False
+            line = window.line
             end = window.at + 1 if expected == b":" else window.value_end()
             if isinstance(end, str):
                 return False
+            parts.append(window.data[window.at : end])
             window.move(end)
+        key, _, value = parts
+        if key in _HEADS:
+            self._tell(line, f"{key.decode()} behind a list: what is around the list may be a record, and was not read")
+        elif key in _WRAPPERS:
+            found = unwrap(b"{%b:%b}" % (key, value))
+            # A word beside the list is meant for people.
+            told = value.startswith((b"{", b"["))
+            self._take_found(line, (each for each in found if told or isinstance(each, Found)))
         return True
 
     def _rows(self) -> Iterator[None]:
@@ -422,7 +523,10 @@ class _Reading:
         window = self._window
         # The limit is one of the process, and smaller than a record.
         csv.field_size_limit(max(csv.field_size_limit(), window.longest))
-        rows = csv.reader(self._text_lines(), strict=True)
+        window.hold(_OPENING)
+        header = window.data[window.at : window.at + _OPENING].partition(b"\n")[0].decode("latin-1")
+        delimiter = max(_DELIMITERS, key=header.count)
+        rows = csv.reader(self._text_lines(), strict=True, delimiter=delimiter, skipinitialspace=True)
         columns: list[str] = []
         while True:
             line = window.line
@@ -474,7 +578,10 @@ class _Reading:
 
     def _read(self, line: int, value: bytes | msgspec.Raw) -> None:
         """Take those records of a value that pass the screen, and tell of what is none."""
-        for found in unwrap(value):
+        self._take_found(line, unwrap(value))
+
+    def _take_found(self, line: int, several: Iterable[Found | str]) -> None:
+        for found in several:
             if isinstance(found, str):
                 self._tell(line, found)
                 continue
@@ -487,7 +594,7 @@ class _Reading:
 
     def _take(self, line: int, text: bytes | msgspec.Raw) -> None:
         try:
-            self._passing.append((line, cast(JsonObject, _decode_record(text))))
+            self._passing.append((line, _record(text)))
         except _BROKEN as error:
             self._tell(line, f"damaged record: {error}")
         else:
@@ -505,9 +612,16 @@ class _Reading:
 
     def _skip_damage(self, reason: str, start: str) -> None:
         """Tell of a damaged value, and move on to where another may begin."""
-        line = self._window.line
-        skipped = self._window.resync(_pattern(start))
-        self._tell(line, f"damaged record: {reason}; {skipped:,} bytes were left out")
+        window = self._window
+        line, place = window.line, window.place
+        self._too_deep = self._too_deep or reason == TOO_DEEP
+        # It is damaged at each of its levels; without this, each would be looked at and told.
+        if self._too_deep:
+            window.hold(_LATE)
+            if nest := _NEST.match(window.data, window.at, window.at + _LATE):
+                window.move(max(window.at, nest.end() - 1))
+        window.resync(_pattern(start))
+        self._tell(line, f"damaged record: {reason}; {window.place - place:,} bytes were left out")
 
     def _tell(self, line: int, reason: str) -> None:
         self._report(Problem(self._file, line, reason))
@@ -543,6 +657,16 @@ class _Reading:
         return data
 
 
+def _record(text: bytes | msgspec.Raw) -> JsonObject:
+    try:
+        return cast(JsonObject, _decode_record(text))
+    except _BROKEN:
+        mended = mend(text)
+        if mended is None:
+            raise
+        return cast(JsonObject, _decode_record(mended))
+
+
 def _decompressed(member: zlib_ng._Decompress, data: bytes, most: int) -> Iterator[bytes]:
     """The text of compressed data, in pieces of so many bytes, as a few may stand for a great many."""
     while True:
@@ -569,5 +693,41 @@ def _lines_of(block: bytes, raws: list[msgspec.Raw], needed: list[int], line: in
         line += block.count(b"\n", start, at)
 
 
-def _is_log(path: Path) -> bool:
-    return path.name.removesuffix(".gz").endswith(SUFFIXES) and path.is_file()
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError:
+        # Whoever reads it tells why.
+        return False
+
+
+def _bare_name(file: Path) -> str:
+    """The name without what says that it is compressed, in small letters."""
+    return file.name.lower().removesuffix(".gz")
+
+
+def _is_log(file: Path, left_out: Callable[[Path], None]) -> bool:
+    name = _bare_name(file)
+    if name.endswith(SUFFIXES):
+        return True
+    # CloudWatch Logs exports 000000.gz, Firehose delivers without any suffix.
+    suffix = Path(file.name.lower()).suffix
+    if suffix in ("", ".gz", ".txt") and _holds_records(file):
+        return True
+    left_out(file)
+    return False
+
+
+def _holds_records(file: Path) -> bool:
+    """Whether a file begins like one that is read; one that cannot be read is, so that this is told."""
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(_OPENING)
+        if data.startswith(b"\x1f\x8b"):
+            data = zlib_ng.decompressobj(wbits=31).decompress(data, _OPENING)
+    except (OSError, zlib_ng.error):  # type: ignore[misc]  # its stub has no base class
+        return True
+    if data.startswith(_UTF16_MARKS):
+        # That it is none that can be read is told when it is read.
+        data = data[len(_UTF16_MARKS[0]) :].replace(b"\0", b"")
+    return _LOG.match(data.removeprefix(_UTF8_MARK)) is not None

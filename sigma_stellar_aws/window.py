@@ -14,6 +14,9 @@ BLOCK = 1 << 17
 LONGEST = 8 << 20
 """Bytes of the longest value; a record of CloudTrail has at most 256 KB, and what wraps several at most 6 MB."""
 
+TOO_DEEP = "it is nested too deeply"
+"""What is wrong with a value in which there are more values in one another than can be followed: many hundreds."""
+
 _BLANKS = re.compile(rb"[ \t\r\n]*")
 # Longer than any number, word or escape: an error so far before the end is none of what is yet to come.
 _TOKEN = 32
@@ -93,7 +96,7 @@ class Window:
                 if in_view or self.ended or self._holds_more(longest):
                     return self._reason(error, longest)
             except RecursionError:
-                return "it is nested too deeply"
+                return TOO_DEEP
             else:
                 # A number may go on behind the window, also with no more than the point of it in here.
                 if self.data[end - 1] in b'}]"' or end < len(self.data) - _TOKEN or self.ended:

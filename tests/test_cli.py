@@ -425,7 +425,7 @@ def test_damage_is_told_and_the_rest_is_read(run: Run, tmp_path: Path) -> None:
     good = write(tmp_path / "a.json", record(DELETED))
     good.write_text(f"{{damaged\n{good.read_text(encoding='utf-8')}", encoding="utf-8")
     (tmp_path / "b.json.gz").write_bytes(gzip.compress(b'{"Records":[]}')[:-3])
-    (tmp_path / "c.json").write_bytes(b'{"eventSource":"\xff"}')
+    (tmp_path / "c.json").write_bytes(b'{"eventSource":}')
     result = run("alerts", tmp_path, "--json")
     assert result.code == 3
     assert [line["events"][0]["place"] for line in result.lines()] == [str(good)]
@@ -436,6 +436,16 @@ def test_damage_is_told_and_the_rest_is_read(run: Run, tmp_path: Path) -> None:
         f"{tmp_path / 'c.json'}:1",
     ]
     assert "1 alert of 1 matching event among 1 records; 3 problems" in last
+
+
+def test_files_that_are_not_read_are_told(run: Run, tmp_path: Path) -> None:
+    """Files of a folder that are no logs by their names are told on one line, which is no problem."""
+    write(tmp_path / "a.json", record(DELETED))
+    for number in range(7):
+        (tmp_path / f"{number}.md").write_text("# Notes\n", encoding="utf-8")
+    result = run("alerts", tmp_path, "--json")
+    assert (result.code, len(result.lines())) == (0, 1)
+    assert f"not read, by their names: 7 files, {tmp_path / '0.md'}, " in result.err
 
 
 def test_an_event_without_time_is_lost(run: Run, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sigma_stellar_aws.envelopes import Found, unwrap
+from sigma_stellar_aws.envelopes import Found, mend, unwrap
 from sigma_stellar_aws.jsontypes import Json, JsonObject
 
 A: JsonObject = {"eventVersion": "1.11", "eventSource": "a.amazonaws.com", "eventName": "A"}
@@ -84,6 +84,30 @@ def records(value: Json) -> tuple[list[Json], list[str]]:
         ({"Records": [{"messageId": "1", "body": json.dumps(EVENT), "eventSource": "aws:sqs"}]}, [B]),
         # Of a member that is null there is nothing to be had.
         ({"detail": None, "message": TEXT}, [B]),
+        # Records in several members of a wrapper, and beside empty ones.
+        ({"Records": [], "detail": B}, [B]),
+        ({"events": [], "logEvents": [{"message": TEXT}], "Records": [A]}, [A, B]),
+        ({"Records": [A], "detail": B}, [A, B]),
+        ({"data": [], "detail": B}, [B]),
+        ({"detail": {"finding": 1}, "message": TEXT}, [B]),
+        ({"message": "words", "event": {"original": TEXT}}, [B]),
+        ({"message": "{}", "event": {"original": TEXT}}, [B]),
+        ({"message": "[]", "event": {"original": TEXT}}, [B]),
+        # What holds records is no digest and no trial, whatever it says.
+        ({"digestStartTime": "2026-11-24T12:00:00Z", "Records": [A]}, [A]),
+        ({"messageType": "CONTROL_MESSAGE", "logEvents": [{"message": TEXT}]}, [B]),
+        ({"results": [{"_raw": TEXT}, {"_raw": json.dumps(A)}]}, [B, A]),
+        (
+            {
+                "results": [
+                    [{"field": "@timestamp", "value": "1"}, {"field": "@message", "value": TEXT}],
+                    [{"field": "eventName", "value": "A"}, {"field": "@message", "value": json.dumps(A)}],
+                ],
+                "status": "Complete",
+            },
+            [B, A],
+        ),
+        ([TEXT, json.dumps(A)], [B, A]),
         # What has no API call is a record all the same.
         ({"eventType": "AwsCloudTrailInsight", "insightDetails": {"state": "Start"}},
          [{"eventType": "AwsCloudTrailInsight", "insightDetails": {"state": "Start"}}]),
@@ -95,11 +119,63 @@ def test_wrappers_are_opened(value: Json, expected: list[Json]) -> None:
 
 
 @pytest.mark.parametrize("key", ["detail", "message", "Records", "event", "data", "messageType", "digestStartTime"])
-@pytest.mark.parametrize("inner", [A, json.dumps(A), [A], "CONTROL_MESSAGE"])
+@pytest.mark.parametrize("inner", [A, json.dumps({"eventName": "A"}), [A], "CONTROL_MESSAGE"])
 def test_a_record_is_no_wrapper(key: str, inner: Json) -> None:
     """What has source or name of an event is a record whatever else is in it, be it named as in a wrapper."""
     for head in ({"eventSource": "a.amazonaws.com"}, {"eventName": "A"}):
         assert records({**head, key: inner}) == ([{**head, key: inner}], [])
+
+
+WHOLE: JsonObject = {**B, "userIdentity": {"type": "Root"}}
+
+
+@pytest.mark.parametrize(
+    "extracted",
+    [
+        {"eventSource": "b.amazonaws.com", "eventName": "B", "@message": json.dumps(WHOLE)},
+        {"eventName": "B", "eventVersion": "1.11", "_raw": json.dumps(WHOLE)},
+        {"eventSource": "B.AMAZONAWS.COM", "original": f" {json.dumps(WHOLE)}\n"},
+        {"eventName": "B", "CloudTrailEvent": json.dumps(WHOLE)},
+        {"eventName": "B", "eventJson": json.dumps(WHOLE)},
+        {"eventName": "B", "eventjson": json.dumps(WHOLE)},
+        {"eventSource": "b.amazonaws.com", "eventName": "B", "message": json.dumps(WHOLE)},
+    ],
+)
+def test_the_whole_record_is_preferred_to_fields_of_it(extracted: JsonObject) -> None:
+    """Where a store put fields of a record beside its text, the record is the text, which has all fields."""
+    assert records({"result": extracted}) == ([WHOLE], [])
+
+
+@pytest.mark.parametrize("text", ["words", "{", '{"eventName": "A"}', '{"eventSource": "aws:s3", "eventName": "A"}', 7])
+def test_only_the_text_of_a_record_is_preferred(text: Json) -> None:
+    """A member beside source and name that is not the text of a record takes nothing from the record around it."""
+    for key in ("_raw", "@message", "message", "original"):
+        assert records({**A, key: text}) == ([{**A, key: text}], [])
+
+
+def test_a_message_of_a_record_is_its_own() -> None:
+    """What has the version of a record is one, even if its message is the text of another."""
+    assert records({**A, "message": TEXT}) == ([{**A, "message": TEXT}], [])
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"), [(rb'"\ud800x"', "?x"), (b'"\xffx"', "\ufffdx"), (b"NaN", None), (b"[-Infinity]", [None])]
+)
+@pytest.mark.parametrize("around", [b"%b", b'{"detail":%b}', b"[%b]"])
+def test_what_no_text_may_hold_costs_no_record(damage: bytes, expected: Json, around: bytes) -> None:
+    """A half of a character, a byte of none or a number that is none is replaced, and all else is as it was."""
+    record = b'{"eventSource":"a.amazonaws.com","eventName":%b,"n":[1.5,"\xc3\xa9"]}' % damage
+    [found] = unwrap(around % record)
+    assert isinstance(found, Found)
+    text = mend(found.text)
+    assert text is not None
+    assert json.loads(text) == {"eventSource": "a.amazonaws.com", "eventName": expected, "n": [1.5, "\u00e9"]}
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b'{"a":}', b"[" * 100_000, b'"\x01"', b"9" * 5000 + b"}"])
+def test_what_is_no_json_is_not_mended(text: bytes) -> None:
+    """Only characters and numbers are replaced; what else is damaged stays damaged."""
+    assert mend(text) is None
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,11 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("reader") / "file.json"
 
 
+def refuse(problem: Problem) -> None:
+    """Where nothing may be told."""
+    pytest.fail(str(problem))
+
+
 def read(file: Path, data: bytes, passes: Screen = everything) -> tuple[Found, list[Problem]]:
     """What is read from a file with this content, and the problems that are told of."""
     file.write_bytes(data)
@@ -165,7 +170,7 @@ def test_nothing_stops_the_reader(file: Path, start: bytes, rest: bytes, compres
     data = start + rest
     found, problems = read(file, gzip.compress(data) if compressed else data)
     # A byte order mark alone is nothing either, nor are the names of columns.
-    left = data.removeprefix(b"\xef\xbb\xbf").translate(None, b" \n\t\r\0\v\f")
+    left = data.replace(b"\xef\xbb\xbf", b"").translate(None, b" \n\t\r\0\v\f")
     assert found or problems or left in (b"", b"[]", b'{"Records":[]}', b"eventid,eventjson")
 
 
@@ -174,7 +179,8 @@ def test_nothing_stops_the_reader(file: Path, start: bytes, rest: bytes, compres
     [
         (b"".join([*lines([A]), b"\n{]\n", *lines([B])]), [(1, A), (4, B)], [3]),
         (b"".join([*lines([A]), b'"text"\n', b"7\n", *lines([B])]), [(1, A), (4, B)], [2, 3]),
-        (b"".join([*lines([A]), b'{"eventSource":"\xff","eventName":""}\n', *lines([B])]), [(1, A), (3, B)], [2]),
+        (b"".join([*lines([A]), b'{"eventSource":"\xff","eventName":""}\n', *lines([B])]),
+         [(1, A), (2, {"eventSource": "\ufffd", "eventName": ""}), (3, B)], []),
         (b"".join([*lines([A]), b'{"some":"thing"}\n', *lines([B])]), [(1, A), (3, B)], [2]),
         (b"".join([*lines([A]), b'{"Records":[', dump(B), b",\n", *lines([C])]), [(1, A), (2, B), (3, C)], [2]),
         (b'{"Records":[\n' + dump(A) + b',\n{"x":},\n' + dump(B) + b"\n]}", [(2, A), (4, B)], [3]),
@@ -262,6 +268,71 @@ def test_files_are_found(tmp_path: Path) -> None:
     found = find_files([tmp_path / "8.txt", tmp_path, tmp_path / "b"], problems.append)
     assert found == [tmp_path / name for name in expected]
     assert problems == []
+
+
+def test_files_of_other_names_are_known_by_their_content(tmp_path: Path) -> None:
+    """What services deliver under other names is read; what is left out of a folder is told, each file once."""
+    log = log_file([A])
+    logs = {
+        "000000.gz": gzip.compress(b"2026-11-24T10:00:00.000Z " + dump(A)),
+        "DAMAGED.gz": b"\x1f\x8b damaged",
+        "LOG.JSON": b"",
+        "LOG2.JSON.GZ": b"",
+        "TABLE.CSV": b"",
+        "firehose-1-2026-11-24-10-00-00-x": log,
+        "lines.txt": b"\xef\xbb\xbf\n" + dump(A),
+        "list": b"[\n" + dump(A) + b"]",
+        "lake": b"eventid,eventjson\n",
+        "utf16.txt": log.decode().encode("utf-16"),
+    }
+    others = {
+        ".gitconfig": b"[core]\n",
+        "README.md": b"{",
+        "backup.tar.gz": gzip.compress(b"backup/" + bytes(500)),
+        "empty": b"",
+        "notes.txt": b"words",
+    }
+    for name, content in {**logs, **others}.items():
+        (tmp_path / name).write_bytes(content)
+    os.mkfifo(tmp_path / "pipe.json")
+    problems: list[Problem] = []
+    left_out: list[Path] = []
+    assert find_files([tmp_path], problems.append, left_out.append) == sorted(tmp_path / name for name in logs)
+    assert sorted(left_out) == sorted(tmp_path / name for name in (*others, "pipe.json"))
+    assert problems == []
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    """Folders behind links are looked into once each, however the links lead; links to nothing are told."""
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "far/deep").mkdir(parents=True)
+    (tmp_path / "far/deep/1.json").touch()
+    (tmp_path / "logs/far").symlink_to(tmp_path / "far")
+    (tmp_path / "far/deep/up").symlink_to(tmp_path / "logs")
+    (tmp_path / "logs/gone.json").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "logs/round.json").symlink_to(tmp_path / "logs/round.json")
+    problems: list[Problem] = []
+    assert find_files([tmp_path / "logs"], problems.append) == [tmp_path / "logs/far/deep/1.json"]
+    assert [problem.file.name for problem in problems] == ["gone.json", "round.json"]
+
+
+def test_a_folder_that_cannot_be_entered_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that cannot be looked at, as in a folder that cannot be entered, are missed loudly, and no others are."""
+    for name in ("closed/1.json", "closed/2.json", "closed/4.json", "open/3.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    look = Path.stat
+
+    def guarded(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.parent.name == "closed" and path.name != "4.json":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return look(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", guarded)
+    problems: list[Problem] = []
+    assert find_files([tmp_path], problems.append) == [tmp_path / "closed/4.json", tmp_path / "open/3.json"]
+    assert [problem.file for problem in problems] == [tmp_path / "closed/1.json"]
+    assert find_files([tmp_path / "closed/1.json"], problems.append) == [tmp_path / "closed/1.json"]
 
 
 def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,7 +429,8 @@ def test_event_out_of_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 # What damages files, and what could be taken for the border of a record.
 FRAGMENTS = st.sampled_from(
     [b"{", b"}", b"[", b"]", b",", b'"', b"\n", b"\\", b"\xff", b"\0", b"7", b"null", b'{"Records":[', b"]}",
-     b'"events":[', b'},{"eventVersion"', b'{"eventVersion":"1.11","eventSource":"z","eventName":"Z"}', b"\n{\n"]
+     b'"events":[', b'],"detail":{', b'"_raw":"', b",\n", b"\xef\xbb\xbf", b"\n2026-11-24T10:00:00.000Z ",
+     b'{"b":[' * 9, b'},{"eventVersion"', b'{"eventVersion":"1.11","eventSource":"z","eventName":"Z"}', b"\n{\n"]
 )  # fmt: skip
 # Long enough together that the window has to be moved on several times.
 LONG_RECORDS: st.SearchStrategy[Records] = st.lists(
@@ -467,6 +539,9 @@ def test_lines_of_lists_and_what_follows(file: Path) -> None:
         (b'{"events":[' + dump(A) + b'],"token":{"a":[1]},"b":[]}' + dump(B), [A, B], []),
         (b'{"events":[' + dump(A) + b'],"token"' + dump(B), [A, B], ["the object around it has no end"]),
         (b'{"Records":[' + dump(A) + b"]" + log_file([B]), [A, B], ["the object around it has no end"]),
+        (b'{"Records":[],"detail":' + dump(B) + b',"message":"words"}', [B], []),
+        (b'{"events":[' + dump(A) + b'],"Records":[],"detail":{"a":1}}', [A], ["neither eventSource nor eventName"]),
+        (b'{"Records":[' + dump(A) + b'],"eventName":"B","x":1}', [A], ['"eventName" behind a list']),
         (b"[" + dump(A) + dump(B) + b"]", [A, B], ["no comma"]),
         (b"[" + dump(A) + b",," + dump(B) + b"]", [A, B], ["a comma without a record"]),
         (b"[" + dump(A) + b",]", [A], ["a comma without a record"]),
@@ -479,6 +554,60 @@ def test_what_is_around_the_records(file: Path, data: bytes, found: Records, tol
     assert [record for _, record in records] == found
     assert len(problems) == len(told)
     assert all(part in problem.reason for part, problem in zip(told, problems, strict=True))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"".join(b"2026-11-24T10:00:00.000Z " + line for line in lines([A, B, C])),
+        b"".join(b"2026-11-24T10:00:00.123456+00:00 1_CloudTrail_eu-west-1 " + line for line in lines([A, B, C])),
+        b",\n".join(map(dump, (A, B, C))),
+        b"".join(dump(each, 1) + b",\n" for each in (A, B, C)),
+        b"".join(b"\xef\xbb\xbf" + log_file([each]) for each in (A, B, C)),
+        b"".join(b"\xef\xbb\xbf" + line for line in lines([A, B, C])),
+        b"\n".join(json.dumps({**each, "@message": dump(each).decode()}).encode() for each in (A, B, C)),
+        dump({"Records": [{"eventSource": "s", "eventName": "N", "_raw": dump(each).decode()} for each in (A, B, C)]}),
+        dump([dump(each).decode() for each in (A, B, C)]),
+        b"\n".join(dump(dump(each).decode()) for each in (A, B, C)),
+    ],
+)
+def test_what_tools_put_around_records(file: Path, data: bytes) -> None:
+    """Times before lines, commas and byte order marks between records, and fields beside whole records cost nothing."""
+    file.write_bytes(data)
+    for block in (10, 1 << 20):
+        problems: list[Problem] = []
+        parts = list(read_parts(file, problems.append, everything, block=block))
+        assert ([record for part in parts for _, record in part.passing], problems) == ([A, B, C], [])
+
+
+def test_a_screen_sees_the_whole_record(file: Path) -> None:
+    """Beside the text of a record its source and name may be told otherwise; those of the text count."""
+    file.write_bytes(
+        dump({"Records": [{"eventSource": "s", "eventName": "N", "_raw": dump(each).decode()} for each in (A, B)]})
+    )
+    assert [record for _, record in read_records(file, refuse, lambda source, name: source == "b")] == [B]
+
+
+@pytest.mark.parametrize("damage", [b"NaN", b'"\\ud83d"', b'"\xff"'])
+@pytest.mark.parametrize("form", ["log file", "lines"])
+def test_what_no_text_may_hold_costs_no_record(file: Path, form: str, damage: bytes) -> None:
+    """Records with what a strict reader refuses are read, with the others around them."""
+    data = b"".join(FORMS[form]([A, {**B, "z": 0}, C])).replace(b'"z":0', b'"z":' + damage)
+    found, problems = read(file, data)
+    assert problems == []
+    assert [record["eventName"] for _, record in found] == ["A", "B", "C"]
+    assert found[1][1]["x"] == B["x"]
+
+
+@pytest.mark.parametrize("opening", [b'{"a":', b'{ "a" : [ '])
+@pytest.mark.parametrize("around", [(b"", b"\n%b"), (b"[", b",%b]")])
+def test_what_is_too_deep_is_told_but_not_at_each_level(
+    file: Path, opening: bytes, around: tuple[bytes, bytes]
+) -> None:
+    """Of a value that only opens others the beginnings are left out together, and a record behind them is read."""
+    found, problems = read(file, around[0] + opening * 20_000 + around[1] % dump(A))
+    assert [record for _, record in found] == [A]
+    assert 0 < len(problems) <= 100
 
 
 def table(rows: Iterable[Iterable[object]]) -> bytes:
@@ -501,6 +630,23 @@ def test_tables_of_cloudtrail_lake(tmp_path: Path, name: str, column: str) -> No
     end = 3 + pretty.count("\n") + 1
     assert list(read_records(file, problems.append)) == [(2, A), (3, A), (end + 1, long)]
     assert [problem.line for problem in problems] == [end]
+
+
+@pytest.mark.parametrize("header", ["eventID;eventJson", "eventID\teventJson", "eventID, eventJson"])
+@pytest.mark.parametrize("name", ["a.csv", "A.CSV", "a.txt"])
+def test_tables_with_other_delimiters(tmp_path: Path, header: str, name: str) -> None:
+    """Semicolons and tabs, as spreadsheets write them, and blanks behind commas divide columns as well."""
+    between = header.removeprefix("eventID").removesuffix("eventJson")
+    quoted = dump(B).decode().replace('"', '""')
+    (tmp_path / name).write_text(f'{header}\n1{between}"{quoted}"\n')
+    assert list(read_records(tmp_path / name, refuse)) == [(2, B)]
+
+
+@pytest.mark.parametrize("form", ["log file", "lines", "list on several lines"])
+def test_records_in_a_file_named_as_a_table(tmp_path: Path, form: str) -> None:
+    """What begins as JSON is read as that, whatever the file is called."""
+    (tmp_path / "a.csv").write_bytes(b"".join(FORMS[form]([A, B])))
+    assert [record for _, record in read_records(tmp_path / "a.csv", refuse)] == [A, B]
 
 
 def test_damaged_tables_are_told(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ UNREAD = 3
 
 _RELATIVE_TIME = re.compile(r"([1-9]\d*)([mhd])")
 _KEPT = 100
+_NAMED = 5
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -193,7 +194,12 @@ def find_logs(paths: tuple[Path, ...], problems: Problems) -> list[Path]:
     """The CloudTrail files that are named, and those in the folders that are; there must be one."""
     from sigma_stellar_aws.reader import SUFFIXES, find_files
 
-    found = find_files(paths, problems.report)
+    left_out: list[Path] = []
+    found = find_files(paths, problems.report, left_out.append)
+    if left_out:
+        names = ", ".join(map(str, left_out[:_NAMED]))
+        more = ", ..." if len(left_out) > _NAMED else ""
+        note(f"not read, by their names: {len(left_out)} files, {names}{more}")
     if not found:
         raise click.ClickException(
             f"no CloudTrail files in {', '.join(map(str, paths))}; looked for {', '.join(SUFFIXES)}, also with .gz"
