@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Literal, NamedTuple, TypeAlias, cast
 
-from opensearchpy import OpenSearch, exceptions
+from opensearchpy import OpenSearch
 
 from sigma_stellar_aws import dsl
 from sigma_stellar_aws.alerts import MOST_OPEN, Alert, Raised, as_json, merged, millis, raise_alerts
@@ -18,7 +18,7 @@ from sigma_stellar_aws.dsl import Clause
 from sigma_stellar_aws.errors import StoreError
 from sigma_stellar_aws.hits import Hit
 from sigma_stellar_aws.jsontypes import Json, JsonObject
-from sigma_stellar_aws.load import check_index_name
+from sigma_stellar_aws.load import ALERTS_OF, OWN, check_index_name, create
 from sigma_stellar_aws.pack import PackRule
 from sigma_stellar_aws.retries import NotWholeError, answered
 from sigma_stellar_aws.scan import scan
@@ -30,7 +30,6 @@ _BATCH = 500
 _BUSY = (429, 503)
 # People write into alerts at any time.
 _OPTIONS: dict[str, JsonObject] = {"create": {}, "update": {"retry_on_conflict": 5}}
-_OWN = "sigma_stellar_aws"
 _KEYWORD: JsonObject = {"type": "keyword", "ignore_above": 10922}
 _TIME: JsonObject = {"type": "date", "format": "strict_date_optional_time", "ignore_malformed": True}
 _MILLIS: JsonObject = {"type": "date", "format": "epoch_millis"}
@@ -98,17 +97,17 @@ def prepare(client: OpenSearch, index: str, search: str) -> None:
     check_index_name(index)
     if not exists(client, index):
         with told(index):
-            answered(lambda: _create(client, index, search))
+            create(client, index, {"mappings": {"_meta": {OWN: {ALERTS_OF: search}}, **_MAPPINGS}})
     with told(index):
         mappings = answered(lambda: client.indices.get_mapping(index=index))
         if len(mappings) != 1:
             raise StoreError(f"{index!r} stands for {len(mappings)} indices, {', '.join(mappings)}; name one of them")
         [(name, answer)] = mappings.items()
-        held = answer["mappings"].get("_meta", {}).get(_OWN)
-        if not isinstance(held, dict) or "alerts_of" not in held:
+        held = answer["mappings"].get("_meta", {}).get(OWN)
+        if not isinstance(held, dict) or ALERTS_OF not in held:
             raise StoreError(f"{name!r} was not made for alerts, so nothing is written to it; name a new index")
-        if held != {"alerts_of": search}:
-            raise StoreError(f"{name!r} has the alerts of {held['alerts_of']!r}, not of {search!r}; name another index")
+        if held != {ALERTS_OF: search}:
+            raise StoreError(f"{name!r} has the alerts of {held[ALERTS_OF]!r}, not of {search!r}; name another index")
         answered(lambda: client.indices.refresh(index=index))
 
 
@@ -163,7 +162,7 @@ def _earliest(client: OpenSearch, index: str, since: datetime) -> datetime:
 
 def _raised(client: OpenSearch, index: str, since: datetime | None, report: Callable[[str], None]) -> Iterator[Raised]:
     """The alerts that are open at a time or later, without one all, in order of their first events."""
-    query = dsl.named(_open_at(since), _OWN)
+    query = dsl.named(_open_at(since), OWN)
     for found in scan(client, index, query, ("suppression",), time_field="suppression.first"):
         raised = _as_raised(found.id, found.source)
         if raised is None:
@@ -258,16 +257,6 @@ def _counted(alert: Alert) -> JsonObject:
     counters = ("first_time", "last_time", "event_count", "suppression")
     lists = ("events", "event_names", "accounts", "regions", "actors", "source_addresses")
     return {name: document[name] for name in (*counters, *(lists if alert.counted == alert.events else ()))}
-
-
-def _create(client: OpenSearch, index: str, search: str) -> None:
-    try:
-        body = {"mappings": {"_meta": {_OWN: {"alerts_of": search}}, **_MAPPINGS}}
-        client.indices.create(index=index, body=body)
-    except exceptions.RequestError as error:
-        # By somebody else, or by a try of ours whose answer was lost.
-        if error.error != "resource_already_exists_exception":
-            raise
 
 
 def _send(client: OpenSearch, index: str, actions: Iterable[tuple[str, Alert, JsonObject]]) -> set[str]:

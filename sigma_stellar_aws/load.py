@@ -9,7 +9,7 @@ from threading import Event
 from typing import NamedTuple, cast
 
 import msgspec
-from opensearchpy import OpenSearch
+from opensearchpy import OpenSearch, exceptions
 
 from sigma_stellar_aws.errors import StoreError
 from sigma_stellar_aws.flatten import Document, document_id
@@ -22,10 +22,17 @@ from sigma_stellar_aws.store_profile import ANALYSED, described_fields
 THREADS = 2
 """Requests at once: one is written by the store while the next arrives."""
 
+OWN = "sigma_stellar_aws"
+"""Where the ``_meta`` of a mapping tells of what this project made it for."""
+
+ALERTS_OF = "alerts_of"
+"""What tells there that an index is one of alerts: the indices that they are raised of."""
+
 _BATCH_EVENTS = 1000
 _BATCH_BYTES = 5 * 1024 * 1024
 # The queue of a node is full, or a shard is not there yet.
 _LATER = frozenset({429, 503})
+_TOO_LARGE = 413
 _ANSWER = "items.create.status,items.create.error"
 
 
@@ -73,18 +80,41 @@ def create_index(client: OpenSearch, index: str, fields: Iterable[str]) -> bool:
         fields: flattened names to map explicitly.
 
     Returns:
-        Whether there was none.
+        Whether it is certain that there was none.
 
     Raises:
-        StoreError: the index cannot be made.
+        StoreError: the index cannot be made, or is one of alerts.
     """
     check_index_name(index)
     with told(index):
-        if answered(lambda: client.indices.exists(index=index)):
-            return False
-        body = {"settings": index_settings(), "mappings": index_mappings(fields)}
-        client.indices.create(index=index, body=body)
-        return True
+        body: JsonObject = {"settings": index_settings(), "mappings": index_mappings(fields)}
+        if not answered(lambda: client.indices.exists(index=index)) and create(client, index, body):
+            return True
+        for name, answer in answered(lambda: client.indices.get_mapping(index=index)).items():
+            held = answer["mappings"].get("_meta", {}).get(OWN)
+            if isinstance(held, dict) and ALERTS_OF in held:
+                raise StoreError(f"{name!r} was made for alerts, so no events are loaded into it; name another index")
+        return False
+
+
+def create(client: OpenSearch, index: str, body: JsonObject) -> bool:
+    """Create an index of this body, unless there is one of that name.
+
+    Returns:
+        Whether there was none; if the answer to the request was lost, that is not known, and it is False.
+
+    Raises:
+        GaveUpError: the store did not answer.
+        OpenSearchException: the index cannot be made.
+    """
+    try:
+        answered(lambda: client.indices.create(index=index, body=body))
+    except exceptions.RequestError as error:
+        # By somebody else, or by a try of ours.
+        if error.error != "resource_already_exists_exception":
+            raise
+        return False
+    return True
 
 
 def no_keywords(client: OpenSearch, index: str, fields: Iterable[str]) -> list[str]:
@@ -125,9 +155,7 @@ def load(client: OpenSearch, index: str, documents: Iterable[Document], *, threa
         nonlocal outcome
         with told(index):
             done = sending.popleft().result()
-        outcome = Loaded(
-            outcome.created + done.created, outcome.present + done.present, outcome.rejected + done.rejected
-        )
+        outcome = _sum(outcome, done)
 
     pool = ThreadPoolExecutor(threads)
     try:
@@ -196,8 +224,23 @@ def _send(client: OpenSearch, index: str, batch: list[_Line], stopped: Event) ->
         if busy:
             raise NotWholeError(f"{len(busy)} events were not taken: {reason}")
 
-    answered(request, stopped=stopped)
+    try:
+        answered(request, stopped=stopped)
+    except exceptions.TransportError as error:
+        if error.status_code != _TOO_LARGE:
+            raise
+        if len(waiting) == 1:
+            [line] = waiting
+            rejected.append(Rejected(line.id, f"the store takes no request of its size, {len(line.text):,} bytes"))
+        else:
+            half = len(waiting) // 2
+            first, second = (_send(client, index, part, stopped) for part in (waiting[:half], waiting[half:]))
+            return _sum(Loaded(created, present, rejected), _sum(first, second))
     return Loaded(created, present, rejected)
+
+
+def _sum(one: Loaded, other: Loaded) -> Loaded:
+    return Loaded(one.created + other.created, one.present + other.present, one.rejected + other.rejected)
 
 
 def _makes_keywords(mapping: JsonObject) -> bool:

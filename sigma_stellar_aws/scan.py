@@ -45,6 +45,8 @@ _KEEP = "10m"
 _BORDERS = 1000
 # A slice that fits into a page needs one request.
 _FILLED = 0.8
+# What is said of a page that is over the setting index.max_result_window of an index, which not everybody may read.
+_TOO_LARGE = re.compile(r"size must be less than or equal to: \[(\d+)\]")
 _STRICT = {"allow_no_indices": "false", "allow_partial_search_results": "false"}
 
 
@@ -109,7 +111,8 @@ def scan(
         else:
             sorts[True] = [_by_time(time_field), *source.tie_break]
             parts = _slices(source.ask, query, time_field, page)
-        started = [(part, source.read({**body, "query": part.query, "sort": sorts[part.timed]})) for part in parts]
+        read = _fitting(source.read)
+        started = [(part, read({**body, "query": part.query, "sort": sorts[part.timed]})) for part in parts]
         for _, pages in started:
             stack.enter_context(closing(pages))
         pool = stack.enter_context(ThreadPoolExecutor(slices))
@@ -162,7 +165,7 @@ _SHARD_DOC_SINCE = (3, 3)
 
 def _source(client: OpenSearch, index: str, stopped: Event, stack: ExitStack) -> _Source:
     """A point in time, closed by the stack, or else scrolls."""
-    engine, version = answered_engine(client)
+    engine, version = answered_engine(client, known=True, stopped=stopped)
     numbers = tuple(map(int, re.findall(r"\d+", version)[:2]))
     if engine == "elasticsearch" or numbers >= _SHARD_DOC_SINCE:
         try:
@@ -196,6 +199,30 @@ def _at_point_in_time(client: OpenSearch, index: str, api: _PointInTime, stopped
 
     stack.callback(close)
     return _Source(search, partial(_search_after, search), api.tie_break)
+
+
+def _fitting(read: Callable[[JsonObject], Pages]) -> Callable[[JsonObject], Pages]:
+    """Reads pages that are smaller where an index does not give as many events at once."""
+    most: float = math.inf
+
+    def pages_of(body: JsonObject) -> Pages:
+        nonlocal most
+        while True:
+            size = min(most, cast(int, body["size"]))
+            with closing(read({**body, "size": size})) as pages:
+                try:
+                    first = next(pages)
+                except exceptions.RequestError as error:
+                    limit = min(map(int, _TOO_LARGE.findall(str(error.info))), default=0)
+                    if not 0 < limit < size:
+                        raise
+                    most = min(most, limit)
+                else:
+                    yield first
+                    yield from pages
+                    return
+
+    return pages_of
 
 
 def _search(client: OpenSearch, index: str, stopped: Event, body: JsonObject) -> JsonObject:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
+from threading import Event
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -197,6 +198,27 @@ def profile(client: OpenSearch, index: str) -> JsonObject:
     return as_json(index, engine, version, fields)
 
 
+def closed(client: OpenSearch, index: str) -> list[str]:
+    """The closed indices that a pattern stands for: a search passes over them in silence.
+
+    One that is named, or has an alias that is, makes a search fail instead. Needs the rights that a profile needs.
+
+    Raises:
+        StoreError: the store cannot be asked.
+    """
+    if "*" not in index and "_all" not in index.split(","):
+        return []
+
+    def names(states: str) -> set[str]:
+        # Every index has this setting; without a choice, all of them would be sent.
+        params = {"expand_wildcards": states}
+        return {*answered(lambda: client.indices.get_settings(index=index, name="index.uuid", params=dict(params)))}
+
+    with told(index):
+        # In this order, so that an index that is made meanwhile is not taken for a closed one.
+        return sorted(names("open,closed") - names("open"))
+
+
 class Counted(NamedTuple):
     """What a data store holds."""
 
@@ -228,8 +250,13 @@ def count_each(client: OpenSearch, index: str, queries: Mapping[str, Clause], ti
         )
 
 
-def answered_engine(client: OpenSearch) -> tuple[Engine, str]:
-    """Name and version of the engine; as it is what is asked first, a store that is not there is not waited for.
+def answered_engine(client: OpenSearch, *, known: bool = False, stopped: Event | None = None) -> tuple[Engine, str]:
+    """Name and version of the engine.
+
+    Args:
+        client: the data store.
+        known: whether it has answered before; one that is not there from the beginning is not waited for.
+        stopped: when it is set, there are no further tries.
 
     Raises:
         GaveUpError: the store did not answer.
@@ -237,7 +264,8 @@ def answered_engine(client: OpenSearch) -> tuple[Engine, str]:
     """
     return answered(
         lambda: _engine(client),
-        may_pass=lambda error: may_pass(error) and not isinstance(error, exceptions.ConnectionError),
+        stopped=stopped,
+        may_pass=lambda error: may_pass(error) and (known or not isinstance(error, exceptions.ConnectionError)),
     )
 
 
@@ -327,6 +355,8 @@ def _told(error: Exception, index: str) -> str:
             )
         case exceptions.NotFoundError():
             return f"there is no index {index!r}; name it: --index NAME"
+        case exceptions.RequestError(info={"error": {"type": "index_closed_exception", "index": closed_index}}):
+            return f"{index!r}: the index {closed_index!r} is closed, and cannot be searched; open it or name others"
         case exceptions.AuthenticationException():
             return f"the store does not know who asks; set {USER} and {PASSWORD}, or {API_KEY}"
         case exceptions.AuthorizationException():

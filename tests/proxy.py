@@ -68,11 +68,13 @@ SLOW = 1.0
 
 
 def shard_failure(asked: Asked, forward: Forward) -> Answer:
-    """A shard fails, so that its hits are missing."""
+    """A shard fails, so that its hits, if any were asked for, are missing, in each answer of several."""
 
     def change(answer: dict[str, Any]) -> None:
-        answer["_shards"] = {"total": 2, "successful": 1, "failed": 1}
-        answer["hits"]["hits"] = answer["hits"]["hits"][::2]
+        for one in answer.get("responses", [answer]):
+            one["_shards"] = {"total": 2, "successful": 1, "failed": 1}
+            if "hits" in one:
+                one["hits"]["hits"] = one["hits"]["hits"][::2]
 
     return changed(change)(asked, forward)
 
@@ -81,8 +83,10 @@ def timed_out(asked: Asked, forward: Forward) -> Answer:
     """The search ends before all shards are done."""
 
     def change(answer: dict[str, Any]) -> None:
-        answer["timed_out"] = True
-        answer["hits"]["hits"] = []
+        for one in answer.get("responses", [answer]):
+            one["timed_out"] = True
+            if "hits" in one:
+                one["hits"]["hits"] = []
 
     return changed(change)(asked, forward)
 

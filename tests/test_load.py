@@ -2,15 +2,15 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 from click.testing import CliRunner
 
+from sigma_stellar_aws import alert_store, retries, store
 from sigma_stellar_aws import load as loading
-from sigma_stellar_aws import retries, store
 from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.errors import StoreError
 from sigma_stellar_aws.flatten import Document, document_id, flatten
@@ -81,8 +81,10 @@ FAULTS: dict[str, Fault] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.usefixtures("quick")
-def test_what_passes_is_waited_for(engine_url: str, index: str, fault: str) -> None:
+def test_what_passes_is_waited_for(engine_url: str, index: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """If every third request fails, whatever happens to it, each event is there once, and answered for."""
+    # Of several at once, one may be the third several times in turn.
+    monkeypatch.setattr(retries, "TRIES", 12)
     faulty = proxy.every(3 if fault != "slow" else 9, FAULTS[fault], is_bulk)
     with proxy.proxy(engine_url, faulty) as between:
         client = store.connect(between.url, None, {})
@@ -119,6 +121,58 @@ def test_what_does_not_pass_is_told(engine_url: str, index: str, fault: str) -> 
             load(client, index, events(2000))
     # What is behind the failure is not sent.
     assert requests <= 3 + 4 * (loading.THREADS + 1)
+
+
+@pytest.mark.parametrize("fault", ["lost", "refused", "cut", "503"])
+@pytest.mark.usefixtures("quick")
+def test_an_index_is_made_whatever_happens_to_the_request(engine_url: str, index: str, fault: str) -> None:
+    """The request for an index is made again, and an index that it has made already is no error."""
+    faulty = iter([FAULTS[fault]] * 2)
+    with proxy.proxy(engine_url, lambda asked: next(faulty, None) if asked.method == "PUT" else None) as between:
+        made = create_index(store.connect(between.url, None, {}), index, ["eventName"])
+        assert len(between.paths("PUT")) == 3
+    # Of an index whose answer got lost, nobody knows who made it.
+    assert made == (fault in ("refused", "503"))
+    [mapping] = store.connect(engine_url, None, {}).indices.get_mapping(index=index).values()
+    assert mapping["mappings"]["properties"]["eventName"]["type"] == "keyword"
+
+
+def test_what_is_wrong_with_an_index_is_told(engine_url: str, index: str) -> None:
+    """A field that no index can have is an error, and not tried again."""
+    with pytest.raises(StoreError, match="the store answered"):
+        create_index(store.connect(engine_url, None, {}), index, ["a..b"])
+
+
+def limited(most: int) -> Callable[[Asked], Fault | None]:
+    """A store that takes requests up to a size."""
+    return lambda asked: proxy.status(413) if is_bulk(asked) and len(asked.body) > most else None
+
+
+@pytest.mark.usefixtures("quick")
+def test_requests_that_are_too_large_are_halved(engine_url: str, index: str) -> None:
+    """Where a store takes small requests only, every event that fits into one is loaded, and the others are named."""
+    client = store.connect(engine_url, None, {})
+    create_index(client, index, [])
+    large: Document = {"eventID": str(uuid.UUID(int=1000)), "eventName": "x" * 2000}
+    with proxy.proxy(engine_url, limited(1000)) as between:
+        [*some], [*others] = events(70), ({**each, "eventID": str(uuid.UUID(int=2000))} for each in events(1))
+        loaded = load(store.connect(between.url, None, {}), index, [*some, large, *some[:5], *others])
+    assert loaded[:2] == (71, 5)
+    [(event_id, reason)] = loaded.rejected
+    assert event_id == large["eventID"]
+    assert reason == f"the store takes no request of its size, {len(json.dumps(large, separators=(',', ':'))):,} bytes"
+    assert held(engine_url, index).keys() == {each["eventID"] for each in [*some, *others]}
+
+
+def test_no_event_is_loaded_among_alerts(engine_url: str, index: str, tmp_path: Path) -> None:
+    """An index that was made for alerts is refused, and stays as it was."""
+    alert_store.prepare(store.connect(engine_url, None, {}), index, "any")
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(record({"eventSource": "logs.amazonaws.com", "eventName": "DeleteLogGroup"})))
+    result = CliRunner().invoke(main, ["load", str(file), "--url", engine_url, "--index", index])
+    assert result.exit_code == 1
+    assert f"Error: '{index}' was made for alerts, so no events are loaded into it; name another index" in result.stderr
+    assert held(engine_url, index) == {}
 
 
 @pytest.mark.usefixtures("quick")

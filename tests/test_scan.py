@@ -137,8 +137,12 @@ FAULTS: dict[str, Fault] = {
 @WAYS
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.usefixtures("quick")
-def test_what_passes_is_waited_for(filled: Filled, way: Callable[[Asked], Fault | None], fault: str) -> None:
+def test_what_passes_is_waited_for(
+    filled: Filled, way: Callable[[Asked], Fault | None], fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """If searches fail again and again, whatever happens to them, no event is lost, doubled or out of order."""
+    # Of several at once, one may be the third several times in turn.
+    monkeypatch.setattr(retries, "TRIES", 12)
     # A scroll has to give the events of one millisecond, which are several pages, anew after each failure.
     faulty = proxy.every(3 if way is _nothing else 11, FAULTS[fault], _is_search)
     with proxy.proxy(filled.url, lambda asked: way(asked) or faulty(asked)) as between:
@@ -158,6 +162,44 @@ def test_a_slow_answer_is_asked_for_again(filled: Filled, way: Callable[[Asked],
     with proxy.proxy(filled.url, lambda asked: way(asked) or faulty(asked)) as between:
         found = list(scan.scan(_connect(between.url), filled.indices, QUERY, ["n"], time_field="t", page=300))
     assert Counter(map(_seen, found)) == Counter([*filled.times])
+
+
+@pytest.mark.parametrize("fault", ["lost", "refused", "503"])
+@pytest.mark.usefixtures("quick")
+def test_a_store_that_was_there_is_waited_for(filled: Filled, fault: str) -> None:
+    """The first request of a scan, which asks for the engine, is made again as the others are."""
+    faulty = iter([FAULTS[fault]] * 2)
+    with proxy.proxy(filled.url, lambda asked: next(faulty, None) if asked.path == "/" else None) as between:
+        found = list(scan.scan(_connect(between.url), filled.indices, QUERY, ["n"], time_field="t"))
+        assert between.paths("GET").count("/") == 3
+    assert Counter(map(_seen, found)) == Counter([*filled.times])
+
+
+@pytest.fixture
+def narrow(filled: Filled) -> Iterator[None]:
+    """Some of the indices give few events at once."""
+    windows = {"scan-date": 100, "scan-long": 70}
+    settings = _connect(filled.url).indices.put_settings
+    for name, most in windows.items():
+        settings(index=name, body={"index.max_result_window": most})
+    yield
+    for name in windows:
+        settings(index=name, body={"index.max_result_window": None})
+
+
+@WAYS
+@pytest.mark.parametrize("time_field", ["t", None])
+@pytest.mark.usefixtures("narrow")
+def test_pages_are_as_large_as_every_index_allows(
+    filled: Filled, way: Callable[[Asked], Fault | None], time_field: str | None
+) -> None:
+    """Where an index gives fewer events at once than a page has, smaller pages are read, and nothing is lost."""
+    with proxy.proxy(filled.url, way) as between:
+        found = list(scan.scan(_connect(between.url), filled.indices, QUERY, ["n"], time_field=time_field))
+        sizes = [json.loads(asked.body)["size"] for asked in between.asked if b'"size"' in asked.body]
+    assert Counter(map(_seen, found)) == Counter([*filled.times])
+    # A store need not tell of all limits at once.
+    assert {scan.PAGE, 70} <= {*sizes} <= {scan.PAGE, 100, 70, 0}
 
 
 TOLD = {

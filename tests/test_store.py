@@ -24,6 +24,8 @@ from sigma_stellar_aws.jsontypes import JsonObject
 from sigma_stellar_aws.load import load
 from sigma_stellar_aws.pack import pack_fields
 from sigma_stellar_aws.scan import Found, scan
+from tests import proxy
+from tests.proxy import Fault
 from tests.records import cases, record
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -285,6 +287,71 @@ def test_a_count_of_a_part_is_an_error(damage: dict[str, object]) -> None:
     body = {"responses": [{"hits": {"total": {"value": 1}}, **damage}]}
     with answering(200, body) as (url, _), pytest.raises(StoreError, match="not whole"):
         store.count_each(store.connect(url, None, {}), "any", {})
+
+
+@pytest.mark.parametrize("fault", [proxy.shard_failure, proxy.timed_out])
+@pytest.mark.usefixtures("quick")
+def test_a_count_of_a_part_of_an_engine_is_an_error(engine_url: str, fault: Fault) -> None:
+    """Searches that are sent together are not counted where one shard of a real engine did not answer."""
+    with (
+        filled(engine_url, "counted", index_mappings(), [{"eventName": "A"}]),
+        proxy.proxy(engine_url, lambda asked: fault if "_msearch" in asked.path else None) as between,
+        pytest.raises(StoreError, match="not whole"),
+    ):
+        store.count_each(store.connect(between.url, None, {}), "counted", {})
+
+
+@pytest.fixture
+def partly_closed(engine_url: str) -> Iterator[OpenSearch]:
+    """Each engine in turn, with indices of which two are closed and one was."""
+    client = store.connect(engine_url, None, {})
+    for name in ("closed-1", "closed-2", "closed-3", "closed-old"):
+        settings = {"number_of_shards": 1, "number_of_replicas": 0}
+        client.indices.create(index=name, body={"settings": settings, "aliases": {"any-closed": {}}})
+    client.indices.close(index="closed-1,closed-2,closed-old")
+    client.indices.open(index="closed-1")
+    yield client
+    client.indices.delete(index="closed-1,closed-2,closed-3,closed-old")
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        ("closed-*", ["closed-2", "closed-old"]),
+        ("any-cl*", ["closed-2", "closed-old"]),
+        ("closed-3,closed-o*", ["closed-old"]),
+        ("closed-*,-closed-2", ["closed-old"]),
+        ("_all", ["closed-2", "closed-old"]),
+        ("closed-3", []),
+        ("nothing-*", []),
+    ],
+)
+def test_closed_indices_are_known(partly_closed: OpenSearch, index: str, expected: list[str]) -> None:
+    """What a search passes over in silence because it is closed is told, and nothing else."""
+    assert store.closed(partly_closed, index) == expected
+    # In silence.
+    partly_closed.search(index=index)
+
+
+def test_closed_indices_are_told(partly_closed: OpenSearch, engine_url: str) -> None:
+    """A search of a pattern says which indices it could not look into, and ends with exit code 3."""
+    for name in ("closed-1", "closed-3"):
+        mappings: JsonObject = {"properties": {field: {"type": "keyword"} for field in pack_fields()}}
+        partly_closed.indices.put_mapping(index=name, body=mappings)
+    result = run("alerts", "--url", engine_url, "--index", "closed-*", "--json")
+    assert result.exit_code == 3
+    assert "2 indices are closed, so that they were not searched: closed-2, closed-old" in result.stderr
+
+
+@pytest.mark.parametrize("index", ["closed-2", "any-closed", "closed-1,closed-2"])
+def test_a_closed_index_that_is_named_is_an_error(partly_closed: OpenSearch, index: str) -> None:
+    """An index that is asked for, and is closed, is told with what to do."""
+    for search in (
+        lambda: store.count_each(partly_closed, index, {}),
+        lambda: list(scan(partly_closed, index, QUERY, (), time_field=None)),
+    ):
+        with pytest.raises(StoreError, match=f"'{index}': the index 'closed-(2|old)' is closed, .* open it"):
+            search()
 
 
 def found_by(url: str, index: str, query: JsonObject = QUERY) -> list[Found]:

@@ -373,6 +373,8 @@ def _search(
     if no_time and dated:
         raise StoreError(no_time)
     _tell_of_doubts(client, profile, pack, problems)
+    if closed := store.closed(client, where.pattern):
+        problems.report(f"{len(closed)} indices are closed, so that they were not searched: {', '.join(closed)}")
     return pack, None if no_time else where.time_field
 
 
