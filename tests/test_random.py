@@ -30,7 +30,7 @@ from tests.mappings import STORES, WAYS, Store
 from tests.random_rules import DETECTIONS, DOCUMENTS, SEED_DOCUMENT, Detection
 from tests.sigma_semantics import compile_detection
 
-CASES = int(os.environ.get("SIGMA_STELLAR_AWS_RANDOM_CASES", "1000"))
+CASES = int(os.environ.get("SIGMA_STELLAR_AWS_RANDOM_CASES", "500"))
 ID = "6d0b1f5e-57a6-4f0e-9a3b-0d2a1c7e9b42"
 
 
