@@ -13,12 +13,14 @@ from typing import Literal, NamedTuple, TypeAlias, cast
 from opensearchpy import OpenSearch
 
 from sigma_stellar_aws import dsl
-from sigma_stellar_aws.alerts import MOST_OPEN, Alert, Raised, as_json, merged, millis, raise_alerts
+from sigma_stellar_aws.alerts import MOST_OPEN, Alert, Raised, as_json, merged, raise_alerts
 from sigma_stellar_aws.dsl import Clause
 from sigma_stellar_aws.errors import StoreError
+from sigma_stellar_aws.flatten import millis
 from sigma_stellar_aws.hits import Hit
+from sigma_stellar_aws.index_template import IGNORE_ABOVE
 from sigma_stellar_aws.jsontypes import Json, JsonObject
-from sigma_stellar_aws.load import ALERTS_OF, OWN, check_index_name, create
+from sigma_stellar_aws.load import ALERTS_OF, LATER, OWN, check_index_name, create
 from sigma_stellar_aws.pack import PackRule
 from sigma_stellar_aws.retries import NotWholeError, answered
 from sigma_stellar_aws.scan import scan
@@ -27,10 +29,9 @@ from sigma_stellar_aws.store import cause, told, whole
 Outcome: TypeAlias = Literal["created", "updated", "unchanged"]
 
 _BATCH = 500
-_BUSY = (429, 503)
 # People write into alerts at any time.
 _OPTIONS: dict[str, JsonObject] = {"create": {}, "update": {"retry_on_conflict": 5}}
-_KEYWORD: JsonObject = {"type": "keyword", "ignore_above": 10922}
+_KEYWORD: JsonObject = {"type": "keyword", "ignore_above": IGNORE_ABOVE}
 _TIME: JsonObject = {"type": "date", "format": "strict_date_optional_time", "ignore_malformed": True}
 _MILLIS: JsonObject = {"type": "date", "format": "epoch_millis"}
 
@@ -277,7 +278,7 @@ def _send(client: OpenSearch, index: str, actions: Iterable[tuple[str, Alert, Js
             elif kind == "update" and answer["status"] == 404:
                 # Somebody has deleted it meanwhile.
                 continue
-            elif answer["status"] in _BUSY:
+            elif answer["status"] in LATER:
                 waiting.append(action)
                 reasons.append(cause(answer.get("error")))
             elif answer["status"] >= 300:

@@ -17,6 +17,7 @@ from sigma_stellar_aws import dsl
 from sigma_stellar_aws.attack import attack, tactic_name
 from sigma_stellar_aws.dsl import Clause
 from sigma_stellar_aws.errors import TooManyAlertsError
+from sigma_stellar_aws.flatten import millis
 from sigma_stellar_aws.hits import Hit, Key
 from sigma_stellar_aws.jsontypes import Json, JsonObject, Scalar
 from sigma_stellar_aws.pack import PackRule
@@ -171,11 +172,6 @@ def within(
         return query
     bounds = dsl.bounds(time_field, **limits, format="epoch_millis")
     return dsl.all_of([query, dsl.any_of([bounds, dsl.none_of(dsl.exists(time_field))]) if undated else bounds])
-
-
-def millis(time: datetime) -> int:
-    """Milliseconds since 1970-01-01 UTC of a time that is aware of its time zone."""
-    return round(time.timestamp() * 1000)
 
 
 def time_text(time: int | None) -> str | None:

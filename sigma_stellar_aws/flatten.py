@@ -69,7 +69,19 @@ def epoch_millis(event_time: Json) -> int | None:
         time = datetime.fromisoformat(event_time.replace("Z", "+00:00"))
     except ValueError:
         return None
-    return round((time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp() * 1000)
+    return millis(time if time.tzinfo else time.replace(tzinfo=timezone.utc))
+
+
+def millis(time: datetime) -> int:
+    """Milliseconds since 1970-01-01 UTC of a time that is aware of its time zone."""
+    return round(time.timestamp() * 1000)
+
+
+def text_of(value: Scalar) -> str:
+    """The text of a value as an index sees it, which reads a number as it is written in JSON."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
 
 
 def _leaves(record: Mapping[str, Json]) -> Iterator[tuple[str, Scalar, bool]]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from sigma_stellar_aws.flatten import Document
+from sigma_stellar_aws.flatten import Document, text_of
 
 # Who acted, from the most to the least telling.
 _ACTOR_FIELDS = (
@@ -108,15 +108,11 @@ def to_hit(
 def _text(document: Document, field: str) -> str | None:
     value = document.get(field)
     if isinstance(value, list):
-        return ", ".join(map(_of_scalar, value))
-    return None if value is None else _of_scalar(value)
+        return ", ".join(map(text_of, value))
+    return None if value is None else text_of(value)
 
 
 def _key_text(document: Document, field: str) -> str | None:
     value = document.get(field)
     # Two values are another key than one that reads like both.
     return json.dumps(value) if isinstance(value, list) else _text(document, field)
-
-
-def _of_scalar(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -28,10 +28,11 @@ OWN = "sigma_stellar_aws"
 ALERTS_OF = "alerts_of"
 """What tells there that an index is one of alerts: the indices that they are raised of."""
 
+LATER = frozenset({429, 503})
+"""Status of a document that can be taken later: the queue of a node is full, or a shard is not there yet."""
+
 _BATCH_EVENTS = 1000
 _BATCH_BYTES = 5 * 1024 * 1024
-# The queue of a node is full, or a shard is not there yet.
-_LATER = frozenset({429, 503})
 _TOO_LARGE = 413
 _ANSWER = "items.create.status,items.create.error"
 
@@ -211,7 +212,7 @@ def _send(client: OpenSearch, index: str, batch: list[_Line], stopped: Event) ->
         reason = ""
         for line, item in zip(waiting, items, strict=True):
             status = item["create"]["status"]
-            if status in _LATER:
+            if status in LATER:
                 busy.append(line)
                 reason = cause(item["create"].get("error"))
             elif status == 409:

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from sigma_stellar_aws.dsl import Clause, fields
-from sigma_stellar_aws.flatten import TIME_FIELD, document_id, flat_name, flatten, is_uuid
+from sigma_stellar_aws.flatten import TIME_FIELD, document_id, flat_name, flatten, is_uuid, millis
 from sigma_stellar_aws.hits import Hit, to_hit
 from sigma_stellar_aws.index_template import EVENT_FIELDS
 from sigma_stellar_aws.jsontypes import JsonObject
-from sigma_stellar_aws.reader import Problem, read_parts
+from sigma_stellar_aws.reader import Problem, read_parts, stored_size
 from sigma_stellar_aws.screen import screened
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def scan_files(
     Raises:
         ChildProcessError: a process ended before its time, so that what it read is lost.
     """
-    task = _Task(pack.query, pack.keys(), _millis(since), _millis(until))
+    first, end = (None if time is None else millis(time) for time in (since, until))
+    task = _Task(pack.query, pack.keys(), first, end)
     groups = list(_groups(files))
     number = min(len(groups), _suitable(files) if processes is None else processes)
     if number > 1:
@@ -180,19 +181,8 @@ def _useful(record: JsonObject, used: _Used, prefix: str = "") -> JsonObject:
     return kept
 
 
-def _millis(time: datetime | None) -> int | None:
-    return None if time is None else round(time.timestamp() * 1000)
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except OSError:
-        return 0
-
-
 def _suitable(files: Sequence[Path]) -> int:
-    text = sum(_size(file) * (_EXPANSION if file.suffix == ".gz" else 1) for file in files)
+    text = sum(stored_size(file) * (_EXPANSION if file.suffix == ".gz" else 1) for file in files)
     if text < _SMALL:
         return 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -204,7 +194,7 @@ def _groups(files: Sequence[Path]) -> Iterator[list[Path]]:
     size = length = 0
     for file in files:
         group.append(file)
-        size += _size(file)
+        size += stored_size(file)
         length += len(str(file))
         if size >= _GROUP or length >= _GROUP_NAMES:
             yield group

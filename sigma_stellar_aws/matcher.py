@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TypeAlias, cast
 
 from sigma_stellar_aws.dsl import Clause, named_clauses
-from sigma_stellar_aws.flatten import TIME_FIELD, Document, epoch_millis
+from sigma_stellar_aws.flatten import TIME_FIELD, Document, epoch_millis, text_of
 from sigma_stellar_aws.jsontypes import Json, JsonObject, Scalar
 
 Predicate: TypeAlias = Callable[[Document], bool]
@@ -101,19 +101,19 @@ def _any_value(field: str, test: TextTest) -> Predicate:
         if value is None:
             return False
         values = value if isinstance(value, list) else (value,)
-        return any(test(text) for text in map(_text, values))
+        return any(test(text) for text in map(text_of, values))
 
     return matches
 
 
 def _text_test(kind: str, options: Json) -> TextTest:
     if kind == "terms":
-        wanted = frozenset(_text(value) for value in cast("list[Scalar]", options))
+        wanted = frozenset(text_of(value) for value in cast("list[Scalar]", options))
         return wanted.__contains__
     if not isinstance(options, dict):
         raise UnknownClauseError(f"a {kind} clause needs the long form, with a value")
     _known(options, {"value", "case_insensitive", *(["flags", "max_determinized_states"] if kind == "regexp" else [])})
-    value = _text(cast(Scalar, options["value"]))
+    value = text_of(cast(Scalar, options["value"]))
     ignore_case = options.get("case_insensitive") is True
     if kind == "term":
         return _ignoring_case(str.__eq__, value, ignore_case)
@@ -158,7 +158,7 @@ def _range(field: str, options: Json) -> Predicate:
     limits.pop("format", None)
     _known(limits, set(_COMPARISONS))
     if field != TIME_FIELD:
-        tests = [(_COMPARISONS[name], _text(cast(Scalar, limit))) for name, limit in limits.items()]
+        tests = [(_COMPARISONS[name], text_of(cast(Scalar, limit))) for name, limit in limits.items()]
         return _any_value(field, lambda text: all(compare(text, limit) for compare, limit in tests))
     times = [(_COMPARISONS[name], _millis(limit)) for name, limit in limits.items()]
 
@@ -179,13 +179,6 @@ def _millis(limit: Json) -> float:
         if time is not None:
             return time
     raise UnknownClauseError(f"{limit!r} is no time")
-
-
-def _text(value: Scalar) -> str:
-    """The text of a value as an index sees it, which reads a number as it is written in JSON."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
 
 
 def _only(body: JsonObject) -> tuple[str, JsonObject]:

@@ -204,6 +204,14 @@ def _walk(top: Path, seen: set[tuple[int, int]], report: Report, left_out: Calla
                 left_out(path)
 
 
+def stored_size(file: Path) -> int:
+    """Bytes of a file, as it is stored; none where it cannot be looked at, which is told when it is read."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
 def read_records(file: Path, report: Report, passes: Screen = everything) -> Iterator[tuple[int, JsonObject]]:
     """The records of a file that the screen lets pass, in their order, with their lines."""
     for part in read_parts(file, report, passes):

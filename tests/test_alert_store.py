@@ -12,8 +12,9 @@ from opensearchpy import OpenSearch
 
 from sigma_stellar_aws import store
 from sigma_stellar_aws.alert_store import bring_up_to_date, prepare, write
-from sigma_stellar_aws.alerts import Alert, Raised, millis, raise_alerts
+from sigma_stellar_aws.alerts import Alert, Raised, raise_alerts
 from sigma_stellar_aws.errors import StoreError
+from sigma_stellar_aws.flatten import millis
 from sigma_stellar_aws.hits import Hit
 from sigma_stellar_aws.index_template import index_mappings
 from sigma_stellar_aws.jsontypes import JsonObject

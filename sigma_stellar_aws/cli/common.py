@@ -213,6 +213,8 @@ def progress(files: list[Path]) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+    from sigma_stellar_aws.reader import stored_size
+
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -222,13 +224,5 @@ def progress(files: list[Path]) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"{len(files)} files", total=sum(map(size, files)))
+        task = bar.add_task(f"{len(files)} files", total=sum(map(stored_size, files)))
         yield lambda done: bar.advance(task, done)
-
-
-def size(file: Path) -> int:
-    """Bytes of a file; none where it cannot be looked at, which is told when it is read."""
-    try:
-        return file.stat().st_size
-    except OSError:
-        return 0

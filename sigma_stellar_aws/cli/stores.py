@@ -24,7 +24,6 @@ from sigma_stellar_aws.cli.common import (
     needs,
     note,
     progress,
-    size,
     told,
     url_option,
 )
@@ -56,7 +55,7 @@ def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) ->
         from sigma_stellar_aws import store
     from sigma_stellar_aws.flatten import flatten
     from sigma_stellar_aws.pack import pack_fields
-    from sigma_stellar_aws.reader import read_records
+    from sigma_stellar_aws.reader import read_records, stored_size
 
     problems = Problems()
     found = find_logs(files, problems)
@@ -75,7 +74,7 @@ def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) ->
                 for file in found:
                     for _, record in read_records(file, problems.report):
                         yield flatten(record)
-                    advance(size(file))
+                    advance(stored_size(file))
 
             loaded = loading.load(client, index, problems.watching_length(documents()))
     for event_id, reason in loaded.rejected:

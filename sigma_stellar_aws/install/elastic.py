@@ -23,7 +23,7 @@ from urllib3.util import make_headers
 from sigma_stellar_aws import store
 from sigma_stellar_aws.errors import StoreError
 from sigma_stellar_aws.install.apply import as_applied, sound
-from sigma_stellar_aws.install.http import ServerError, ask, elsewhere, order
+from sigma_stellar_aws.install.http import MISSING, ServerError, ask, elsewhere, if_there, order
 from sigma_stellar_aws.install.merge import Change, Fields, Path, owned
 from sigma_stellar_aws.install.plan import Live, Step, field_name
 from sigma_stellar_aws.install.state import State
@@ -143,7 +143,6 @@ _PAGE = 100
 _TIMEOUT = 60
 _SPACE = re.compile(r"[a-z0-9_-]+")
 _NO_ANSWER = "this is no answer of Kibana"
-_MISSING = 404
 _CHANGED = 409
 
 
@@ -256,8 +255,8 @@ class Elastic:
         try:
             answer = ask(lambda: self._send("POST", f"{self._api}/rules/preview", body=preview))
         except ServerError as error:
-            if error.status == _MISSING:
-                raise ServerError(_MISSING, f"{error}; without a rule preview use --no-dry-run") from error
+            if error.status == MISSING:
+                raise ServerError(MISSING, f"{error}; without a rule preview use --no-dry-run") from error
             raise
         logs = cast("list[JsonObject]", answer.get("logs") or [])
         errors = [str(reason) for log in logs for reason in cast("list[Json]", log.get("errors") or [])]
@@ -343,12 +342,8 @@ class Elastic:
         """Ask for the space: rules can be written into one that does not exist, where nobody sees them."""
         if self._space == "default":
             return
-        try:
-            ask(lambda: self._send("GET", f"/api/spaces/space/{self._space}"))
-        except ServerError as error:
-            if error.status == _MISSING:
-                raise StoreError(f"there is no space {self._space!r} in this Kibana; see its id under /s/") from error
-            raise
+        if if_there(lambda: self._send("GET", f"/api/spaces/space/{self._space}")) is None:
+            raise StoreError(f"there is no space {self._space!r} in this Kibana; see its id under /s/")
 
     def _record(self, step: Step, rule: JsonObject) -> None:
         version = rule.get("version") if "revision" in rule else None
@@ -406,12 +401,7 @@ class Elastic:
         return list(rules.values())
 
     def _rule(self, name: Mapping[str, str]) -> JsonObject | None:
-        try:
-            return ask(lambda: _as_rule(self._send("GET", f"{self._api}/rules", params=name)))
-        except ServerError as error:
-            if error.status == _MISSING:
-                return None
-            raise
+        return if_there(lambda: _as_rule(self._send("GET", f"{self._api}/rules", params=name)))
 
     def _send(
         self, method: str, path: str, params: Mapping[str, str] | None = None, body: JsonObject | None = None

@@ -11,6 +11,9 @@ T = TypeVar("T")
 WAITS = (0.5, 1.0, 2.0, 4.0)
 """Seconds between attempts."""
 
+MISSING = 404
+"""Status of what is not there."""
+
 _PASSING = (None, 429, 502, 503, 504)
 _LATE = (None, 502, 504)
 _UNKNOWN_USER = 401
@@ -63,6 +66,20 @@ def ask(read: Callable[[], T]) -> T:
                 raise
             time.sleep(wait)
     return read()
+
+
+def if_there(read: Callable[[], T]) -> T | None:
+    """As :func:`ask`, and None where the server says that there is no such thing.
+
+    Raises:
+        ServerError: it failed otherwise, or failed too often.
+    """
+    try:
+        return ask(read)
+    except ServerError as error:
+        if error.status == MISSING:
+            return None
+        raise
 
 
 def elsewhere(server: str) -> str:

@@ -16,7 +16,7 @@ from sigma_stellar_aws import store
 from sigma_stellar_aws.errors import StoreError
 from sigma_stellar_aws.formats.opensearch_monitor import ALL_RULES
 from sigma_stellar_aws.install.apply import as_applied, sound
-from sigma_stellar_aws.install.http import ServerError, ask, elsewhere, order
+from sigma_stellar_aws.install.http import MISSING, ServerError, ask, elsewhere, if_there, order
 from sigma_stellar_aws.install.merge import Change, Fields, Path, owned
 from sigma_stellar_aws.install.plan import Live, Step, field_name
 from sigma_stellar_aws.install.state import State
@@ -35,7 +35,6 @@ _API = "/_plugins/_alerting/monitors"
 _NO_ANSWER = "this is no answer of OpenSearch Alerting; is the URL right?"
 _MOST = 10_000
 _NO_INDEX = re.compile("index_not_found|Configured indices are not found")
-_MISSING = 404
 _CHANGED = 409
 
 
@@ -224,7 +223,7 @@ class OpenSearchAlerting:
             answer = ask(lambda: self._send("POST", f"{_API}/_search", body=body))
         except ServerError as error:
             # The index of the monitors is made with the first one.
-            if error.status == _MISSING and _NO_INDEX.search(str(error)):
+            if error.status == MISSING and _NO_INDEX.search(str(error)):
                 return []
             raise
         try:
@@ -240,12 +239,8 @@ class OpenSearchAlerting:
         return [one if one.version else self._monitor(one.id) or one for one in monitors]
 
     def _monitor(self, server_id: str) -> "_Found | None":
-        try:
-            return _found(ask(lambda: self._send("GET", f"{_API}/{server_id}")))
-        except ServerError as error:
-            if error.status == _MISSING:
-                return None
-            raise
+        answer = if_there(lambda: self._send("GET", f"{_API}/{server_id}"))
+        return None if answer is None else _found(answer)
 
     def _send(
         self, method: str, path: str, params: Mapping[str, str] | None = None, body: JsonObject | None = None
