@@ -10,9 +10,9 @@ from typing import NoReturn
 
 import pytest
 
-from sigma_stellar_aws.embedded import EngineError, embedded_opensearch
-from tests.contract import Alerting, Kibana, alerting, kibana
-from tests.engine.elasticsearch import elasticsearch
+from sigma_stellar_aws.store.embedded import EngineError, embedded_opensearch
+from tests.support.contract import Alerting, Kibana, alerting, kibana
+from tests.support.engine.elasticsearch import elasticsearch
 
 RANDOM_SEED = int(os.environ.get("SIGMA_STELLAR_AWS_SEED") or random.randrange(1 << 32))
 _REPORTED: list[str] = []
@@ -21,6 +21,13 @@ _REPORTED: list[str] = []
 def pytest_report_header() -> str:
     """Tell how to repeat the random tests of this run."""
     return f"random tests: SIGMA_STELLAR_AWS_SEED={RANDOM_SEED}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need an engine, so that ``-m "not engine"`` leaves them out."""
+    for item in items:
+        if {"opensearch_url", "elasticsearch_url"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("engine")
 
 
 def report(line: str) -> None:

@@ -37,15 +37,30 @@ from sigma.types import (
     SpecialChars,
 )
 
-from sigma_stellar_aws import dsl, lucene_regex
-from sigma_stellar_aws.dsl import Clause
-from sigma_stellar_aws.errors import (
+from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.sigma_errors import (
     InexactQueryWarning,
     StoreProfileError,
     UnsupportedConditionError,
     UnsupportedRuleError,
 )
-from sigma_stellar_aws.field_queries import (
+from sigma_stellar_aws.formats import lucene_text
+from sigma_stellar_aws.formats.converted_rule import ConvertedRule, merged
+from sigma_stellar_aws.formats.elastic_rule import INVESTIGATED, QueryForm, elastic_rules, stack_version
+from sigma_stellar_aws.formats.opensearch_detector import detector_rules
+from sigma_stellar_aws.formats.opensearch_monitor import (
+    SHOWN,
+    MonitorKind,
+    bucket_monitor,
+    document_monitor,
+    query_monitor,
+)
+from sigma_stellar_aws.formats.pipeline_names import names
+from sigma_stellar_aws.pipelines.transformations import RefuseMisreadModifiers
+from sigma_stellar_aws.query import dsl, lucene_regex
+from sigma_stellar_aws.query.by_field_type import field_query
+from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.query.questions import (
     UNTYPED,
     Ask,
     Boolean,
@@ -58,28 +73,9 @@ from sigma_stellar_aws.field_queries import (
     Pattern,
     Present,
     Text,
-    field_query,
 )
-from sigma_stellar_aws.formats import lucene
-from sigma_stellar_aws.formats.converted import ConvertedRule, merged, names
-from sigma_stellar_aws.formats.elastic_rule import (
-    INVESTIGATED,
-    QueryForm,
-    elastic_rules,
-    stack_version,
-)
-from sigma_stellar_aws.formats.opensearch_detector import detector_rules
-from sigma_stellar_aws.formats.opensearch_monitor import (
-    SHOWN,
-    MonitorKind,
-    bucket_monitor,
-    document_monitor,
-    query_monitor,
-)
-from sigma_stellar_aws.jsontypes import JsonObject
-from sigma_stellar_aws.pipelines.transformations import RefuseMisreadModifiers
-from sigma_stellar_aws.rulepack import rule_name, suppression
-from sigma_stellar_aws.store_profile import Field, StoreProfile, read_profile
+from sigma_stellar_aws.query.store_profile import Field, StoreProfile, read_profile
+from sigma_stellar_aws.rule_files.stellar_block import rule_name, suppression
 
 FieldCondition: TypeAlias = ConditionFieldEqualsValueExpression
 AnyCondition: TypeAlias = ConditionItem | ConditionFieldEqualsValueExpression | ConditionValueExpression
@@ -443,14 +439,14 @@ class StellarAwsBackend(Backend):
             reason = f"no pipeline sets {missing}; use stellar_aws, or one of your own with set_state"
             raise UnsupportedRuleError(_rule(state), reason, rule.source)
         clause = dsl.unnamed(cast(Clause, query["query"]))
-        asked = [*suppression(rule).fields, *INVESTIGATED, *SHOWN, *lucene.SPELLED]
+        asked = [*suppression(rule).fields, *INVESTIGATED, *SHOWN, *lucene_text.SPELLED]
         named = names(rule, self.last_processing_pipeline, asked)
-        spelled = {name: field for field in lucene.SPELLED for name in named.all([field])}
+        spelled = {name: field for field in lucene_text.SPELLED for name in named.all([field])}
         condition = rule.detection.parsed_condition[index].parsed
         return ConvertedRule(
             rule,
             clause,
-            lucene.lucene_text(condition, clause, spelled, self.keyword_suffix, self.store),
+            lucene_text.lucene_text(condition, clause, spelled, self.keyword_suffix, self.store),
             (indices,) if isinstance(indices, str) else tuple(indices),
             time_field,
             state.processing_state.get("timestamp_override", time_field),

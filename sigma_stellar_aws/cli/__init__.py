@@ -7,7 +7,20 @@ import sys
 import click
 
 from sigma_stellar_aws import __version__
-from sigma_stellar_aws.cli import alerting, authoring, install, stores
+from sigma_stellar_aws.cli import (
+    alerts,
+    check,
+    doctor,
+    engine,
+    explain,
+    install,
+    load,
+    new,
+    profile,
+    rules,
+    template,
+    test,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -23,17 +36,17 @@ def main() -> None:
 
 
 for command in (
-    authoring.rules,
-    authoring.check,
-    authoring.new,
-    authoring.explain,
-    authoring.test,
-    stores.template,
-    stores.load,
-    alerting.alerts,
-    stores.profile,
-    stores.doctor,
-    stores.engine,
+    rules.rules,
+    check.check,
+    new.new,
+    explain.explain,
+    test.test,
+    template.template,
+    load.load,
+    alerts.alerts,
+    profile.profile,
+    doctor.doctor,
+    engine.engine,
     install.plan,
     install.apply,
     install.remove,

@@ -13,29 +13,27 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
-from sigma_stellar_aws.cli.common import (
+from sigma_stellar_aws.cli.options import (
     FILE,
     ca_file_option,
     exact_case_option,
     filters_option,
     index_option,
-    needs,
-    note,
     published_option,
     rules_option,
-    told,
 )
+from sigma_stellar_aws.cli.problems import as_click_errors, needs, note
 
 if TYPE_CHECKING:
     from sigma.processing.pipeline import ProcessingPipeline
 
-    from sigma_stellar_aws.install.elastic import Elastic
+    from sigma_stellar_aws.base.json_types import Json, JsonObject
+    from sigma_stellar_aws.install.kibana import Elastic
     from sigma_stellar_aws.install.merge import Side
-    from sigma_stellar_aws.install.opensearch import OpenSearchAlerting
+    from sigma_stellar_aws.install.opensearch_alerting import OpenSearchAlerting
     from sigma_stellar_aws.install.plan import Step
     from sigma_stellar_aws.install.state import State
-    from sigma_stellar_aws.jsontypes import Json, JsonObject
-    from sigma_stellar_aws.store_profile import StoreProfile
+    from sigma_stellar_aws.query.store_profile import StoreProfile
 
 CHANGES = 2
 """Exit code of ``plan``: there is something to do, or to decide."""
@@ -65,10 +63,10 @@ class Place:
         Raises:
             StoreError: the URL is none, or holds credentials.
         """
-        from sigma_stellar_aws import store
         from sigma_stellar_aws.install.state import same_url
+        from sigma_stellar_aws.store.client import check_url
 
-        store.check_url(self.url, "https://search.example.com:9200")
+        check_url(self.url, "https://search.example.com:9200")
         return {
             "target": self.target,
             "url": same_url(self.url),
@@ -193,7 +191,7 @@ def plan(output: Path | None, as_json: bool, **options: Any) -> None:
     place, wanted = _split(options)
     if output is not None and not output.parent.is_dir():
         raise click.ClickException(f"there is no folder {output.parent} for {output.name}")
-    with needs("store"), told():
+    with needs("store"), as_click_errors():
         from sigma_stellar_aws.install import show
         from sigma_stellar_aws.install.plan import TO_DECIDE, TO_DO, as_plan
 
@@ -223,7 +221,7 @@ def apply(plan_file: Path | None, no_dry_run: bool, yes: bool, as_json: bool, **
     3: done, but for what somebody has to decide.
     """
     place, wanted = _split(options)
-    with needs("store"), told():
+    with needs("store"), as_click_errors():
         from sigma_stellar_aws.install.plan import as_plan, check_as_planned
 
         prepared = _prepared(place, wanted)
@@ -249,7 +247,7 @@ def remove(only: tuple[str, ...], force: bool, yes: bool, as_json: bool, **optio
     Exit code 0: all is done. 1: an error, as told, misuse too. 3: something was left, as told.
     """
     place = _place(options)
-    with needs("store"), told():
+    with needs("store"), as_click_errors():
         from sigma_stellar_aws.install.plan import removal
 
         target, state = _connected(place)
@@ -292,30 +290,30 @@ def _place(options: Mapping[str, Any]) -> Place:
 
 
 def _connected(place: Place) -> tuple["Elastic | OpenSearchAlerting", "State"]:
-    from sigma_stellar_aws import store
-    from sigma_stellar_aws.install.elastic import Elastic
-    from sigma_stellar_aws.install.opensearch import OpenSearchAlerting
+    from sigma_stellar_aws.install.kibana import Elastic
+    from sigma_stellar_aws.install.opensearch_alerting import OpenSearchAlerting
     from sigma_stellar_aws.install.state import State, default_file
+    from sigma_stellar_aws.store.client import Aws, connect
 
     named = place.named()
     file = place.state_file or default_file(named["target"], named["url"], named["space"])
     state = State(file, " ".join(part for part in named.values() if part))
     if place.target == "elastic":
         return Elastic(place.url, place.space, place.ca_file, os.environ, state), state
-    aws = store.Aws(place.aws_region) if place.aws_region else None
+    aws = Aws(place.aws_region) if place.aws_region else None
     with needs("aws"):
-        client = store.connect(place.url, place.ca_file, os.environ, aws=aws)
+        client = connect(place.url, place.ca_file, os.environ, aws=aws)
     return OpenSearchAlerting(client, state), state
 
 
 def _prepared(place: Place, wanted: Wanted) -> _Prepared:
     from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
     from sigma_stellar_aws.formats.elastic_rule import DEFAULT_STACK, stack_version
-    from sigma_stellar_aws.install.elastic import Elastic
-    from sigma_stellar_aws.install.opensearch import check_kind, monitors_by_rule
+    from sigma_stellar_aws.install.kibana import Elastic
+    from sigma_stellar_aws.install.opensearch_alerting import check_kind, monitors_by_rule
     from sigma_stellar_aws.install.plan import plan as make_plan
-    from sigma_stellar_aws.rulepack import load_rules
-    from sigma_stellar_aws.store_profile import read_profile
+    from sigma_stellar_aws.query.store_profile import read_profile
+    from sigma_stellar_aws.rule_files.load import load_rules
 
     _check_folders(wanted.rule_paths)
     rules = load_rules(*wanted.rule_paths, filters=wanted.filter_paths)
@@ -356,9 +354,9 @@ def _prepared(place: Place, wanted: Wanted) -> _Prepared:
 
 
 def _pipeline(wanted: Wanted, profile: "StoreProfile | None") -> "ProcessingPipeline":
-    from sigma_stellar_aws.flatten import TIME_FIELD
     from sigma_stellar_aws.pipelines import ecs_aws_cloudtrail as ecs
     from sigma_stellar_aws.pipelines.stellar_aws import INDEX, stellar_aws, stellar_aws_published
+    from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
 
     if wanted.ecs:
         return ecs.stellar_aws_ecs(wanted.index or ecs.INDEX, wanted.time_field or ecs.TIME_FIELD)

@@ -16,11 +16,11 @@ from typing import Literal, NamedTuple
 
 from sigma.rule import SigmaLevel
 
-from sigma_stellar_aws.errors import LeftOutWarning
-from sigma_stellar_aws.formats.converted import ConvertedRule, group_fields, tell
-from sigma_stellar_aws.formats.threat import threat
-from sigma_stellar_aws.jsontypes import Json, JsonObject
-from sigma_stellar_aws.rulepack import suppression
+from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.base.sigma_errors import LeftOutWarning
+from sigma_stellar_aws.formats.converted_rule import ConvertedRule, group_fields, tell
+from sigma_stellar_aws.formats.elastic_threat import threat
+from sigma_stellar_aws.rule_files.stellar_block import suppression
 
 QueryForm = Literal["auto", "lucene", "dsl"]
 """Which of the two a query is to be: the text where it is exact, always the text (or a refusal), always a filter."""

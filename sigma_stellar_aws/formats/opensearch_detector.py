@@ -19,14 +19,14 @@ from typing import cast
 
 import yaml
 
-from sigma_stellar_aws.dsl import Clause
-from sigma_stellar_aws.formats.converted import ConvertedRule
+from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.formats.converted_rule import ConvertedRule
 from sigma_stellar_aws.formats.opensearch_monitor import (
     allowed_name,
     refuse_what_text_cannot_say,
     tell_what_must_be_mapped,
 )
-from sigma_stellar_aws.jsontypes import Json, JsonObject
+from sigma_stellar_aws.query.dsl import Clause
 
 _TARGET = "Security Analytics"
 

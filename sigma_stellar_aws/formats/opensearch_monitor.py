@@ -33,11 +33,12 @@ from typing import Literal
 
 from sigma.rule import SigmaLevel
 
-from sigma_stellar_aws import __version__, dsl
-from sigma_stellar_aws.errors import AssumptionWarning, LeftOutWarning
-from sigma_stellar_aws.formats.converted import MARK, ConvertedRule, group_fields, tell
-from sigma_stellar_aws.jsontypes import JsonObject
-from sigma_stellar_aws.rulepack import ALERT_TITLE, suppression
+from sigma_stellar_aws import __version__
+from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.sigma_errors import AssumptionWarning, LeftOutWarning
+from sigma_stellar_aws.formats.converted_rule import MARK, ConvertedRule, group_fields, tell
+from sigma_stellar_aws.query import dsl
+from sigma_stellar_aws.rule_files.stellar_block import ALERT_TITLE, suppression
 
 MonitorKind = Literal["query", "bucket", "document"]
 

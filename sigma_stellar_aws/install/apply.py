@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-from sigma_stellar_aws.errors import StoreError
-from sigma_stellar_aws.install.http import ServerError
+from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.install.merge import Change, carried
 from sigma_stellar_aws.install.plan import TO_DO, Live, Shape, Step
-from sigma_stellar_aws.jsontypes import JsonObject
+from sigma_stellar_aws.install.server_errors import ServerError
 
 _PATIENCE = 2
 

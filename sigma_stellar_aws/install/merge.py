@@ -8,7 +8,7 @@ that is not there are the same.
 from collections.abc import Collection, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
-from sigma_stellar_aws.jsontypes import Json
+from sigma_stellar_aws.base.json_types import Json
 
 Path: TypeAlias = tuple[str, ...]
 """Where a field is in an artefact."""

@@ -5,9 +5,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias, cast
 
-from sigma_stellar_aws.errors import StoreError
+from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.install.merge import Change, Conflict, Edit, Fields, Path, Side, owned, three_way
-from sigma_stellar_aws.jsontypes import Json, JsonObject
 
 Status: TypeAlias = Literal[
     "create", "update", "adopt", "delete", "unchanged", "conflict", "ambiguous", "foreign", "orphaned", "kept"

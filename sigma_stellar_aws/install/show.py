@@ -8,11 +8,11 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
+from sigma_stellar_aws.base.json_types import Json
+from sigma_stellar_aws.base.text import printable
 from sigma_stellar_aws.install.apply import Result
 from sigma_stellar_aws.install.merge import Path
 from sigma_stellar_aws.install.plan import Status, Step, field_name
-from sigma_stellar_aws.jsontypes import Json
-from sigma_stellar_aws.output import printable
 
 _SIGNS: dict[Status, tuple[str, str]] = {
     "create": ("+", "green"),

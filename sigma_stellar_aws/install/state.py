@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final, cast
 from urllib.parse import urlsplit
 
-from sigma_stellar_aws.errors import StoreError
-from sigma_stellar_aws.jsontypes import Json, JsonObject
+from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.base.json_types import Json, JsonObject
 
 FOLDER = ".sigma-stellar-aws"
 _FORMAT = 1

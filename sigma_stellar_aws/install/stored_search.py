@@ -6,7 +6,7 @@ those of OpenSearch 3.8, as its search slow log prints parsed bodies.
 
 from collections.abc import Mapping
 
-from sigma_stellar_aws.jsontypes import Json, JsonObject
+from sigma_stellar_aws.base.json_types import Json, JsonObject
 
 _DEFAULTS: Mapping[str, Json] = {
     "boost": 1.0,

@@ -37,12 +37,12 @@ from sigma.types import (
     SpecialChars,
 )
 
-from sigma_stellar_aws.cloudtrail import is_known
-from sigma_stellar_aws.errors import UnsupportedRuleError
-from sigma_stellar_aws.lucene_regex import has_case_beyond_ascii
-from sigma_stellar_aws.pipelines.ecs_places import place
+from sigma_stellar_aws.base.sigma_errors import UnsupportedRuleError
 from sigma_stellar_aws.pipelines.stellar_aws import PRIORITY
 from sigma_stellar_aws.pipelines.transformations import RefuseOtherLogSources, RefuseWholeObjects
+from sigma_stellar_aws.query.lucene_regex import has_case_beyond_ascii
+from sigma_stellar_aws.reference.cloudtrail_fields import is_known
+from sigma_stellar_aws.reference.ecs_fields import ecs_field
 
 INDEX = "logs-aws.cloudtrail-*"
 """Indices in which the integration keeps CloudTrail records."""
@@ -91,7 +91,7 @@ class RefuseWhatIsLost(RefuseWholeObjects):
         super().apply(rule)
         if isinstance(rule, SigmaCorrelationRule):
             for field in _correlated_fields(rule):
-                kept = place(field)
+                kept = ecs_field(field)
                 if not kept.field or kept.asked in ("principals", "whole values"):
                     reason = f"it counts or groups by {field!r}: {kept.why}"
                     raise UnsupportedRuleError(rule.title or str(rule.id), reason, rule.source)
@@ -105,7 +105,7 @@ class RefuseWhatIsLost(RefuseWholeObjects):
         values = list(_values(item.value))
         if any(isinstance(value, SigmaFieldReference) for value in values):
             return "two fields cannot be compared where the integration may have changed them"
-        kept = place(item.field)
+        kept = ecs_field(item.field)
         if not kept.field:
             return kept.why
         if any(map(_asks_for_empty_text, values)):
@@ -121,7 +121,7 @@ class AskAsKept(DetectionItemTransformation):
 
     def apply_detection_item(self, detection_item: SigmaDetectionItem) -> SigmaDetection | SigmaDetectionItem | None:
         """Change a condition on a boolean, on the version of TLS, or on a field inside an object."""
-        item, asked = detection_item, place(detection_item.field or "").asked
+        item, asked = detection_item, ecs_field(detection_item.field or "").asked
         change = _CHANGES.get(asked)
         texts = [value for value in _values(item.value) if isinstance(value, SigmaString)]
         if change is None or not (texts or any(map(_is_no_empty_text, item.value))):
@@ -150,7 +150,7 @@ class NameAsKept(FieldMappingTransformationBase):
         """The name there; none for a field of CloudTrail that has no place, as ``fields`` may list any."""
         if field is None:
             return None
-        return place(field).field or ([] if is_known(field) else field)
+        return ecs_field(field).field or ([] if is_known(field) else field)
 
 
 def _values(values: list[SigmaType]) -> Iterator[SigmaType]:

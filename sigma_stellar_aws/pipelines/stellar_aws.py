@@ -16,12 +16,8 @@ from collections.abc import Sequence
 from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
 from sigma.processing.transformations import FieldFunctionTransformation, SetStateTransformation
 
-from sigma_stellar_aws.flatten import TIME_FIELD, flat_name
-from sigma_stellar_aws.pipelines.transformations import (
-    RefuseOtherLogSources,
-    RefuseWholeObjects,
-    UsePublishedDetection,
-)
+from sigma_stellar_aws.pipelines.transformations import RefuseOtherLogSources, RefuseWholeObjects, UsePublishedDetection
+from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, flat_name
 
 INDEX = "aella-cloudtrail-*"
 """Indices in which the platform keeps CloudTrail records."""

@@ -19,9 +19,9 @@ from sigma.rule import SigmaDetectionItem, SigmaDetections, SigmaRule, SigmaRule
 from sigma.rule.logsource import SigmaLogSource
 from sigma.types import SigmaString
 
-from sigma_stellar_aws.cloudtrail import FIELDS
-from sigma_stellar_aws.errors import UnsupportedConditionError, UnsupportedRuleError
-from sigma_stellar_aws.rulepack import published_detection
+from sigma_stellar_aws.base.sigma_errors import UnsupportedConditionError, UnsupportedRuleError
+from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
+from sigma_stellar_aws.rule_files.stellar_block import published_detection
 
 CLOUDTRAIL = SigmaLogSource(product="aws", service="cloudtrail")
 

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from sigma.rule import SigmaRuleTag
 
-from sigma_stellar_aws.attack import attack, label, tactic_name
+from sigma_stellar_aws.reference.attack import attack, label, tactic_name
 from sigma_stellar_aws.validators.event_names import Fault
 from sigma_stellar_aws.validators.issues import AttackTacticIssue, OutdatedAttackTagIssue, UnknownAttackTagIssue
 

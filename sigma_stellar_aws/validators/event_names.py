@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sigma.types import SigmaString, SigmaType, SpecialChars
 
-from sigma_stellar_aws.aws_events import (
+from sigma_stellar_aws.reference.aws_events import (
     DOMAIN,
     IDENTITY_TYPES,
     MISNAMED_SOURCES,
@@ -25,7 +25,7 @@ from sigma_stellar_aws.aws_events import (
     spellings,
     table,
 )
-from sigma_stellar_aws.validators.conditions import Comparison, Value, Way
+from sigma_stellar_aws.validators.condition_tree import FieldComparison, Value, Way
 from sigma_stellar_aws.validators.issues import (
     CaseIssue,
     CloudTrailIssue,
@@ -38,7 +38,15 @@ from sigma_stellar_aws.validators.issues import (
     WrongEventNameIssue,
     WrongEventSourceIssue,
 )
-from sigma_stellar_aws.validators.values import Matcher, any_matches, is_missing, matcher, regards_case, shown, text
+from sigma_stellar_aws.validators.sigma_values import (
+    Matcher,
+    any_matches,
+    is_missing,
+    matcher,
+    regards_case,
+    shown,
+    text,
+)
 
 
 class Fault(NamedTuple):
@@ -234,7 +242,7 @@ def _sources(way: Way) -> frozenset[str] | None:
     return found or None
 
 
-def _sources_of_comparison(comparison: Comparison) -> frozenset[str] | None:
+def _sources_of_comparison(comparison: FieldComparison) -> frozenset[str] | None:
     found: set[str] = set()
     for value in comparison.values:
         exact = text(value.of)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from sigma.validators.base import SigmaValidationIssue, SigmaValidationIssueSeverity
 
-from sigma_stellar_aws.validators.conditions import Place
+from sigma_stellar_aws.validators.condition_tree import YamlPath
 
 _LOW, _MEDIUM, _HIGH = SigmaValidationIssueSeverity
 
@@ -17,7 +17,7 @@ class CloudTrailIssue(SigmaValidationIssue):
     severity: ClassVar[SigmaValidationIssueSeverity] = _MEDIUM
     problem: str
     """One sentence about this very fault: what is wrong, and what to write instead."""
-    at: Place
+    at: YamlPath
     """Keys into the YAML document of the rule; the last one may be missing there."""
 
 

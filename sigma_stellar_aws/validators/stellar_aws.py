@@ -19,25 +19,25 @@ from sigma.rule import SigmaDetections, SigmaLevel, SigmaRule
 from sigma.rule.base import SigmaRuleBase
 from sigma.validators.base import SigmaRuleValidator, SigmaValidationIssue
 
-from sigma_stellar_aws import cloudtrail
-from sigma_stellar_aws.errors import RuleBlockError
-from sigma_stellar_aws.flatten import flat_name
+from sigma_stellar_aws.base.sigma_errors import RuleBlockError
 from sigma_stellar_aws.pipelines.transformations import CLOUDTRAIL
-from sigma_stellar_aws.rulepack import SEVERITY_OF_LEVEL, severity, suppression
+from sigma_stellar_aws.reference import cloudtrail_fields
+from sigma_stellar_aws.reference.flat_schema import flat_name
+from sigma_stellar_aws.rule_files.stellar_block import SEVERITY_OF_LEVEL, severity, suppression
 from sigma_stellar_aws.validators.attack_tags import tag_faults
-from sigma_stellar_aws.validators.conditions import (
-    Comparison,
-    Place,
+from sigma_stellar_aws.validators.condition_tree import (
+    FieldComparison,
     Tree,
     Value,
     Way,
+    YamlPath,
     comparisons,
     conditions,
     statements,
     ways,
 )
+from sigma_stellar_aws.validators.contradictions import Contradiction, contradiction, value_fault
 from sigma_stellar_aws.validators.event_names import Fault, name_fault, pair_fault, source_fault
-from sigma_stellar_aws.validators.impossible import Contradiction, contradiction, value_fault
 from sigma_stellar_aws.validators.issues import (
     FieldCaseIssue,
     FlattenedFieldIssue,
@@ -49,9 +49,9 @@ from sigma_stellar_aws.validators.issues import (
     UnknownFieldIssue,
     WholeObjectIssue,
 )
-from sigma_stellar_aws.validators.values import is_missing
+from sigma_stellar_aws.validators.sigma_values import is_missing
 
-Found: TypeAlias = tuple[Fault, Place]
+Found: TypeAlias = tuple[Fault, YamlPath]
 
 ELSEWHERE = {
     "@timestamp": "eventTime",
@@ -130,7 +130,7 @@ class StellarAwsUnknownFieldValidator(StellarAwsValidator):
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
         """Fields that are misspelt, in another case, or of another product."""
         for field, at in _fields(rule):
-            if not cloudtrail.is_known(field) and not _dotted(field):
+            if not cloudtrail_fields.is_known(field) and not _dotted(field):
                 yield _unknown_field(field), at
 
 
@@ -154,7 +154,7 @@ class StellarAwsSeverityValidator(StellarAwsValidator):
             return
         block = rule.custom_attributes.get("stellar", {})
         stated = isinstance(block, dict) and "severity" in block
-        at: Place = ("stellar", "severity") if stated else ("stellar",)
+        at: YamlPath = ("stellar", "severity") if stated else ("stellar",)
         try:
             value = severity(rule)
         except RuleBlockError as error:
@@ -190,7 +190,7 @@ class StellarAwsSuppressionValidator(StellarAwsValidator):
             yield Fault(SuppressionIssue, problem), (*at, *named)
             return
         for number, field in enumerate(fields):
-            if not cloudtrail.is_known(field) or _is_object(field):
+            if not cloudtrail_fields.is_known(field) or _is_object(field):
                 yield _suppression_field(field), (*at, "fields", number)
 
 
@@ -217,11 +217,11 @@ validators: dict[str, type[SigmaRuleValidator]] = {
 """The validators by the names that validator files use."""
 
 
-def _detections(rule: SigmaRule | SigmaFilter) -> tuple[SigmaDetections, Place]:
+def _detections(rule: SigmaRule | SigmaFilter) -> tuple[SigmaDetections, YamlPath]:
     return (rule.filter, ("filter",)) if isinstance(rule, SigmaFilter) else (rule.detection, ("detection",))
 
 
-def _fields(rule: SigmaRule | SigmaFilter) -> Iterator[tuple[str, Place]]:
+def _fields(rule: SigmaRule | SigmaFilter) -> Iterator[tuple[str, YamlPath]]:
     """Every field that a rule compares with something, once for each place."""
     found = {(one.field, one.at): None for one in comparisons(*_detections(rule)) if one.field is not None}
     yield from ((field, at) for field, at in found if field is not None)
@@ -234,10 +234,10 @@ def _wanted(rule: SigmaRule | SigmaFilter) -> Iterator[list[Way]]:
 
 
 def _in_every_way(
-    rule: SigmaRule | SigmaFilter, field: str, judge: Callable[[Value, Comparison, Way], Fault | None]
+    rule: SigmaRule | SigmaFilter, field: str, judge: Callable[[Value, FieldComparison, Way], Fault | None]
 ) -> list[Found]:
     """What is wrong with the values of a field in every way in which they can be asked for."""
-    found: dict[Place, list[Fault | None]] = {}
+    found: dict[YamlPath, list[Fault | None]] = {}
     for way in itertools.chain.from_iterable(_wanted(rule)):
         for comparison in way:
             if comparison.field == field and not comparison.negated:
@@ -262,13 +262,13 @@ def _contradictions(rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
 
     Where it is another value in each of the ways, it is the condition as a whole that holds for no event.
     """
-    found: dict[Place, list[tuple[Comparison, Contradiction | None]]] = {}
-    dead: list[tuple[set[Place], Contradiction]] = []
+    found: dict[YamlPath, list[tuple[FieldComparison, Contradiction | None]]] = {}
+    dead: list[tuple[set[YamlPath], Contradiction]] = []
     for statement in _wanted(rule):
         reasons = [_judge_way(way, found) for way in statement]
         if reasons and reasons[0] is not None and None not in reasons:
             dead.append(({value.at for way in statement for one in way for value in one.values}, reasons[0]))
-    last: dict[frozenset[Place], Found] = {}
+    last: dict[frozenset[YamlPath], Found] = {}
     for at, each in found.items():
         comparison, first = each[0]
         if first is not None and all(one is not None for _, one in each):
@@ -282,7 +282,9 @@ def _contradictions(rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
             return
 
 
-def _judge_way(way: Way, found: dict[Place, list[tuple[Comparison, Contradiction | None]]]) -> Contradiction | None:
+def _judge_way(
+    way: Way, found: dict[YamlPath, list[tuple[FieldComparison, Contradiction | None]]]
+) -> Contradiction | None:
     """Note what contradicts each value of a way; why the way holds for no event, or None if one may meet it."""
     reason = None
     for comparison in way:
@@ -297,12 +299,12 @@ def _judge_way(way: Way, found: dict[Place, list[tuple[Comparison, Contradiction
 
 def _dotted(field: str) -> str | None:
     """The CloudTrail name of which a field is the flattened form."""
-    meant = None if "_" not in field or cloudtrail.is_known(field) else cloudtrail.nearest(field)
+    meant = None if "_" not in field or cloudtrail_fields.is_known(field) else cloudtrail_fields.nearest(field)
     return meant if meant is not None and "." in meant and flat_name(meant) == field else None
 
 
 def _unknown_field(field: str) -> Fault:
-    meant = ELSEWHERE.get(field) or cloudtrail.nearest(field)
+    meant = ELSEWHERE.get(field) or cloudtrail_fields.nearest(field)
     if meant is None:
         return Fault(UnknownFieldIssue, f"CloudTrail has no field {field!r}.")
     if meant.casefold() == field.casefold():
@@ -311,7 +313,7 @@ def _unknown_field(field: str) -> Fault:
 
 
 def _is_object(field: str) -> bool:
-    return field in cloudtrail.FIELDS and cloudtrail.FIELDS[field].kind in ("object", "open object")
+    return field in cloudtrail_fields.FIELDS and cloudtrail_fields.FIELDS[field].kind in ("object", "open object")
 
 
 def _suppression_field(field: str) -> Fault:
@@ -319,7 +321,7 @@ def _suppression_field(field: str) -> Fault:
         return Fault(
             SuppressionFieldIssue, f"{field!r} is an object; name the field inside it that tells alerts apart."
         )
-    meant = _dotted(field) or ELSEWHERE.get(field) or cloudtrail.nearest(field)
+    meant = _dotted(field) or ELSEWHERE.get(field) or cloudtrail_fields.nearest(field)
     return Fault(SuppressionFieldIssue, f"CloudTrail has no field {field!r}{f'; write {meant}' if meant else ''}.")
 
 

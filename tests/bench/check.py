@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from sigma_stellar_aws.check import CONTRADICTORY, NEED_NETWORK
-from sigma_stellar_aws.rulepack import pack_path
+from sigma_stellar_aws.authoring.check import CONTRADICTORY, NEED_NETWORK
+from sigma_stellar_aws.rule_files.load import pack_path
 
 ROUNDS = 15
 

@@ -22,13 +22,13 @@ import msgspec
 import yaml
 from zlib_ng import gzip_ng, zlib_ng
 
-from sigma_stellar_aws.flatten import flatten
-from sigma_stellar_aws.matcher import matched_queries
-from sigma_stellar_aws.pack import Pack, convert_pack
+from sigma_stellar_aws.alerts.pack import Pack, convert_pack
+from sigma_stellar_aws.logs.flatten import flatten
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
-from sigma_stellar_aws.rulepack import load_rules
-from sigma_stellar_aws.screen import screen
-from tests.records import cases, record
+from sigma_stellar_aws.query.evaluate import matched_queries
+from sigma_stellar_aws.query.prefilter import screen
+from sigma_stellar_aws.rule_files.load import load_rules
+from tests.support.records import cases, record
 
 RECORDS_A_FILE = 5000
 SMALL = 30_000

@@ -20,16 +20,18 @@ from opensearchpy.helpers import bulk
 from opensearchpy.helpers import scan as stock_scan
 from sigma.backends.opensearch.opensearch import OpensearchLuceneBackend
 
-from sigma_stellar_aws import dsl, store, store_profile
-from sigma_stellar_aws.dsl import Clause
-from sigma_stellar_aws.embedded import embedded_opensearch
-from sigma_stellar_aws.flatten import TIME_FIELD, Document, document_id, flatten
-from sigma_stellar_aws.index_template import EVENT_FIELDS
-from sigma_stellar_aws.load import create_index, load
-from sigma_stellar_aws.pack import convert_pack, pack_fields
+from sigma_stellar_aws.alerts.pack import convert_pack, pack_fields
+from sigma_stellar_aws.logs.flatten import document_id, flatten
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
-from sigma_stellar_aws.rulepack import load_rules
-from sigma_stellar_aws.scan import scan
+from sigma_stellar_aws.query import dsl, store_profile
+from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.reference.flat_schema import EVENT_FIELDS, TIME_FIELD, Document
+from sigma_stellar_aws.rule_files.load import load_rules
+from sigma_stellar_aws.store.client import connect
+from sigma_stellar_aws.store.embedded import embedded_opensearch
+from sigma_stellar_aws.store.load import create_index, load
+from sigma_stellar_aws.store.mapping import count_each, describe_store
+from sigma_stellar_aws.store.scan import scan
 from tests.bench.local import HITS, templates
 
 MIXED, HITS_ONLY = "bench-mixed", "bench-hits"
@@ -77,7 +79,7 @@ def report(what: str, measured: str, ratio: float, at_least: float | None = None
 
 def time_queries(client: OpenSearch, rounds: int) -> None:
     """Compare the pack with the stock queries of the 29 rules."""
-    profile = store_profile.from_json(store.profile(client, MIXED))
+    profile = store_profile.from_json(describe_store(client, MIXED))
     any_case, exact = (
         convert_pack(load_rules(), stellar_aws(MIXED), case_sensitive=exact, store=profile).query
         for exact in (False, True)
@@ -93,7 +95,7 @@ def time_queries(client: OpenSearch, rounds: int) -> None:
         return sum(1 for q in stock for _ in stock_scan(client, index=MIXED, query=dsl.search(q)))
 
     def counts(pack: Clause) -> list[int]:
-        return [*store.count_each(client, MIXED, dict(dsl.named_clauses(pack))).counts.values()]
+        return [*count_each(client, MIXED, dict(dsl.named_clauses(pack))).counts.values()]
 
     def hits(pack: Clause) -> int:
         found = scan(client, MIXED, pack, EVENT_FIELDS, time_field=TIME_FIELD)
@@ -163,7 +165,7 @@ def main() -> None:
     options = parser.parse_args()
     with ExitStack() as stack:
         url = options.url or stack.enter_context(embedded_opensearch(heap="2g"))
-        client = store.connect(url, None, {})
+        client = connect(url, None, {})
         for index, share, seed in ((MIXED, HITS, 1), (HITS_ONLY, 1.0, 2)):
             client.indices.delete(index=index, ignore=404)
             create_index(client, index, pack_fields())

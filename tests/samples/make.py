@@ -12,8 +12,8 @@ from typing import cast
 
 import yaml
 
-from sigma_stellar_aws.jsontypes import Json, JsonObject
-from tests.records import cases, record
+from sigma_stellar_aws.base.json_types import Json, JsonObject
+from tests.support.records import cases, record
 
 HERE = Path(__file__).parent
 LOG_FILES = "AWSLogs"

@@ -1,0 +1,1 @@
+"""Events that match rules, as alerts."""

@@ -1,0 +1,115 @@
+"""Hits as alerts: one for each rule and key in a window of time, as the platform raises them.
+
+The first event with a key opens a window, and raises the alert; the following ones within the window are counted into
+it; the next one after it opens another. What is in memory is what is open, however many events there are.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sigma_stellar_aws.alerts.hits import Key
+from sigma_stellar_aws.alerts.pack import PackRule
+from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.base.times import duration_text, time_text
+from sigma_stellar_aws.reference.attack import attack, tactic_name
+from sigma_stellar_aws.rule_files.stellar_block import ALERT_NAME, ALERT_TITLE
+
+SAMPLE = 10
+"""How many events, and how many values of a kind, an alert tells of at most: the first ones."""
+
+
+class Raised(NamedTuple):
+    """An alert that an earlier run raised. Times are milliseconds since 1970-01-01 UTC."""
+
+    id: str
+    key_id: str
+    start: int
+    end: int
+    first: int
+    """Before the start, where an event arrived late."""
+    last: int
+    events: int
+
+
+class Alert(NamedTuple):
+    """What one rule says of the events with one key in one window. Times are milliseconds since 1970-01-01 UTC."""
+
+    id: str
+    """Made of the rule, the key and the start of the window, so that the same alert has the same id in every run."""
+    key_id: str
+    """Made of the rule and the key."""
+    rule: PackRule
+    key: Key
+    start: int | None
+    """When the window opened; None for the events that have no time."""
+    end: int | None
+    first: int | None
+    """Time of the first event: before the start where one arrived late, when the alert was raised already."""
+    last: int | None
+    events: int
+    counted: int
+    """How many events this run counted: fewer where some of an earlier run are gone."""
+    sample: tuple[tuple[str, str], ...]
+    """eventID and place of the first events."""
+    event_names: tuple[str, ...]
+    accounts: tuple[str, ...]
+    regions: tuple[str, ...]
+    actors: tuple[str, ...]
+    source_addresses: tuple[str, ...]
+    raised: Raised | None = None
+    """What an earlier run raised, if it did."""
+
+
+def alert_id(key_id: str, start: int | None) -> str:
+    """The id of the alert whose window starts at a time (milliseconds since 1970-01-01 UTC)."""
+    return digest([key_id, start])
+
+
+def key_id(rule: PackRule, key: Key) -> str:
+    """What stands for a rule and the values of the fields that it suppresses by."""
+    return digest([rule.id, list(rule.suppression.fields), list(key)])
+
+
+def as_json(alert: Alert) -> JsonObject:
+    """An alert as a JSON object."""
+    rule = alert.rule
+    known = attack()
+    return {
+        "id": alert.id,
+        "name": ALERT_NAME,
+        "display_name": ALERT_TITLE,
+        "severity": rule.severity,
+        "rule": {"id": rule.id, "title": rule.title, "author": rule.author},
+        "tactics": [
+            {"id": known.tactics[tactic].id if tactic in known.tactics else None, "name": tactic_name(tactic)}
+            for tactic in rule.tactics
+        ],
+        "techniques": [
+            {"id": technique, "name": known.techniques[technique].name if technique in known.techniques else None}
+            for technique in rule.techniques
+        ],
+        "first_time": time_text(alert.first),
+        "last_time": time_text(alert.last),
+        "event_count": alert.events,
+        "suppression": {
+            "window": duration_text(rule.suppression.window),
+            "key": dict(zip(rule.suppression.fields, alert.key, strict=True)),
+        },
+        "events": [{"id": event_id, "place": place} for event_id, place in alert.sample],
+        "event_names": _list(alert.event_names),
+        "accounts": _list(alert.accounts),
+        "regions": _list(alert.regions),
+        "actors": _list(alert.actors),
+        "source_addresses": _list(alert.source_addresses),
+    }
+
+
+def digest(parts: list[Json]) -> str:
+    """Hash JSON values into a short id that is the same in every run."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _list(values: Iterable[str]) -> list[Json]:
+    return list(values)

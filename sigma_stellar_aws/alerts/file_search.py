@@ -1,0 +1,124 @@
+"""Look for events that match rules in files, one after the other."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from sigma_stellar_aws.alerts.hits import Hit, to_hit
+from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.logs.flatten import document_id, flatten, is_uuid
+from sigma_stellar_aws.logs.problem import Problem
+from sigma_stellar_aws.logs.reader import read_parts
+from sigma_stellar_aws.query.dsl import Clause, fields
+from sigma_stellar_aws.query.prefilter import screened
+from sigma_stellar_aws.reference.flat_schema import EVENT_FIELDS, TIME_FIELD, flat_name
+
+if TYPE_CHECKING:
+    pass
+
+
+_BATCH_RECORDS, _BATCH_HITS, _BATCH_PROBLEMS = 20_000, 500, 100
+_MOST_KEYS = 100_000
+
+
+class Batch(NamedTuple):
+    """What was found in some records."""
+
+    records: int
+    hits: list[Hit]
+    problems: list[Problem]
+    """What could not be read, or not be compared with the times that are asked for."""
+    done_bytes: int
+    """How many bytes of the files it took, as they are stored."""
+
+
+class Task(NamedTuple):
+    """What to look for; times are milliseconds since 1970-01-01 UTC."""
+
+    query: Clause
+    keys: Mapping[str, tuple[str, ...]]
+    since: int | None
+    until: int | None
+
+
+class Search:
+    """What to look for, made ready."""
+
+    def __init__(self, task: Task) -> None:
+        """Prepare the search that a task describes."""
+        self._task = task
+        self._candidates = screened(task.query)
+        tested = {
+            TIME_FIELD,
+            *fields(task.query),
+            *EVENT_FIELDS,
+            *(field for key in task.keys.values() for field in key),
+        }
+        self._used = _Used(tested)
+
+    def batches(self, files: Sequence[Path]) -> Iterator[Batch]:
+        """What is found in files."""
+        records = done_bytes = 0
+        hits: list[Hit] = []
+        problems: list[Problem] = []
+        for file in files:
+            for part in read_parts(file, problems.append, lambda source, name: bool(self._candidates(source, name))):
+                records += part.records
+                done_bytes += part.done_bytes
+                for line, record in part.passing:
+                    self._look_at(record, file, line, hits, problems)
+                if records >= _BATCH_RECORDS or len(hits) >= _BATCH_HITS or len(problems) >= _BATCH_PROBLEMS:
+                    yield Batch(records, hits[:], problems[:], done_bytes)
+                    records = done_bytes = 0
+                    hits.clear()
+                    problems.clear()
+        yield Batch(records, hits, problems, done_bytes)
+
+    def _look_at(self, record: JsonObject, file: Path, line: int, hits: list[Hit], problems: list[Problem]) -> None:
+        candidates = self._candidates(record.get("eventSource"), record.get("eventName"))
+        document = flatten(_useful(record, self._used))
+        names = [name for name, matches in candidates if matches(document)]
+        if not names:
+            return
+        event_id = document.get("eventID")
+        time = document.get(TIME_FIELD)
+        if not isinstance(time, int):
+            if self._task.since is not None or self._task.until is not None:
+                problems.append(Problem(file, line, f"event {event_id!r} matches, but has no eventTime to compare"))
+                return
+            time = None
+        elif (self._task.since is not None and time < self._task.since) or (
+            self._task.until is not None and time >= self._task.until
+        ):
+            return
+        identity = event_id if is_uuid(event_id) else document_id(flatten(record))
+        hits.append(to_hit(document, names, self._task.keys, time=time, identity=identity, place=str(file)))
+
+
+class _Used(dict[tuple[str, str], str]):
+    """For the beginning of a flattened name and a key that follows: what they come to, empty if it is of no use."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """The flattened names that are of use."""
+        self._names = tuple(names)
+
+    def __missing__(self, path: tuple[str, str]) -> str:
+        name = path[0] + (flat_name(path[1]) or "_")
+        used = any(f"{each}_".startswith(f"{name}_") for each in self._names)
+        # Keys may be anything, such as names of tags.
+        if len(self) < _MOST_KEYS:
+            self[path] = name if used else ""
+        return name if used else ""
+
+
+def _useful(record: JsonObject, used: _Used, prefix: str = "") -> JsonObject:
+    """What of a record comes to flattened names that are of use."""
+    kept: JsonObject = {}
+    for key, value in record.items():
+        if name := used[prefix, key]:
+            if isinstance(value, dict):
+                value = _useful(value, used, f"{name}_")
+            elif isinstance(value, list):
+                value = [_useful(each, used, f"{name}_") if isinstance(each, dict) else each for each in value]
+            kept[key] = value
+    return kept

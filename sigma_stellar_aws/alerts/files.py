@@ -1,0 +1,87 @@
+"""Looks for events that match rules in CloudTrail files, with as many processes as there are cores.
+
+What a process needs is loaded quickly: no part of Sigma is, which is what keeps it small, too.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sigma_stellar_aws.alerts.file_search import Batch, Search, Task
+from sigma_stellar_aws.alerts.workers import with_processes
+from sigma_stellar_aws.base.times import millis
+from sigma_stellar_aws.logs.find import stored_size
+
+if TYPE_CHECKING:
+    from sigma_stellar_aws.alerts.pack import Pack
+
+
+MOST_PROCESSES = 3
+"""More would take more memory than an analyst's machine may be asked for: about 40 MB each."""
+
+_SMALL = 64 << 20
+"""Bytes of text up to which starting processes takes longer than they save."""
+_EXPANSION = 10
+"""What compressed logs expand to, about."""
+_GROUP = 1 << 20
+"""Bytes of small files that are given to a process at one go."""
+_GROUP_NAMES = 2048
+"""Characters of their names: two groups fit into any pipe, so that giving one never has to wait for the process."""
+
+
+def scan_files(
+    files: Sequence[Path],
+    pack: "Pack",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    *,
+    processes: int | None = None,
+    start_method: str = "spawn",
+) -> Iterator[Batch]:
+    """Look for matching events in files; what is found comes in the order of the files, and of the records in them.
+
+    Args:
+        files: CloudTrail files in any form that :mod:`sigma_stellar_aws.logs.reader` reads.
+        pack: the rules.
+        since: only events from then on; aware of its time zone, as is the next.
+        until: only events before that.
+        processes: how many read; by default one a core, up to :data:`MOST_PROCESSES`, and for little data only this.
+        start_method: of :mod:`multiprocessing`.
+
+    Raises:
+        ChildProcessError: a process ended before its time, so that what it read is lost.
+    """
+    first, end = (None if time is None else millis(time) for time in (since, until))
+    task = Task(pack.query, pack.keys(), first, end)
+    groups = list(_groups(files))
+    number = min(len(groups), _suitable(files) if processes is None else processes)
+    if number > 1:
+        yield from with_processes(groups, task, number, start_method)
+        return
+    search = Search(task)
+    for group in groups:
+        yield from search.batches(group)
+
+
+def _suitable(files: Sequence[Path]) -> int:
+    text = sum(stored_size(file) * (_EXPANSION if file.suffix == ".gz" else 1) for file in files)
+    if text < _SMALL:
+        return 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, MOST_PROCESSES)
+
+
+def _groups(files: Sequence[Path]) -> Iterator[list[Path]]:
+    group: list[Path] = []
+    size = length = 0
+    for file in files:
+        group.append(file)
+        size += stored_size(file)
+        length += len(str(file))
+        if size >= _GROUP or length >= _GROUP_NAMES:
+            yield group
+            group, size, length = [], 0, 0
+    if group:
+        yield group

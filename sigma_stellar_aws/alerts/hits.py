@@ -1,0 +1,118 @@
+"""Events that match rules, as little of them as alerts are made of."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from sigma_stellar_aws.reference.flat_schema import Document, text_of
+
+# Who acted, from the most to the least telling.
+_ACTOR_FIELDS = (
+    "userIdentity_arn",
+    "userIdentity_userName",
+    "userIdentity_principalId",
+    "userIdentity_invokedBy",
+    "userIdentity_type",
+)
+
+Key = tuple[str | None, ...]
+"""Values of the fields that a rule suppresses by, as texts; None where an event does not have the field."""
+
+
+class Hit(NamedTuple):
+    """One event that matches rules. Texts are empty where the record does not have them."""
+
+    time: int | None
+    """Milliseconds since 1970-01-01 UTC; None where the event has no time."""
+    identity: str
+    """Equal for copies of one event: CloudTrail delivers some more than once, and logs are kept in several places."""
+    event_id: str
+    event_source: str
+    event_name: str
+    error_code: str
+    actor: str
+    source_address: str
+    account: str
+    region: str
+    place: str
+    """The file or the index that the event stands in."""
+    matches: tuple[tuple[str, Key], ...]
+    """The names of the rules that the event matches, each with its key."""
+
+
+class Counted:
+    """How many events have passed."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self.count = 0
+
+    def counting(self, hits: Iterable[Hit]) -> Iterator[Hit]:
+        """The events, in order of time, each once: CloudTrail delivers some more than once."""
+        for hit in distinct(hits):
+            self.count += 1
+            yield hit
+
+
+def distinct(hits: Iterable[Hit]) -> Iterator[Hit]:
+    """The hits, in order of time, without copies of an event: these have the same time."""
+    time: int | None = None
+    seen: set[str] = set()
+    for hit in hits:
+        if hit.time != time:
+            time, seen = hit.time, set()
+        if hit.identity not in seen:
+            seen.add(hit.identity)
+            yield hit
+
+
+def to_hit(
+    document: Document,
+    names: Iterable[str],
+    keys: Mapping[str, tuple[str, ...]],
+    *,
+    time: int | None,
+    identity: str,
+    place: str,
+) -> Hit:
+    """What alerts tell of an event.
+
+    Args:
+        document: the flattened event.
+        names: the rules that it matches.
+        keys: for each rule the flattened names of the fields that it suppresses by.
+        time: milliseconds since 1970-01-01 UTC, if the event has a time.
+        identity: equal for copies of one event.
+        place: the file or the index that it stands in.
+    """
+
+    def text(*fields: str) -> str:
+        return next((value for field in fields if (value := _text(document, field))), "")
+
+    return Hit(
+        time=time,
+        identity=identity,
+        event_id=text("eventID"),
+        event_source=text("eventSource"),
+        event_name=text("eventName"),
+        error_code=text("errorCode"),
+        actor=text(*_ACTOR_FIELDS),
+        source_address=text("sourceIPAddress"),
+        account=text("recipientAccountId"),
+        region=text("awsRegion"),
+        place=place,
+        matches=tuple((name, tuple(_key_text(document, field) for field in keys[name])) for name in names),
+    )
+
+
+def _text(document: Document, field: str) -> str | None:
+    value = document.get(field)
+    if isinstance(value, list):
+        return ", ".join(map(text_of, value))
+    return None if value is None else text_of(value)
+
+
+def _key_text(document: Document, field: str) -> str | None:
+    value = document.get(field)
+    # Two values are another key than one that reads like both.
+    return json.dumps(value) if isinstance(value, list) else _text(document, field)

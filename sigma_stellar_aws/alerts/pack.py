@@ -1,0 +1,125 @@
+"""Rules converted to the one query that asks for all of them."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import NamedTuple, cast
+
+from sigma.collection import SigmaCollection
+from sigma.exceptions import SigmaError
+from sigma.processing.pipeline import ProcessingPipeline
+from sigma.rule import SigmaRule
+
+from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
+from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning
+from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
+from sigma_stellar_aws.query import dsl
+from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.query.store_profile import StoreProfile
+from sigma_stellar_aws.reference.flat_schema import flat_name
+from sigma_stellar_aws.rule_files.load import load_rules
+from sigma_stellar_aws.rule_files.stellar_block import (
+    Suppression,
+    rule_name,
+    severity,
+    suppression,
+    tactics,
+    techniques,
+)
+
+
+class PackRule(NamedTuple):
+    """What is told of a rule when it matches."""
+
+    id: str
+    title: str
+    severity: int
+    author: str
+    suppression: Suppression
+    tactics: tuple[str, ...] = ()
+    """As Sigma tags name them, such as defense-impairment."""
+    techniques: tuple[str, ...] = ()
+    """By their ids, such as T1685.002."""
+
+
+class Override(NamedTuple):
+    """A suppression that goes before that of each rule, where it says something."""
+
+    window: timedelta | None = None
+    fields: tuple[str, ...] = ()
+    """Dotted CloudTrail names."""
+
+
+NO_OVERRIDE = Override()
+
+
+class Pack(NamedTuple):
+    """One query in which every rule is a clause, named by the rule's id, and the rules by these names."""
+
+    query: Clause
+    rules: Mapping[str, PackRule]
+    refused: Sequence[str] = ()
+    """Why rules are not part of the query."""
+    doubts: Sequence[InexactQueryWarning] = ()
+    """In what the query may be wrong."""
+
+    def keys(self) -> dict[str, tuple[str, ...]]:
+        """For each rule the flattened names of the fields that it suppresses by."""
+        return {name: tuple(map(flat_name, rule.suppression.fields)) for name, rule in self.rules.items()}
+
+
+def convert_pack(
+    rules: SigmaCollection,
+    pipeline: ProcessingPipeline,
+    *,
+    case_sensitive: bool = False,
+    store: StoreProfile | None = None,
+    override: Override = NO_OVERRIDE,
+) -> Pack:
+    """Convert rules to a pack; the rules are changed by that, so load them anew to convert them again.
+
+    With a store profile, what the store can answer is converted as well as can be, and the rest is told of.
+    An override replaces window or fields of every rule's suppression.
+
+    Raises:
+        SigmaError: a rule cannot be converted, or, with a store profile, no rule can be; or there is none.
+    """
+    backend = StellarAwsBackend(
+        pipeline,
+        collect_errors=store is not None,
+        case_sensitive=case_sensitive,
+        store=store,
+        inexact="refuse" if store is None else "warn",
+    )
+    known = {rule_name(rule): _told_of(rule, override) for rule in rules.rules if isinstance(rule, SigmaRule)}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        bodies = backend.convert(rules, "pack")
+    refused = [str(error) for _, error in backend.errors]
+    if not bodies:
+        raise SigmaError("; ".join(refused) or "there are no rules to convert")
+    doubts = [warning.message for warning in caught if isinstance(warning.message, InexactQueryWarning)]
+    return Pack(cast(Clause, bodies[0]["query"]), known, refused, doubts)
+
+
+def _told_of(rule: SigmaRule, override: Override) -> PackRule:
+    stated = suppression(rule)
+    return PackRule(
+        rule_name(rule),
+        rule.title,
+        severity(rule),
+        rule.author or "",
+        Suppression(stated.window if override.window is None else override.window, override.fields or stated.fields),
+        tuple(tactics(rule)),
+        tuple(techniques(rule)),
+    )
+
+
+def pack_fields() -> set[str]:
+    """Flattened names of all fields that the rules of this project test, published or corrected, or suppress by."""
+    names: set[str] = set()
+    for pipeline in (stellar_aws(), stellar_aws_published()):
+        rules = load_rules()
+        names.update(flat_name(field) for rule in rules.rules for field in suppression(cast(SigmaRule, rule)).fields)
+        names.update(dsl.fields(convert_pack(rules, pipeline).query))
+    return names

@@ -1,0 +1,102 @@
+"""Alerts as one HTML page that needs nothing else: no server, no network.
+
+Its fields hold what attackers typed. So they stand in it as data that no value can end, a policy of the page runs no
+script but its own (https://www.w3.org/TR/CSP3/), and that one puts texts into the page only as texts.
+"""
+
+import base64
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO
+
+from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.reference.attack import attack
+
+_FOLDER = Path(__file__).parent
+
+
+def write_html(alerts: Iterable[JsonObject], target: Path | BinaryIO, *, about: JsonObject) -> None:
+    """Write a page with a timeline, overviews, the alerts, filters and a search.
+
+    Args:
+        alerts: JSON objects as ``alerts.as_json`` gives them. They are read before the target is opened: a search that
+            breaks off leaves no page.
+        target: a file, or a stream of bytes.
+        about: what was searched; read after the alerts, so that what became known meanwhile can stand in it:
+            ``searched`` (text for people), ``since`` and ``until`` (ISO 8601, or null), ``records`` and ``events`` (how
+            many were read and how many of them matched, or null), ``rules`` (how many), ``version`` (of this project),
+            ``problems`` (list of texts: what could not be read or asked, in any order) and, if wanted,
+            ``problem_count`` (how many there were, where these are the first ones) and ``written`` (ISO 8601, when this
+            page was).
+
+    Raises:
+        OSError: the target cannot be written.
+    """
+    before, behind = _frame()
+    with tempfile.TemporaryFile() as page:
+        page.write(before)
+        for part in _data(alerts, about):
+            page.write(part.encode("ascii"))
+        page.write(behind)
+        page.seek(0)
+        with target.open("wb") if isinstance(target, Path) else nullcontext(target) as stream:
+            shutil.copyfileobj(page, stream)
+
+
+def _data(alerts: Iterable[JsonObject], about: JsonObject) -> Iterator[str]:
+    """The data of a page, in parts: one JSON object."""
+    techniques: set[str] = set()
+    yield '{"alerts":['
+    for number, alert in enumerate(alerts):
+        techniques.update(_techniques(alert))
+        yield f"{',' if number else ''}\n{_json(alert)}"
+    yield f'\n],\n"about":{_json(about)},\n"attack":{_json(_matrix(techniques))}}}\n'
+
+
+def _techniques(alert: JsonObject) -> Iterator[str]:
+    stated = alert.get("techniques")
+    for technique in stated if isinstance(stated, list) else []:
+        if isinstance(technique, dict):
+            yield str(technique["id"])
+
+
+def _matrix(techniques: Iterable[str]) -> JsonObject:
+    """The tactics in the order of ATT&CK, and which of them each technique serves."""
+    known = attack()
+    served: JsonObject = {}
+    for stated in sorted(techniques):
+        technique = known.techniques.get(known.replaces.get(stated, stated))
+        served[stated] = [known.tactics[name].id for name in technique.tactics] if technique else []
+    tactics: list[Json] = [{"id": tactic.id, "name": tactic.name} for tactic in known.tactics.values()]
+    return {"version": known.version, "tactics": tactics, "techniques": served}
+
+
+def _json(value: JsonObject) -> str:
+    """JSON in ASCII that ends no element: half a surrogate pair would be no UTF-8, and ``</script>`` an end."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+@cache
+def _frame() -> tuple[bytes, bytes]:
+    """What stands before the data of a page, and what behind."""
+    page, style, script = ((_FOLDER / f"report.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
+    for mark, text in (
+        ("{{style hash}}", _hash(style)),
+        ("{{script hash}}", _hash(script)),
+        ("{{style}}", style),
+        ("{{script}}", script),
+    ):
+        page = page.replace(mark, text)
+    before, _, behind = page.partition("{{data}}")
+    return before.encode(), behind.encode()
+
+
+def _hash(text: str) -> str:
+    """The content of an element as a policy names it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

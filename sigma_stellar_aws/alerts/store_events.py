@@ -1,0 +1,80 @@
+"""The events of a data store that match a pack."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from opensearchpy import OpenSearch
+
+from sigma_stellar_aws.alerts.hits import Hit, to_hit
+from sigma_stellar_aws.alerts.pack import Pack
+from sigma_stellar_aws.alerts.suppress import within
+from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.base.external_sort import in_order
+from sigma_stellar_aws.base.times import epoch_millis
+from sigma_stellar_aws.logs.flatten import flatten, is_uuid
+from sigma_stellar_aws.query import dsl
+from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.reference.flat_schema import EVENT_FIELDS
+from sigma_stellar_aws.store.mapping import count_each
+from sigma_stellar_aws.store.scan import scan
+
+
+def store_hits(
+    client: OpenSearch,
+    index: str,
+    pack: Pack,
+    *,
+    time_field: str | None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    undated: bool = False,
+) -> Iterator[Hit]:
+    """Every event that matches the pack and lies within the bounds, in order of time, those without one last.
+
+    Args:
+        client: the data store.
+        index: name, alias or pattern.
+        pack: converted for this store.
+        time_field: date field of the store; without one, events have the time that they tell themselves.
+        since: the first time, aware of its time zone.
+        until: the time that is too late.
+        undated: whether to give events without a time in spite of bounds.
+
+    Raises:
+        StoreError: the store cannot be asked, or did not answer as a whole.
+    """
+    query = pack.query if time_field is None else within(pack.query, time_field, since, until, undated=undated)
+    found = _found(client, index, pack, query, time_field)
+    if time_field is not None:
+        return found
+    return in_order(found, lambda hit: hit.time, lambda hit: hit.identity)
+
+
+def count_undated(client: OpenSearch, index: str, pack: Pack, time_field: str) -> int:
+    """How many events match, but have no time, so that they are within no bounds.
+
+    Raises:
+        StoreError: the store cannot be asked, or did not answer as a whole.
+    """
+    undated = dsl.all_of([pack.query, dsl.none_of(dsl.exists(time_field))])
+    return count_each(client, index, {"undated": undated}).counts["undated"]
+
+
+def _found(client: OpenSearch, index: str, pack: Pack, query: Clause, time_field: str | None) -> Iterator[Hit]:
+    keys = pack.keys()
+    flat = {*EVENT_FIELDS, *(field for fields in keys.values() for field in fields)}
+    dotted = {field for rule in pack.rules.values() for field in rule.suppression.fields}
+    fields = sorted(flat | dotted | {name.replace("_", ".") for name in EVENT_FIELDS})
+    for found in scan(client, index, query, fields, time_field=time_field):
+        if unknown := set(found.matched_queries) - set(pack.rules):
+            raise StoreError(f"{index!r} answered with names that are none of the rules': {', '.join(sorted(unknown))}")
+        document = flatten(found.source)
+        event_id = document.get("eventID")
+        yield to_hit(
+            document,
+            found.matched_queries,
+            keys,
+            time=epoch_millis(found.source.get("eventTime")) if time_field is None else found.time,
+            identity=event_id if is_uuid(event_id) else f"{found.place}/{found.id}",
+            place=found.place,
+        )

@@ -1,0 +1,230 @@
+"""One alert for a rule and key in a window of time."""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, Raised, alert_id, digest, key_id
+from sigma_stellar_aws.alerts.hits import Hit, Key
+from sigma_stellar_aws.alerts.pack import PackRule
+from sigma_stellar_aws.base.errors import TooManyAlertsError
+from sigma_stellar_aws.base.json_types import Scalar
+from sigma_stellar_aws.base.times import millis
+from sigma_stellar_aws.query import dsl
+from sigma_stellar_aws.query.dsl import Clause
+
+MOST_OPEN = 100_000
+"""How many alerts may be open at one time; about 1 KB of memory each."""
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def raise_alerts(
+    hits: Iterable[Hit],
+    rules: Mapping[str, PackRule],
+    *,
+    raised: Iterable[Raised] = (),
+    since: datetime | None = None,
+    most_open: int = MOST_OPEN,
+) -> Iterator[Alert]:
+    """The alerts of events, each given when its window is over.
+
+    An event goes into the window of its key that is open. It also goes into the alert that an earlier run raised where
+    it belongs to that one's window, or arrived so late that its own window would reach that one's first event: then
+    there would be two in one window. Else it opens a window. Where a rule's window has no length, each event is an
+    alert.
+
+    Args:
+        hits: each event once, in order of time, those without one last.
+        rules: by the names in the hits.
+        raised: alerts of earlier runs, in order of their first events.
+        since: earlier events (it is aware of its time zone) are counted but raise nothing.
+        most_open: how many windows may be open at one time.
+
+    Raises:
+        TooManyAlertsError: more windows are open at one time.
+    """
+    begin = None if since is None else millis(since)
+    windows: dict[tuple[str, Key], _Window] = {}
+    ends: list[tuple[int, int, tuple[str, Key]]] = []
+    earlier = _Earlier(raised, max((_length(rule) for rule in rules.values()), default=0))
+    for number, hit in enumerate(hits):
+        if hit.time is not None:
+            while ends and ends[0][0] <= hit.time:
+                yield windows.pop(heapq.heappop(ends)[2]).alert()
+            earlier.advance(hit.time)
+        for name, key in hit.matches:
+            if not _length(rules[name]):
+                yield _of_one_event(rules[name], key, hit)
+                continue
+            window = windows.get((name, key))
+            # Events without a time come last, when no later one can be meant for a window of events with one.
+            if window is not None and (window.end is None) != (hit.time is None):
+                yield windows.pop((name, key)).alert()
+                window = None
+            if window is None:
+                window = _open(rules[name], key, hit.time, earlier, begin)
+                if window is None:
+                    continue
+                windows[name, key] = window
+                if window.end is not None:
+                    heapq.heappush(ends, (window.end, number, (name, key)))
+                if len(windows) > most_open:
+                    raise _too_many(windows, most_open)
+            window.count(hit)
+    yield from (window.alert() for window in windows.values())
+
+
+def merged(alert: Alert, raised: Raised) -> Alert:
+    """An alert with what an earlier run had counted: never less, since events may be gone from the store since."""
+    if alert.first is None or alert.last is None:
+        return alert._replace(raised=raised, events=max(alert.events, raised.events))
+    return alert._replace(
+        raised=raised,
+        first=min(alert.first, raised.first),
+        last=max(alert.last, raised.last),
+        events=max(alert.events, raised.events),
+    )
+
+
+def within(
+    query: Clause, time_field: str, since: datetime | None, until: datetime | None, *, undated: bool = False
+) -> Clause:
+    """The query, of events within bounds of time.
+
+    Args:
+        query: what is asked.
+        time_field: a date field.
+        since: the first time, aware of its time zone.
+        until: the time that is too late.
+        undated: whether to ask for events without a time, too.
+    """
+    limits: dict[str, Scalar] = {
+        name: str(millis(time)) for name, time in (("gte", since), ("lt", until)) if time is not None
+    }
+    if not limits:
+        return query
+    bounds = dsl.bounds(time_field, **limits, format="epoch_millis")
+    return dsl.all_of([query, dsl.any_of([bounds, dsl.none_of(dsl.exists(time_field))]) if undated else bounds])
+
+
+@dataclass(slots=True)
+class _Window:
+    """An alert in the making."""
+
+    rule: PackRule
+    key: Key
+    key_id: str
+    id: str
+    start: int | None
+    end: int | None
+    raised: Raised | None = None
+    first: int | None = None
+    last: int | None = None
+    events: int = 0
+    # Tuples, since there may be very many windows with one value each.
+    sample: tuple[tuple[str, str], ...] = ()
+    event_names: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    actors: tuple[str, ...] = ()
+    source_addresses: tuple[str, ...] = ()
+
+    def count(self, hit: Hit) -> None:
+        if not self.events:
+            self.first = hit.time
+        self.last = hit.time
+        self.events += 1
+        if len(self.sample) < SAMPLE:
+            self.sample += ((hit.event_id, hit.place),)
+        self.event_names = _with(self.event_names, f"{hit.event_source} {hit.event_name}".strip())
+        self.accounts = _with(self.accounts, hit.account)
+        self.regions = _with(self.regions, hit.region)
+        self.actors = _with(self.actors, hit.actor)
+        self.source_addresses = _with(self.source_addresses, hit.source_address)
+
+    def alert(self) -> Alert:
+        alert = Alert(
+            id=self.id,
+            key_id=self.key_id,
+            rule=self.rule,
+            key=self.key,
+            start=self.start,
+            end=self.end,
+            first=self.first,
+            last=self.last,
+            events=self.events,
+            counted=self.events,
+            sample=self.sample,
+            event_names=self.event_names,
+            accounts=self.accounts,
+            regions=self.regions,
+            actors=self.actors,
+            source_addresses=self.source_addresses,
+        )
+        return alert if self.raised is None else merged(alert, self.raised)
+
+
+class _Earlier:
+    """The alerts of earlier runs that an event of the present time can belong to."""
+
+    def __init__(self, raised: Iterable[Raised], longest: int) -> None:
+        self._coming = iter(raised)
+        self._next = next(self._coming, None)
+        self._longest = longest
+        self._near: dict[str, list[Raised]] = defaultdict(list)
+        self._ends: list[tuple[int, Raised]] = []
+
+    def advance(self, time: int) -> None:
+        while self._next is not None and self._next.first < time + self._longest:
+            self._near[self._next.key_id].append(self._next)
+            heapq.heappush(self._ends, (self._next.end, self._next))
+            self._next = next(self._coming, None)
+        while self._ends and self._ends[0][0] <= time:
+            _, over = heapq.heappop(self._ends)
+            self._near[over.key_id].remove(over)
+            if not self._near[over.key_id]:
+                del self._near[over.key_id]
+
+    def find(self, key: str, time: int, window: int) -> Raised | None:
+        return next((raised for raised in self._near.get(key, ()) if raised.first - window < time), None)
+
+
+def _open(rule: PackRule, key: Key, time: int | None, earlier: _Earlier, begin: int | None) -> _Window | None:
+    """The window that an event opens, or finds open; None where it is to raise nothing."""
+    identity = key_id(rule, key)
+    if time is None:
+        return _Window(rule, key, identity, alert_id(identity, None), None, None)
+    raised = earlier.find(identity, time, _length(rule))
+    if begin is not None and time < begin and (raised is None or time < raised.first):
+        return None
+    if raised is not None:
+        return _Window(rule, key, identity, raised.id, raised.start, raised.end, raised)
+    return _Window(rule, key, identity, alert_id(identity, time), time, time + _length(rule))
+
+
+def _of_one_event(rule: PackRule, key: Key, hit: Hit) -> Alert:
+    identity = key_id(rule, key)
+    window = _Window(rule, key, identity, digest([identity, hit.time, hit.identity]), hit.time, hit.time)
+    window.count(hit)
+    return window.alert()
+
+
+def _with(values: tuple[str, ...], value: str) -> tuple[str, ...]:
+    return (*values, value) if value and value not in values and len(values) < SAMPLE else values
+
+
+def _too_many(windows: Mapping[tuple[str, Key], _Window], most: int) -> TooManyAlertsError:
+    counts: dict[str, int] = defaultdict(int)
+    for window in windows.values():
+        counts[window.rule.title] += 1
+    title, count = max(counts.items(), key=lambda item: item[1])
+    return TooManyAlertsError(
+        f"more than {most:,} alerts are open at one time, {count:,} of them by the rule {title!r}; filter it, or "
+        "suppress by fewer fields (--suppress-by), in a shorter window (--window), or allow more (--most-open)"
+    )
+
+
+def _length(rule: PackRule) -> int:
+    return rule.suppression.window // _MILLISECOND

@@ -1,0 +1,1 @@
+"""Tools for rule authors: check, test, explain, start and list rules."""

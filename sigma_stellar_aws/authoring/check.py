@@ -1,0 +1,223 @@
+"""Checks of Sigma rules that need no network.
+
+These are, in this order: is a file YAML, is a document in it Sigma, what do the validators say (pySigma's, SigmaHQ's if
+the package pysigma-validators-sigmahq is installed, and ours), and can a CloudTrail rule be converted.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol, cast
+
+from sigma.collection import SigmaCollection
+from sigma.exceptions import SigmaError, SigmaRuleNotFoundError
+from sigma.rule import SigmaRule
+from sigma.validators import core
+from sigma.validators.base import SigmaRuleValidator, SigmaValidationIssue
+
+from sigma_stellar_aws.authoring import rule_documents
+from sigma_stellar_aws.authoring.issue_positions import YamlPath, details, find, place_in_document, texts
+from sigma_stellar_aws.authoring.rule_documents import (
+    SEVERITIES,
+    Checked,
+    Finding,
+    FindingSeverity,
+    Rule,
+    Subject,
+    sentence,
+)
+from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
+from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
+from sigma_stellar_aws.pipelines.transformations import CLOUDTRAIL
+from sigma_stellar_aws.reference.flat_schema import flat_name
+from sigma_stellar_aws.rule_files.load import find_rule_files
+from sigma_stellar_aws.validators import stellar_aws as ours
+
+NEED_NETWORK = frozenset(
+    {
+        "attacktag",
+        "d3_fendtag",
+        "sigmahq_fieldname_cast",
+        "sigmahq_filename_prefix",
+        "sigmahq_invalid_fieldname",
+        "sigmahq_logsource_unknown",
+        "sigmahq_redundant_field",
+        "sigmahq_tags_techniques_without_tactics",
+    }
+)
+"""Validators that download their data; ours judge ATT&CK tags and CloudTrail's fields by tables of their own."""
+
+CONTRADICTORY = frozenset({"tlpv1_tag", "tlpv2_tag"})
+"""Validators of which one reports what the other demands; ``tlptag`` takes both versions of the protocol."""
+
+OWN_CHECKS: Mapping[str, str] = {
+    "yaml": "The file is YAML, and nothing in it is lost.",
+    "sigma": "A document is a Sigma rule, correlation or filter.",
+    "reference": "The rules that a correlation or filter names are among those checked.",
+    "validator": "Every validator can judge the rule.",
+    "convert": "A CloudTrail rule can be converted by the pipeline and backend stellar_aws.",
+}
+"""The checks that are no validators, and what holds if they report nothing."""
+
+_OWN_KEY = "stellar"
+
+
+class CheckReport(NamedTuple):
+    """What a check found."""
+
+    findings: tuple[Finding, ...]
+    """In order of files and lines."""
+    files: tuple[Path, ...]
+    checked: tuple[Checked, ...]
+    others: int
+    """How many of the rules are not about CloudTrail, and so were checked in general only."""
+    checks: Mapping[str, str]
+    """The checks that were made, by name, and what each is about."""
+
+
+class _Placed(Protocol):
+    """What our own issues say of themselves."""
+
+    at: YamlPath
+    problem: str
+
+
+def check(paths: Iterable[Path] = ()) -> CheckReport:
+    """Check the rules, correlations and filters of files and folders (``*.yml`` in them), by default of the pack.
+
+    Whatever is wrong with a file is a finding, and hides nothing of the others.
+
+    Raises:
+        SigmaError: there is no file to check.
+    """
+    paths = list(paths)
+    # Each once, though it may be named and also stand in a folder that is named.
+    files = list({os.path.realpath(file): file for file in find_rule_files(paths)}.values())
+    if not files:
+        raise SigmaError(f"no rules in {', '.join(map(str, paths))}; looked for *.yml")
+    contents = [rule_documents.read(file) for file in files]
+    subjects = [subject for content in contents for subject in content.subjects]
+    validators = _validators()
+    findings = [
+        *(finding for content in contents for finding in content.findings),
+        *_missing_references(subjects),
+        *_validate(subjects, validators),
+        # Last of all, as a pipeline changes the rules.
+        *(finding for subject in subjects for finding in _convert(subject)),
+    ]
+    order = {file: number for number, file in enumerate(files)}
+    return CheckReport(
+        tuple(sorted(set(findings), key=lambda finding: (order[finding.path], *finding[1:]))),
+        tuple(files),
+        tuple(checked for content in contents for checked in content.checked),
+        sum(isinstance(subject.rule, SigmaRule) and not _about_cloudtrail(subject.rule) for subject in subjects),
+        {**OWN_CHECKS, **{name: _summary(validator) for name, validator in validators.items()}},
+    )
+
+
+def at_least(findings: Iterable[Finding], severity: FindingSeverity) -> list[Finding]:
+    """The findings of a severity and above."""
+    return [finding for finding in findings if SEVERITIES.index(finding.severity) >= SEVERITIES.index(severity)]
+
+
+def _missing_references(subjects: Sequence[Subject]) -> Iterator[Finding]:
+    known = SigmaCollection([subject.rule for subject in subjects if not subject.is_filter], resolve_references=False)
+    for subject in subjects:
+        for reference in subject.references:
+            try:
+                known[reference]
+            except SigmaRuleNotFoundError:
+                section = ("filter" if subject.is_filter else "correlation", "rules")
+                message = f"The rule {reference!r} is not among those checked; if it exists, name its file too."
+                # A single file may be right to name the rule of another.
+                yield subject.finding(
+                    find(subject.document, section, reference) or section, "reference", "low", message
+                )
+
+
+def _validators() -> dict[str, SigmaRuleValidator]:
+    """The validators that need no network, by name; fresh ones, as some remember the rules they saw."""
+    try:
+        from sigma.validators.sigmahq import validators as sigmahq
+    except ModuleNotFoundError:
+        sigmahq = {}
+    known: dict[str, type[SigmaRuleValidator]] = {**core.validators, **sigmahq, **ours.validators}
+    return {name: validator() for name, validator in known.items() if name not in NEED_NETWORK | CONTRADICTORY}
+
+
+def _summary(validator: SigmaRuleValidator) -> str:
+    """What a validator is about: the first sentence of its documentation."""
+    return " ".join((type(validator).__doc__ or type(validator).__name__).strip().split("\n\n")[0].split())
+
+
+def _validate(subjects: Sequence[Subject], validators: Mapping[str, SigmaRuleValidator]) -> Iterator[Finding]:
+    by_rule = {id(subject.rule): subject for subject in subjects}
+    for name, validator in validators.items():
+        issues: list[SigmaValidationIssue] = []
+        for subject in subjects:
+            try:
+                issues += validator.validate(subject.rule)
+            except Exception as error:
+                yield _failed(subject, name, error)
+        try:
+            # What shows only when all rules have been seen.
+            issues += validator.finalize()
+        except Exception as error:
+            yield _failed(subjects[0], name, error)
+        for issue in issues:
+            for rule in issue.rules:
+                yield from _of_issue(name, issue, by_rule[id(rule)])
+
+
+def _failed(subject: Subject, validator: str, error: Exception) -> Finding:
+    message = f"The validator {validator} cannot judge this: {type(error).__name__}: {error}"
+    return subject.finding((), "validator", "medium", message)
+
+
+def _of_issue(name: str, issue: SigmaValidationIssue, subject: Subject) -> Iterator[Finding]:
+    if name in ours.validators:
+        placed = cast(_Placed, issue)
+        at, message = placed.at, placed.problem
+    else:
+        named = [detail for detail in details(issue) if (name, detail) != ("sigmahq_unknown_field", _OWN_KEY)]
+        if name == "sigmahq_unknown_field" and not named:
+            return
+        document = subject.document
+        if subject.is_filter:
+            document = {**document, "detection": document["filter"]}
+        at = place_in_document(issue, subject.rule, document)
+        message = f"{' '.join(issue.description.split()).rstrip('.')}{': ' if named else '.'}{', '.join(named)}"
+    # A filter has no level, no tags and the like; of the rule that stands for it, only the detections are its own.
+    if not subject.is_filter or at[:1] == ("detection",):
+        others = sorted({str(rule.source.path) for rule in issue.rules if rule.source} - {str(subject.path)})
+        yield subject.finding(
+            at,
+            name,
+            cast(FindingSeverity, issue.severity.name.lower()),
+            message + (f" (also in {', '.join(others)})" if others else ""),
+        )
+
+
+def _about_cloudtrail(rule: Rule) -> bool:
+    return isinstance(rule, SigmaRule) and rule.logsource in CLOUDTRAIL
+
+
+def _convert(subject: Subject) -> Iterator[Finding]:
+    if not _about_cloudtrail(subject.rule):
+        return
+    try:
+        StellarAwsBackend(stellar_aws()).convert_rule(cast(SigmaRule, subject.rule))
+    except Exception as error:
+        message = sentence(error).removeprefix(f"Rule {subject.rule.title!r}: ")
+        yield subject.finding(_place_of_field(subject, message), "convert", "high", message)
+
+
+def _place_of_field(subject: Subject, message: str) -> YamlPath:
+    """The path to the field that an error of a conversion names as the pipeline calls it."""
+    named = re.search(r"field '([^']+)'", message)
+    section = "filter" if subject.is_filter else "detection"
+    for at, text, is_key in texts(subject.document.get(section), (section,)):
+        if named and is_key and flat_name(text.split("|")[0]) == named[1]:
+            return at
+    return (section,)

@@ -1,0 +1,92 @@
+"""The rules as a layer for the ATT&CK Navigator: which techniques they cover, and how severe that is.
+
+The format is version 4.5 of the layer specification:
+https://github.com/mitre-attack/attack-navigator/blob/master/layers/spec/v4.5/layerformat.md
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+
+from sigma_stellar_aws.authoring.catalogue import Entry
+from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.reference.attack import attack, tactic_name
+
+_STEPS = ((0, "#f2f2f2"), (25, "#c6dbef"), (50, "#fdd49e"), (75, "#fc8d59"), (100, "#d7301f"))
+"""Colours of the severities, at equal distances as the Navigator spreads the colours of a gradient."""
+
+
+def as_layer(rules: Iterable[Entry]) -> str:
+    """The layer of the rules, as JSON text."""
+    return json.dumps(layer(rules), indent=2) + "\n"
+
+
+def layer(rules: Iterable[Entry]) -> JsonObject:
+    """A layer with an entry for every technique and tactic of the rules.
+
+    The score of a technique is the highest severity of its rules. Their number would say how finely rules are cut, and
+    it would grow with two rules for one thing; severity has fixed limits, so that layers of different rules compare.
+    Retired techniques are shown as those that took their place. What the matrix has no cell for is told in the
+    metadata: rules with a tactic only, and techniques that this version of ATT&CK does not have.
+    """
+    entries = list(rules)
+    cells: dict[tuple[str, str], list[Entry]] = {}
+    elsewhere: list[Json] = []
+    for entry in entries:
+        elsewhere += [{"name": why, "value": f"{entry.title} (severity {entry.severity})"} for why in _without(entry)]
+        for cell in set(_cells(entry)):
+            cells.setdefault(cell, []).append(entry)
+    parents = {(parent, tactic) for name, tactic in cells if (parent := attack().techniques[name].parent)}
+    order = list(attack().tactics)
+    shown = sorted({*cells, *parents}, key=lambda cell: (cell[0], order.index(cell[1])))
+    return {
+        "name": "sigma-stellar-aws",
+        "versions": {"attack": attack().version, "navigator": "5.2.0", "layer": "4.5"},
+        "domain": "enterprise-attack",
+        "description": f"What {len(entries)} Sigma rules for AWS CloudTrail detect; the score is the highest severity "
+        "of a technique's rules, from 0 to 100.",
+        "layout": {
+            "layout": "side",
+            "showID": True,
+            "showName": True,
+            "showAggregateScores": True,
+            "countUnscored": False,
+            "aggregateFunction": "max",
+            "expandedSubtechniques": "annotated",
+        },
+        "techniques": [_technique(*cell, cells.get(cell, []), shows_children=cell in parents) for cell in shown],
+        "gradient": {"colors": [color for _, color in _STEPS], "minValue": 0, "maxValue": 100},
+        "legendItems": [{"label": f"severity {severity}", "color": color} for severity, color in _STEPS],
+        "metadata": elsewhere,
+    }
+
+
+def _cells(entry: Entry) -> Iterator[tuple[str, str]]:
+    """The techniques of a rule under those of its tactics that they have, or under all that they have."""
+    for stated in entry.techniques:
+        name = attack().replaces.get(stated, stated)
+        if known := attack().techniques.get(name):
+            tagged = [tactic for tactic in known.tactics if tactic in entry.tactics]
+            yield from ((name, tactic) for tactic in tagged or known.tactics)
+
+
+def _without(entry: Entry) -> list[str]:
+    """What of a rule the matrix has no cell for."""
+    known = attack()
+    unknown = [
+        f"not in ATT&CK {known.version}: {name}"
+        for name in entry.techniques
+        if name not in known.techniques and name not in known.replaces
+    ]
+    tactics = [] if entry.techniques else [f"tactic without technique: {tactic_name(t)}" for t in entry.tactics]
+    return unknown + tactics
+
+
+def _technique(name: str, tactic: str, rules: list[Entry], shows_children: bool) -> JsonObject:
+    cell: JsonObject = {"techniqueID": name, "tactic": tactic}
+    if rules:
+        ordered = sorted(rules, key=lambda entry: (-entry.severity, entry.title))
+        cell["score"] = ordered[0].severity
+        cell["metadata"] = [{"name": f"severity {entry.severity}", "value": entry.title} for entry in ordered]
+    if shows_children:
+        cell["showSubtechniques"] = True
+    return cell

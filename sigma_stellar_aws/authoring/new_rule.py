@@ -1,0 +1,308 @@
+"""Writes the skeleton of a rule, and the file of its sample events, from an example event."""
+
+import difflib
+import ipaddress
+import re
+import textwrap
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import yaml
+
+from sigma_stellar_aws.authoring.sample_events import SUFFIX
+from sigma_stellar_aws.base.errors import EventError
+from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
+from sigma_stellar_aws.reference import aws_events
+
+TO_DO = "TODO"
+"""Marks what the author of a rule has to write."""
+
+_ACCOUNTS = ("123456789012", "111122223333", "444455556666")
+_ACCOUNT = re.compile(r"(?<!\d)\d{12}(?!\d)")
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
+_UNIQUE_ID = re.compile(r"\b(ABIA|ACCA|AGPA|AIDA|AIPA|AKIA|ANPA|ANVA|APKA|AROA|ASCA|ASIA)[A-Z0-9]{12,}\b")
+# Not the versions of programs, as in Chrome/142.0.0.0.
+_IPV4 = re.compile(r"(?<![\w.#])(?<!\w/)(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)")
+_IPV6 = re.compile(r"(?<![\w:])[0-9A-Fa-f:]*:[0-9A-Fa-f:]+(?![\w:]|\.\d)")
+_API_VERSION = re.compile(r"\d{4}_?\d{2}_?\d{2}(v\d+)?$")
+_PRODUCT = re.compile(r"[A-Za-z][\w.+-]*")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.|-]*")
+_LONGEST_VALUE = 100
+_UNBROKEN = 2**31
+_HIDDEN = ("HIDDEN_DUE_TO_SECURITY_REASONS", "***")
+
+_RULE = """\
+# {to_do} marks what is yours to write. The conditions in comments hold for the example event: choose those that matter.
+{title}
+id: {id}
+status: experimental
+description: >-
+    {to_do}: Detects ... Say what was done, what an attacker gains by it, and how to judge it.
+references:
+    - https://docs.aws.amazon.com/ # {to_do}
+{author}
+date: {date}
+# tags: # {to_do}
+#     - attack.persistence
+#     - attack.t1136.003
+logsource:
+    product: aws
+    service: cloudtrail
+detection:
+    selection:
+{selection}
+{candidates}
+    condition: selection
+falsepositives:
+    - Unknown # {to_do}
+level: medium # {to_do}: informational, low, medium, high or critical
+# stellar: # severity from 0 to 100, where it is to be finer than the level
+#     severity: 50
+"""
+
+_CASES = """\
+# Sample events of {rule}, for `sigma-stellar-aws test`.
+{note}
+hits:
+- name: the event that the rule was made from
+  event: &example
+{event}
+misses:
+- name: another call to the same service
+  event:
+    <<: *example
+    {other_name}
+"""
+_OTHER_SOURCE = """\
+- name: a call of the same name to another service
+  event:
+    <<: *example
+    {}
+"""
+_OTHER_OUTCOME = """\
+# Together with errorCode in the rule:
+# - name: {}
+#   event:
+#     <<: *example
+#     errorCode: {}
+"""
+_WORKED = ("the same call, which worked", "null")
+_REFUSED = ("the same call, refused", "AccessDenied")
+_REPLACED = """\
+# Account numbers, ids of keys and identities, session tokens and public addresses are replaced by examples; look for
+# names yourself."""
+_KEPT = "# The event is as it was recorded, with account numbers, ids and addresses."
+
+
+def write_rule(event: JsonObject, folder: Path, *, author: str = TO_DO, keep_ids: bool = False) -> tuple[Path, Path]:
+    """Write a rule that matches an event, and the sample events of the rule; neither replaces a file.
+
+    Args:
+        event: a CloudTrail record.
+        folder: where to write; it is made if there is none.
+        author: who writes the rule.
+        keep_ids: leave account numbers, ids and addresses as they are.
+
+    Returns:
+        The files of the rule and of its sample events.
+
+    Raises:
+        EventError: the event does not say its source and name.
+        OSError: a file is there already, or cannot be written.
+    """
+    try:
+        shown = event if keep_ids else redacted(event)
+        stem = file_stem(shown)
+        rule, cases = folder / f"{stem}.yml", folder / f"{stem}{SUFFIX}"
+        texts = {rule: rule_text(shown, author), cases: cases_text(shown, rule.name, _KEPT if keep_ids else _REPLACED)}
+    except RecursionError:
+        raise EventError("the event is nested too deeply") from None
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in texts:
+        if file.exists():
+            raise FileExistsError(f"{file} is there already; nothing was written")
+    for file, text in texts.items():
+        with file.open("x", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+    return rule, cases
+
+
+def redacted(event: JsonObject) -> JsonObject:
+    """The event with examples for account numbers, ids of keys and identities, session tokens and public addresses.
+
+    The same value gets the same example everywhere in the event.
+    """
+    examples: dict[str, dict[str, str]] = {}
+
+    def example(kind: str, value: str, make: Callable[[int], str]) -> str:
+        known = examples.setdefault(kind, {})
+        return known.setdefault(value, make(len(known)))
+
+    def account(match: re.Match[str]) -> str:
+        return example("account", match[0], lambda n: _ACCOUNTS[n] if n < len(_ACCOUNTS) else f"{n:012d}")
+
+    def unique_id(match: re.Match[str]) -> str:
+        return example(match[1], match[0], lambda n: f"{match[1]}EXAMPLE{n:09d}")
+
+    def address(match: re.Match[str]) -> str:
+        try:
+            found = ipaddress.ip_address(match[0])
+        except ValueError:
+            return match[0]
+        if not found.is_global:
+            return match[0]
+        if found.version == 4:
+            return example("IPv4", match[0], lambda n: f"203.0.113.{n % 254 + 1}")
+        return example("IPv6", found.compressed, lambda n: f"2001:db8::{n + 1:x}")
+
+    def text(value: str) -> str:
+        return _IPV6.sub(address, _IPV4.sub(address, _UNIQUE_ID.sub(unique_id, _ACCOUNT.sub(account, value))))
+
+    def any_value(value: Json, key: str = "") -> Json:
+        if isinstance(value, dict):
+            return {text(name): any_value(child, name) for name, child in value.items()}
+        if isinstance(value, list):
+            return [any_value(child, key) for child in value]
+        if isinstance(value, str):
+            return "EXAMPLE" if key == "sessionToken" else text(value)
+        return value
+
+    return {text(name): any_value(child, name) for name, child in event.items()}
+
+
+def file_stem(event: JsonObject) -> str:
+    """Name of the files for an event without their ending, such as ``aws_iam_create_user``.
+
+    Raises:
+        EventError: the event does not say its source and name.
+    """
+    source, name = _source_and_name(event)
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", _base_name(name))
+    return re.sub(r"[^a-z0-9]+", "_", f"aws_{_service(source)}_{words}".lower()).strip("_")[:90]
+
+
+def rule_text(event: JsonObject, author: str = TO_DO) -> str:
+    """The YAML of a rule that matches an event, with what else it could ask for as comments.
+
+    Raises:
+        EventError: the event does not say its source and name.
+    """
+    source, name = _source_and_name(event)
+    service, base = _service(source), _base_name(name)
+    selection = {
+        "eventSource": _literal(source),
+        "eventName" if base == name else "eventName|startswith": _literal(base),
+    }
+    return _RULE.format(
+        to_do=TO_DO,
+        title=_lines({"title": f"{TO_DO} AWS {service.upper() if len(service) < 4 else service.title()} {base}"}),
+        id=uuid.uuid4(),
+        author=_lines({"author": author}),
+        date=date.today().isoformat(),
+        selection=_lines(selection, " " * 8),
+        candidates="\n".join(_lines({field: value}, " " * 8 + "# ") for field, value in _candidates(event)),
+    )
+
+
+def cases_text(event: JsonObject, rule: str, note: str) -> str:
+    """The YAML of sample events for the rule of an event: itself, and others that are nearly like it.
+
+    Raises:
+        EventError: the event does not say its source and name.
+    """
+    source, name = _source_and_name(event)
+    base = _base_name(name)
+    names = sorted(other for other in aws_events.names(source) if not other.casefold().startswith(base.casefold()))
+    other_name = next(iter(difflib.get_close_matches(base, names, n=1, cutoff=0)), "AnotherEvent")
+    text = _CASES.format(
+        rule=rule, note=note, event=_lines(event, " " * 4), other_name=_lines({"eventName": other_name})
+    )
+    others = [other for other in aws_events.sources_of(name) if other != source]
+    for other in aws_events.common(others)[:1]:
+        text += _OTHER_SOURCE.format(_lines({"eventSource": other}))
+    refused = event.get("errorCode") is not None
+    return text + _OTHER_OUTCOME.format(*_WORKED if refused else _REFUSED)
+
+
+def _source_and_name(event: JsonObject) -> tuple[str, str]:
+    source, name = event.get("eventSource"), event.get("eventName")
+    if not isinstance(source, str) or not isinstance(name, str) or not source.strip() or not name.strip():
+        raise EventError("the event must have an eventSource and an eventName, from which the rule is made")
+    return source, name
+
+
+def _service(source: str) -> str:
+    return source.removesuffix(".amazonaws.com")
+
+
+def _base_name(name: str) -> str:
+    """The name of an event without the version of the API that Lambda and CloudFront add to it."""
+    return _API_VERSION.sub("", name) or name
+
+
+def _candidates(event: JsonObject) -> Iterator[tuple[str, Scalar | None]]:
+    """Conditions that hold for the event and could matter to a rule."""
+    identity = event.get("userIdentity")
+    if isinstance(identity, dict) and isinstance(identity.get("type"), str):
+        yield "userIdentity.type", _literal(str(identity["type"]))
+    parameters = event.get("requestParameters")
+    if isinstance(parameters, dict):
+        yield from dict(_parameters("requestParameters", parameters)).items()
+    code = event.get("errorCode")
+    if code is None or isinstance(code, str):
+        yield "errorCode", code if code is None else _literal(code)
+    agent = event.get("userAgent")
+    if isinstance(agent, str) and (product := _PRODUCT.search(agent)):
+        yield "userAgent|contains", _Quoted(product[0])
+
+
+def _parameters(path: str, parameters: JsonObject) -> Iterator[tuple[str, Scalar]]:
+    for key, value in parameters.items():
+        if not re.fullmatch(r"[\w:@/-]+", key):
+            # The name of a field cannot hold it.
+            continue
+        field = f"{path}.{key}"
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, dict):
+                yield from _parameters(field, one)
+            elif isinstance(one, str):
+                if 0 < len(one) <= _LONGEST_VALUE and one.isprintable() and not one.startswith(_HIDDEN):
+                    yield field, _literal(one)
+            elif isinstance(one, int | float):
+                yield field, one
+
+
+class _Quoted(str):
+    """A text that is written in quotes, as values of rules are by custom."""
+
+
+def _literal(text: str) -> _Quoted:
+    """A text as a value of a rule in which no character stands for others."""
+    return _Quoted(re.sub(r"[\\*?]", r"\\\g<0>", text))
+
+
+def _lines(values: object, before: str = "") -> str:
+    """The YAML of a map, each of its lines behind a text."""
+    dumped = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_UNBROKEN)
+    return textwrap.indent(dumped.rstrip("\n"), before, lambda line: True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts so that every reader of YAML takes them for texts, and everything where it belongs."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _text_node(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    plain = _PLAIN.fullmatch(text) and not isinstance(text, _Quoted)
+    # Only in double quotes are there escapes, for line breaks and what is invisible.
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", str(text), None if plain else "'" if text.isprintable() else '"'
+    )
+
+
+_Dumper.add_representer(str, _text_node)
+_Dumper.add_representer(_Quoted, _text_node)

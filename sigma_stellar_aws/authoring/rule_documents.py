@@ -1,0 +1,256 @@
+"""What rule files hold: every rule, correlation and filter in them with its place, and what is wrong with the rest."""
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias, cast
+
+import yaml
+from sigma.collection import NestedDict, SigmaCollection
+from sigma.correlations import SigmaCorrelationRule
+from sigma.exceptions import SigmaConditionError, SigmaError, SigmaRuleLocation
+from sigma.filters import SigmaFilter
+from sigma.rule import SigmaRule
+
+from sigma_stellar_aws.authoring.issue_positions import YamlPath, find
+from sigma_stellar_aws.base import yaml_positions
+from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.base.yaml_positions import Span
+
+FindingSeverity: TypeAlias = Literal["low", "medium", "high"]
+SEVERITIES: tuple[FindingSeverity, ...] = ("low", "medium", "high")
+"""pySigma's, from a matter of style to a rule that does not do what it should."""
+
+# As YAML counts lines.
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+# By the class of pySigma's error, less its Sigma and Error.
+_PLACES_OF_ERRORS: Mapping[str, YamlPath] = {
+    "Condition": ("detection", "condition"),
+    "CorrelationCondition": ("correlation", "condition"),
+    "CorrelationRule": ("correlation",),
+    "CorrelationType": ("correlation", "type"),
+    "FilterCondition": ("filter", "condition"),
+    "FilterRuleReference": ("filter", "rules"),
+    "Identifier": ("id",),
+    "Modifier": ("detection",),
+    "RegularExpression": ("detection",),
+    "Timespan": ("correlation", "timespan"),
+    "Type": ("detection",),
+    "Value": ("detection",),
+}
+# https://github.com/SigmaHQ/sigma-specification; pySigma takes other things in them, on which validators break down.
+_LISTS_OF_TEXTS = ("references", "tags", "falsepositives", "fields")
+
+Rule: TypeAlias = SigmaRule | SigmaCorrelationRule
+
+
+class Finding(NamedTuple):
+    """Something that a check reports, and where."""
+
+    path: Path
+    place: Span
+    excerpt: str
+    """The line of the file."""
+    rule: str
+    """Title of the rule; empty if the file could not be read so far."""
+    check: str
+    """Name of the validator, or of one of our own checks."""
+    severity: FindingSeverity
+    message: str
+
+    @property
+    def line(self) -> int:
+        """Line in the file, counted from 1."""
+        return self.place.line
+
+
+class Checked(NamedTuple):
+    """A rule, correlation or filter that was looked at."""
+
+    path: Path
+    title: str
+    line: int
+
+
+class Subject(NamedTuple):
+    """A document of a file that is Sigma."""
+
+    path: Path
+    text: str
+    number: int
+    """Of the document in the file."""
+    title: str
+    document: JsonObject
+    rule: Rule
+    """What validators judge; of a filter, a rule with its detections."""
+    references: tuple[str, ...]
+    """The rules that a correlation or filter names."""
+
+    @property
+    def is_filter(self) -> bool:
+        """Whether it is a filter, for which the rule only stands."""
+        return "filter" in self.document and not isinstance(self.rule, SigmaCorrelationRule)
+
+    def finding(self, at: YamlPath, check: str, severity: FindingSeverity, message: str) -> Finding:
+        """Something about a part of the rule."""
+        if self.is_filter and at[:1] == ("detection",):
+            at = ("filter", *at[1:])
+        place = yaml_positions.place_of(self.text, at, self.number)
+        return _finding(self.path, self.text, place, self.title, check, severity, message)
+
+
+class FileContent(NamedTuple):
+    """What a file holds: everything that was looked at, what of it is Sigma, and what is wrong with the rest."""
+
+    checked: list[Checked]
+    subjects: list[Subject]
+    findings: list[Finding]
+
+
+def read(file: Path) -> FileContent:
+    """Read a file; whatever is wrong with it is a finding, and hides nothing of the rest."""
+    text = ""
+    content = FileContent([], [], [])
+    try:
+        text = file.read_text(encoding="utf-8")
+        documents = yaml_positions.load(text)
+        for place, key in yaml_positions.double_keys(text):
+            message = f"The key {key!r} stands more than once in this map, and only the last one counts."
+            content.findings.append(_finding(file, text, place, file.name, "yaml", "high", message))
+        for number, document in enumerate(documents):
+            if document is not None:
+                _read_document(file, text, number, documents, content)
+        if not content.checked:
+            raise ValueError("there is no rule in this file")
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+        content.checked.append(Checked(file, file.name, 1))
+        content.findings.append(_unreadable(file, text, error))
+    return content
+
+
+def _unreadable(file: Path, text: str, error: Exception) -> Finding:
+    place = None
+    message = f"This cannot be read: {error}."
+    if isinstance(error, OSError):
+        message = f"The file cannot be read: {error.strerror}."
+    elif isinstance(error, UnicodeDecodeError):
+        place = Span(error.object.count(b"\n", 0, error.start) + 1, 1, 2)
+        message = f"The file is not in UTF-8: {error.reason}."
+    elif isinstance(error, RecursionError):
+        message = "This is nested too deeply."
+    elif isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        place = Span(mark.line + 1, mark.column + 1, mark.column + 2) if mark else None
+        message = f"This is not valid YAML: {' '.join(filter(None, (error.context, error.problem)))}."
+    return _finding(file, text, place, file.name, "yaml", "high", message)
+
+
+def _read_document(file: Path, text: str, number: int, documents: Sequence[Json], content: FileContent) -> None:
+    """Add to what was read of a file what one of its documents holds."""
+    document = documents[number]
+    place = yaml_positions.place_of(text, (), number)
+    title = str(document.get("title", file.name)) if isinstance(document, dict) else file.name
+    if isinstance(document, dict) and document.get("action") in ("global", "reset"):
+        return
+    content.checked.append(Checked(file, title, place.line if place else 1))
+    if not isinstance(document, dict):
+        message = "This is no Sigma rule: a rule is a map of keys and values."
+        content.findings.append(_finding(file, text, place, title, "sigma", "high", message))
+        return
+    try:
+        rule, references, errors = _parse(documents[: number + 1], SigmaRuleLocation(file))
+    except Exception as error:
+        # pySigma lets errors of any class out where a value is of a type that it does not expect.
+        errors = [error]
+    for fault in errors:
+        place = yaml_positions.place_of(text, _place_of_error(document, fault), number)
+        content.findings.append(_finding(file, text, place, title, "sigma", "high", sentence(fault)))
+    for at in _no_texts(document):
+        place = yaml_positions.place_of(text, at, number)
+        message = f"Every entry of {at[0]} has to be a text; put it into quotes, as YAML takes it for something else."
+        content.findings.append(_finding(file, text, place, title, "sigma", "high", message))
+    if not errors and not _no_texts(document):
+        content.subjects.append(Subject(file, text, number, title, document, rule, references))
+
+
+def _no_texts(document: JsonObject) -> list[YamlPath]:
+    lists = {key: value for key in _LISTS_OF_TEXTS if isinstance(value := document.get(key), list)}
+    return [(key, n) for key, value in lists.items() for n, entry in enumerate(value) if not isinstance(entry, str)]
+
+
+def _parse(documents: Sequence[Json], source: SigmaRuleLocation) -> tuple[Rule, tuple[str, ...], list[Exception]]:
+    """The last of some documents as pySigma reads it, the rules it names, and its errors.
+
+    The documents before it count only where some are templates (key ``action``), which pySigma merges into others.
+    """
+    maps = [document for document in documents if isinstance(document, dict)]
+    if not any("action" in document for document in maps):
+        maps = maps[-1:]
+    document = maps[-1]
+    # pySigma changes what it gets.
+    collection = SigmaCollection.from_dicts(copy.deepcopy(cast("list[NestedDict]", maps)), True, source, True, False)
+    if document.get("action") not in (None, "repeat"):
+        raise collection.errors[-1]
+    if "action" not in document and "correlation" not in document and "filter" in document:
+        return _parse_filter(document, collection.filters[-1], source)
+    rule = collection.rules[-1]
+    references = rule.rules or [] if isinstance(rule, SigmaCorrelationRule) else []
+    return rule, tuple(str(reference.reference) for reference in references), _errors(rule)
+
+
+def _parse_filter(
+    document: JsonObject, parsed: SigmaFilter, source: SigmaRuleLocation
+) -> tuple[Rule, tuple[str, ...], list[Exception]]:
+    detection = document["filter"]
+    parts = {key: value for key, value in detection.items() if key != "rules"} if isinstance(detection, dict) else {}
+    rule = SigmaRule.from_dict(
+        {"title": parsed.title, "logsource": document.get("logsource"), "detection": parts}, True, source
+    )
+    references = [] if isinstance(parsed.filter.rules, str) else parsed.filter.rules
+    return rule, tuple(str(reference.reference) for reference in references), list(parsed.errors) or _errors(rule)
+
+
+def _errors(rule: Rule) -> list[Exception]:
+    """The errors of a rule, those of its conditions included, which pySigma parses only when asked for them."""
+    errors: list[Exception] = list(rule.errors)
+    if errors or isinstance(rule, SigmaCorrelationRule):
+        return errors
+    for condition in rule.detection.parsed_condition:
+        try:
+            if not isinstance(condition.condition, str):
+                raise SigmaConditionError("A condition must be a text")
+            condition.parse()
+        except SigmaError as error:
+            # pyparsing would list everything that it could have gone on with.
+            stop = re.search(r"found (.+?)\s+\(at char (\d+)\)", str(error))
+            if stop:
+                error = SigmaConditionError(f"The condition breaks off at character {int(stop[2]) + 1}, at {stop[1]}.")
+            errors.append(error)
+    return errors
+
+
+def _place_of_error(document: JsonObject, error: Exception) -> YamlPath:
+    """The path to what an error of pySigma names, or else to the section that it is about."""
+    name = type(error).__name__.removeprefix("Sigma").removesuffix("Error")
+    section = _PLACES_OF_ERRORS.get(name, (name.lower(),))
+    if section[0] not in document and "filter" in document:
+        section = ("filter", *section[1:])
+    named = (find(document, section[:1], text) for text in re.findall("'([^']+)'", str(error)))
+    return next(filter(None, named), section)
+
+
+def sentence(error: Exception) -> str:
+    """What an error says, without the path of the file, which a finding has already."""
+    if not isinstance(error, SigmaError):
+        return f"pySigma cannot read this: {type(error).__name__}: {error}"
+    return str(error).removesuffix(f" in {error.source}")
+
+
+def _finding(
+    path: Path, text: str, place: Span | None, rule: str, check: str, severity: FindingSeverity, message: str
+) -> Finding:
+    place = place or Span(1, 1, 2)
+    lines = _LINE_BREAK.split(text)
+    excerpt = lines[place.line - 1] if place.line <= len(lines) else ""
+    return Finding(path, place, excerpt, rule, check, severity, " ".join(message.split()))

@@ -1,0 +1,349 @@
+"""Runs rules on their sample events (:mod:`sigma_stellar_aws.authoring.sample_events`), in process or by an engine."""
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from rich.console import Console
+from rich.rule import Rule
+from rich.text import Text
+from sigma.collection import SigmaCollection
+from sigma.exceptions import SigmaError
+from sigma.rule import SigmaRule
+
+from sigma_stellar_aws.alerts.pack import convert_pack
+from sigma_stellar_aws.authoring.explain import as_json as explanation_as_json
+from sigma_stellar_aws.authoring.explain import by_itself, decisive, explain, print_trees
+from sigma_stellar_aws.authoring.sample_events import SUFFIX, Case, CaseFile, Group, read_case_file
+from sigma_stellar_aws.authoring.watch import changes, remembered
+from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.text import printable
+from sigma_stellar_aws.logs.flatten import flatten
+from sigma_stellar_aws.logs.problem import Problem
+from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
+from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.query.evaluate import Predicate, compile_query
+from sigma_stellar_aws.rule_files.load import find_rule_files, load_rules, pack_path
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+
+_CASE_FIELD = "sigma_stellar_aws_case"
+_LISTED = 5
+_RULE_WIDTH = 100
+
+
+class RuleUnderTest(NamedTuple):
+    """A rule, the file that it is in, its query, and the query as a function."""
+
+    file: Path
+    rule: SigmaRule
+    query: Clause
+    matches: Predicate
+
+
+class RuleFile(NamedTuple):
+    """The rules of a file that can be run, and what is wrong with others."""
+
+    rules: tuple[RuleUnderTest, ...]
+    refused: tuple[SigmaRule, ...]
+    problems: tuple[Problem, ...]
+
+
+class Trial(NamedTuple):
+    """A case and the rule that it is for."""
+
+    rule: RuleUnderTest
+    case: Case
+
+
+class Suite(NamedTuple):
+    """Everything there is to run."""
+
+    trials: list[Trial]
+    untested: list[RuleUnderTest]
+    """Rules without a case."""
+    problems: list[Problem]
+    files: set[Path]
+    """All that was read."""
+
+
+class Result(NamedTuple):
+    """How a trial went: whether the rule matches the event in process, and on an engine if there is one."""
+
+    rule: RuleUnderTest
+    case: Case
+    matched: bool
+    on_engine: bool | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the rule does what the case says, wherever it ran."""
+        return self.matched == self.case.expected and self.on_engine in (None, self.matched)
+
+
+def read_rule_file(file: Path) -> RuleFile:
+    """The rules of a file, converted; not its correlations, which count events."""
+    try:
+        found = load_rules(file).rules
+    except (SigmaError, OSError) as error:
+        return RuleFile((), (), (_problem(file, error),))
+    rules, refused, problems = [], [], []
+    for rule in found:
+        if not isinstance(rule, SigmaRule):
+            continue
+        try:
+            query = convert_pack(SigmaCollection([by_itself(rule)]), stellar_aws()).query
+            rules.append(RuleUnderTest(file, rule, query, compile_query(query)))
+        except (SigmaError, RecursionError) as error:
+            refused.append(rule)
+            problems.append(_problem(file, error))
+    return RuleFile(tuple(rules), tuple(refused), tuple(problems))
+
+
+def load(
+    paths: Sequence[Path],
+    case_paths: Sequence[Path],
+    read_rules: Callable[[Path], RuleFile] = read_rule_file,
+    read_cases: Callable[[Path], CaseFile] = read_case_file,
+) -> Suite:
+    """Bring together rules and cases.
+
+    Args:
+        paths: rule files, and folders of them; without any, the rules of this project.
+        case_paths: further test files, and folders of them, in which every map has a key ``rule``.
+        read_rules: makes the rules of a file; one that remembers saves work where this is called again.
+        read_cases: the same for a test file.
+    """
+    beside, orphans = _beside(paths)
+    problems = [
+        Problem(orphan, 1, f"there is no rule file {_rule_file_of(orphan).name} beside this test file")
+        for orphan in orphans
+    ]
+    of_rules = {file: read_rules(file) for file in beside}
+    of_cases = {file: read_cases(file) for file in [*filter(None, beside.values()), *_case_files(case_paths)]}
+    problems += [problem for read in of_rules.values() for problem in read.problems]
+    problems += [problem for read in of_cases.values() for problem in read.problems]
+    trials: list[Trial] = []
+    for file, tests in beside.items():
+        if tests is not None:
+            trials += _assigned(of_cases[tests].groups, [of_rules[file]], file, problems)
+    everything = list(of_rules.values())
+    for tests in _case_files(case_paths):
+        trials += _assigned(of_cases[tests].groups, everything, None, problems)
+    tested = {id(trial.rule) for trial in trials}
+    untested = [rule for each in everything for rule in each.rules if id(rule) not in tested]
+    events = (file for each in of_cases.values() for file in each.event_files)
+    return Suite(trials, untested, problems, {*of_rules, *of_cases, *orphans, *events})
+
+
+def run(trials: Sequence[Trial], on_engine: Sequence[bool] | None = None) -> list[Result]:
+    """Run trials in process; what an engine says of them (:func:`ask_engine`) is put beside it."""
+    verdicts: Sequence[bool | None] = on_engine if on_engine is not None else [None] * len(trials)
+    return [
+        Result(*trial, trial.rule.matches(flatten(trial.case.event)), verdict)
+        for trial, verdict in zip(trials, verdicts, strict=True)
+    ]
+
+
+def ask_engine(client: "OpenSearch", trials: Sequence[Trial]) -> list[bool]:
+    """Whether each rule matches its event on a real engine, in an index of its own that is removed afterwards.
+
+    Raises:
+        StoreError: the engine cannot be asked, or does not take an event.
+    """
+    # They need the extra `store`, and only this does.
+    from opensearchpy import OpenSearchException
+    from opensearchpy.helpers import bulk
+
+    from sigma_stellar_aws.query import dsl
+    from sigma_stellar_aws.store.load import create_index
+    from sigma_stellar_aws.store.scan import scan
+
+    index = f"sigma-stellar-aws-test-{uuid.uuid4().hex}"
+    rules = {id(trial.rule): trial.rule for trial in trials}
+    create_index(client, index, [_CASE_FIELD, *(f for rule in rules.values() for f in dsl.fields(rule.query))])
+    try:
+        # Not by `load`, which keeps one event of each eventID: sample events are often edited copies.
+        documents = [{**flatten(trial.case.event), _CASE_FIELD: str(n)} for n, trial in enumerate(trials)]
+        actions = [{"_index": index, "_source": document} for document in documents]
+        _, rejected = bulk(client, actions, refresh=True, raise_on_error=False)
+        if rejected:
+            raise StoreError(f"the engine did not take {len(cast('list[object]', rejected))} events: {rejected}")
+        found = {
+            (key, str(hit.source[_CASE_FIELD]))
+            for key, rule in rules.items()
+            for hit in scan(client, index, rule.query, [_CASE_FIELD], time_field=None)
+        }
+    except OpenSearchException as error:
+        raise StoreError(f"the engine did not take the events: {error}") from error
+    finally:
+        try:
+            client.indices.delete(index=index, ignore=404)
+        except OpenSearchException as error:
+            raise StoreError(f"the index {index} could not be removed again; please remove it: {error}") from error
+    return [(id(trial.rule), str(number)) in found for number, trial in enumerate(trials)]
+
+
+def watched(
+    paths: Sequence[Path], case_paths: Sequence[Path], wait: Callable[[], object]
+) -> Iterator[tuple[set[Path], Suite, list[Result]]]:
+    """Run everything at once, and from then on, each time that files change, what they are part of.
+
+    Args:
+        paths: as for :func:`load`.
+        case_paths: as for :func:`load`.
+        wait: called between two looks at the files.
+
+    Yields:
+        The files that changed, what there is by now, and how the trials went that have to do with these files.
+    """
+    read_rules = remembered(read_rule_file)
+    read_cases = remembered(read_case_file, lambda cases: cases.event_files)
+    suite = load(paths, case_paths, read_rules, read_cases)
+
+    def files() -> set[Path]:
+        beside, orphans = _beside(paths)
+        return {*beside, *filter(None, beside.values()), *orphans, *_case_files(case_paths), *suite.files}
+
+    for changed in changes(files, wait):
+        suite = load(paths, case_paths, read_rules, read_cases)
+        concerned = [trial for trial in suite.trials if changed & {trial.rule.file, trial.case.file, trial.case.source}]
+        yield changed, suite, run(concerned)
+
+
+def as_json(result: Result) -> JsonObject:
+    """A result as a JSON object, with the explanation where it failed."""
+    known: JsonObject = {
+        "rule": result.rule.rule.title,
+        "id": str(result.rule.rule.id) if result.rule.rule.id else None,
+        "case": result.case.name,
+        "file": str(result.case.file),
+        "line": result.case.line,
+        "expected": result.case.expected,
+        "matched": result.matched,
+        "passed": result.passed,
+    }
+    if result.on_engine is not None:
+        known["on_engine"] = result.on_engine
+    if not result.passed:
+        known["explanation"] = explanation_as_json(explain(result.rule.rule, result.case.event))
+    return known
+
+
+def print_failures(results: Iterable[Result], console: Console) -> None:
+    """Print every result that failed, with the parts of the rule's condition that decided it."""
+    for result in (result for result in results if not result.passed):
+        place = f"{result.case.file}:{result.case.line}"
+        failure = f"{place}: {result.rule.rule.title}: {result.case.name!r} {_verdict(result)}"
+        console.print(Text.assemble(("FAIL  ", "bold red"), printable(failure)))
+        explanation = explain(result.rule.rule, result.case.event)
+        # Where one of several conditions holds, the others have no part in it.
+        decided = (part for part in explanation.conditions if part.holds == explanation.matches)
+        print_trees(map(decisive, decided), console)
+
+
+def print_run(changed: set[Path], suite: Suite, results: Sequence[Result], console: Console) -> None:
+    """Print one run of :func:`watched`."""
+    console.print(Rule(f"{datetime.now():%H:%M:%S}  {_files(changed)}"), width=min(console.width, _RULE_WIDTH))
+    for problem in suite.problems:
+        console.print(Text.assemble(("ERROR ", "bold red"), printable(str(problem))))
+    print_failures(results, console)
+    console.print(Text(printable(summary(results, suite))))
+
+
+def summary(results: Sequence[Result], suite: Suite) -> str:
+    """How it went, in one line."""
+    failed = sum(not result.passed for result in results)
+    rules = len({id(result.rule) for result in results})
+    ran = f"{_counted(len(results), 'case')} of {_counted(rules, 'rule')}"
+    parts = [f"{ran}: {len(results) - failed} passed, {failed} failed"]
+    if suite.problems:
+        parts.append(f"{_counted(len(suite.problems), 'problem')}, see above")
+    if suite.untested:
+        titles = ", ".join(rule.rule.title for rule in suite.untested[:_LISTED])
+        more = ", ..." if len(suite.untested) > _LISTED else ""
+        parts.append(f"{_counted(len(suite.untested), 'rule')} without cases: {titles}{more}")
+    return "; ".join(parts)
+
+
+def _verdict(result: Result) -> str:
+    expected = "should match" if result.case.expected else "should not match"
+    if result.on_engine in (None, result.matched):
+        return f"{expected}, and does{'' if result.matched else ' not'}"
+    here, there = ("matches", "does not") if result.matched else ("does not match", "does")
+    return f"{expected}; in process it {here}, on the engine it {there}"
+
+
+def _files(changed: set[Path]) -> str:
+    names = ", ".join(sorted(file.name for file in changed)) if len(changed) <= _LISTED else f"{len(changed)} files"
+    return printable(names)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _problem(file: Path, error: Exception) -> Problem:
+    # An error of pySigma names its file, which is told beside it.
+    reason = str(error.args[0]) if isinstance(error, SigmaError) else str(error)
+    return Problem(file, 1, " ".join(reason.removesuffix(f" in {file.resolve()}").split()))
+
+
+def _beside(paths: Sequence[Path]) -> tuple[dict[Path, Path | None], list[Path]]:
+    """The rule files, each with the test file beside it, and the test files without a rule file."""
+    tests = {file: file.with_name(file.stem + SUFFIX) for file in find_rule_files(paths)}
+    found = [file for path in paths or (pack_path(),) if path.is_dir() for file in sorted(path.rglob(f"*{SUFFIX}"))]
+    orphans = [file for file in dict.fromkeys(found) if file not in set(tests.values())]
+    return {file: test if test.is_file() else None for file, test in tests.items()}, orphans
+
+
+def _rule_file_of(test_file: Path) -> Path:
+    return test_file.with_name(test_file.name.removesuffix(SUFFIX) + ".yml")
+
+
+def _case_files(paths: Sequence[Path]) -> list[Path]:
+    endings = (".yml", ".yaml")
+    return [
+        file
+        for path in paths
+        for file in (sorted(f for f in path.rglob("*") if f.suffix in endings) if path.is_dir() else [path])
+    ]
+
+
+def _assigned(
+    groups: Iterable[Group], rule_files: Sequence[RuleFile], beside: Path | None, problems: list[Problem]
+) -> Iterator[Trial]:
+    """The trials of cases whose rule is found, and problems for the others."""
+    rules = [rule for each in rule_files for rule in each.rules]
+    for group in groups:
+        named = [rule for rule in rules if _is_named(rule.rule, group.rule)]
+        refused = [rule for each in rule_files for rule in each.refused if _is_named(rule, group.rule)]
+        if len(named) + len(refused) == 1:
+            # Why one is refused is told already.
+            yield from (Trial(rule, case) for rule in named for case in group.cases)
+        elif beside and not rules and not any(each.problems for each in rule_files):
+            problems.append(Problem(group.file, group.line, f"{beside.name} has no rule to test"))
+        elif rules or refused or not beside:
+            titles = [rule.rule.title for rule in rules]
+            reason = _no_rule(group.rule, titles, beside, several=bool(named or refused))
+            problems.append(Problem(group.file, group.line, reason))
+
+
+def _is_named(rule: SigmaRule, name: str | None) -> bool:
+    return name is None or name in (rule.title, str(rule.id))
+
+
+def _no_rule(name: str | None, titles: Sequence[str], beside: Path | None, *, several: bool) -> str:
+    where = beside.name if beside else "the rules that are tested"
+    if name is None:
+        return f"needs a key rule with the title or id of one of the rules of {where}"
+    if several:
+        return f"several rules are called {name!r}; name one by its id"
+    close = get_close_matches(name, titles, n=1)
+    return f"no rule is called {name!r} in {where}" + (f"; did you mean {close[0]!r}?" if close else "")

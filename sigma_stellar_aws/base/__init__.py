@@ -1,0 +1,1 @@
+"""What any room may use; knows no AWS, no rules and no server."""

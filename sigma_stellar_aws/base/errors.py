@@ -1,0 +1,29 @@
+"""Errors whose message is for people, by what they are about."""
+
+
+class UserError(Exception):
+    """An error whose message is for people."""
+
+
+class StoreError(UserError):
+    """The data store cannot be used, or did not do what it was asked."""
+
+
+class TooManyAlertsError(UserError):
+    """More alerts are open at one time than is allowed."""
+
+
+class TemporaryDataError(UserError):
+    """Temporary data cannot be kept."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint cannot be gone on from."""
+
+
+class NotFoundError(UserError):
+    """There is no such rule or event."""
+
+
+class EventError(UserError):
+    """No rule can be made from an event."""

@@ -1,0 +1,53 @@
+"""What this project refuses in rules, as errors and warnings that pySigma and sigma-cli know how to show."""
+
+from sigma.exceptions import SigmaConfigurationError, SigmaError, SigmaRuleLocation
+
+
+class UnsupportedRuleError(SigmaError):
+    """A whole rule that cannot be converted."""
+
+    def __init__(self, rule: str, reason: str, source: SigmaRuleLocation | None = None) -> None:
+        """Name the rule (its title) and the reason."""
+        super().__init__(f"Rule {rule!r}: {reason}", source=source)
+
+
+class UnsupportedConditionError(UnsupportedRuleError):
+    """A condition that cannot be converted exactly."""
+
+    def __init__(self, rule: str, field: str | None, reason: str, source: SigmaRuleLocation | None = None) -> None:
+        """Name the rule (its title), the field (None for a search without one) and the reason."""
+        where = f"field {field!r}" if field is not None else "search without a field"
+        super().__init__(rule, f"{where}: {reason}", source)
+
+
+class RuleBlockError(SigmaConfigurationError):
+    """The block ``stellar`` of a rule is not as it should be."""
+
+
+class StoreProfileError(SigmaConfigurationError):
+    """A store profile is not as it should be."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        """Name the file and the reason."""
+        super().__init__(f"{where}: {reason}")
+        self.reason = reason
+
+
+class InexactQueryWarning(UserWarning):
+    """A condition was converted on request though the data store cannot answer it exactly."""
+
+    def __init__(self, rule: str, field: str, kind: str, reason: str) -> None:
+        """Name the rule (its title), the field, the kind of doubt (see ``field_queries.Doubt``) and the reason."""
+        super().__init__(f"Rule {rule!r}: field {field!r}: {reason}")
+        self.rule = rule
+        self.field = field
+        self.kind = kind
+        self.reason = reason
+
+
+class LeftOutWarning(UserWarning):
+    """Something of a rule was left out that its target cannot hold; what the rule finds is not touched by it."""
+
+
+class AssumptionWarning(UserWarning):
+    """What was made of rules is right only if its target is as it is told here, which nobody knows yet."""

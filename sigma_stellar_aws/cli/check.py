@@ -1,0 +1,53 @@
+"""The command check."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from sigma_stellar_aws.cli.options import FILES
+from sigma_stellar_aws.cli.problems import FINDINGS, NOT_RUN, as_click_errors, errors_exit_with, note
+
+if TYPE_CHECKING:
+    from sigma_stellar_aws.authoring.rule_documents import FindingSeverity
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=FILES)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "junit", "sarif"]),
+    default="text",
+    show_default=True,
+    help="json: one object a line; sarif: for GitHub's annotations.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["low", "medium", "high", "never"]),
+    default="medium",
+    show_default=True,
+    help="Least severity of a finding that is a failure.",
+)
+@errors_exit_with(NOT_RUN)
+def check(paths: tuple[Path, ...], form: str, fail_on: "FindingSeverity | Literal['never']") -> None:
+    """Check the rules of PATHS, correlations and filters included; without any the 29. Needs no network.
+
+    These are pySigma's validators, SigmaHQ's if the package pysigma-validators-sigmahq is installed, ours for
+    CloudTrail, and a trial conversion. Paths in SARIF are relative to the working directory, so run it at the top of a
+    repository.
+
+    Exit code 0: no finding is as severe as --fail-on. 1: one is. 2: nothing could be checked.
+    """
+    from sigma_stellar_aws.authoring import check_reports
+    from sigma_stellar_aws.authoring.check import at_least
+    from sigma_stellar_aws.authoring.check import check as checked
+
+    threshold = None if fail_on == "never" else fail_on
+    with as_click_errors():
+        report = checked(paths)
+        check_reports.write(report, form, threshold, sys.stdout)
+    note(check_reports.summary(report))
+    if threshold and at_least(report.findings, threshold):
+        sys.exit(FINDINGS)

@@ -1,0 +1,55 @@
+"""The command load."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sigma_stellar_aws.cli.options import FILES, ca_file_option, url_option
+from sigma_stellar_aws.cli.problems import Problems, as_click_errors, find_logs, needs, note, progress
+
+if TYPE_CHECKING:
+    from sigma_stellar_aws.reference.flat_schema import Document
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=FILES)
+@url_option
+@click.option("--index", required=True, help="Index to load into; it is created if there is none.")
+@ca_file_option
+def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) -> None:
+    """Flatten the records of CloudTrail FILES (or folders of them) and load them into a data store."""
+    with needs("store"):
+        from sigma_stellar_aws.store import load as loading
+        from sigma_stellar_aws.store.client import connect
+    from sigma_stellar_aws.alerts.pack import pack_fields
+    from sigma_stellar_aws.logs.find import stored_size
+    from sigma_stellar_aws.logs.flatten import flatten
+    from sigma_stellar_aws.logs.reader import read_records
+
+    problems = Problems()
+    found = find_logs(files, problems)
+    with as_click_errors():
+        client = connect(url, ca_file, os.environ)
+        fields = pack_fields()
+        is_new = loading.create_index(client, index, fields)
+        if not is_new and (analysed := loading.no_keywords(client, index, fields)):
+            problems.report(
+                f"{index} was there before, and takes the texts of {len(analysed)} fields of the rules for analysed "
+                f"text ({', '.join(analysed[:3])} ...), so that not all of them can be found; load into a new index"
+            )
+        with progress(found) as advance:
+
+            def documents() -> "Iterator[Document]":
+                for file in found:
+                    for _, record in read_records(file, problems.report):
+                        yield flatten(record)
+                    advance(stored_size(file))
+
+            loaded = loading.load(client, index, problems.watching_length(documents()))
+    for event_id, reason in loaded.rejected:
+        problems.report(f"event {event_id} was not taken: {reason}")
+    note(f"{loaded.created} events loaded into {index}, {loaded.present} were there already{problems.summary()}")
+    problems.leave()

@@ -1,0 +1,35 @@
+"""The command new."""
+
+from pathlib import Path
+
+import click
+
+from sigma_stellar_aws.cli.options import EVENT, event_id_option, event_number_option
+from sigma_stellar_aws.cli.problems import Problems, as_click_errors
+
+
+@click.command()
+@click.argument("event", type=EVENT)
+@click.option(
+    "-o", "--output", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="DIR"
+)
+@event_id_option
+@event_number_option
+@click.option("--author", default="TODO", show_default=True, help="Who writes the rule.")
+@click.option("--keep-ids", is_flag=True, help="Keep account numbers, ids and public addresses, instead of examples.")
+def new(event: Path, folder: Path, event_id: str | None, number: int | None, author: str, keep_ids: bool) -> None:
+    """Write the skeleton of a rule for an EVENT, and its test, into DIR.
+
+    EVENT is a file of CloudTrail records, or - for standard input. Nothing is overwritten.
+
+    Exit code 3: some of EVENT could not be read, as told on standard error.
+    """
+    from sigma_stellar_aws.authoring.new_rule import write_rule
+    from sigma_stellar_aws.logs.reader import read_event
+
+    problems = Problems()
+    with as_click_errors():
+        record = read_event(event, event_id, number, problems.report)
+        for file in write_rule(record, folder, author=author, keep_ids=keep_ids):
+            click.echo(file)
+    problems.leave()

@@ -1,0 +1,80 @@
+"""Options, types of options and exit codes that commands share."""
+
+import re
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import click
+
+_RELATIVE_TIME = re.compile(r"([1-9]\d*)([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def instant(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    """The value of an option that is an instant: ISO 8601 (UTC unless it says otherwise), or a time ago such as 24h."""
+    if value is None:
+        return None
+    try:
+        if ago := _RELATIVE_TIME.fullmatch(value):
+            return datetime.now(timezone.utc) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        time = datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{value!r} is no time; write 2026-11-24, 2026-11-24T12:00:00Z, 90m, 24h or 7d"
+        ) from None
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
+
+def duration(context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
+    """The value of an option that is a time span, such as 24h."""
+    if value is None:
+        return None
+    from sigma_stellar_aws.base.times import parse_duration
+
+    if (span := parse_duration(value)) is None:
+        raise click.BadParameter(f"{value!r} is no time span; write 90m, 24h or 7d")
+    return span
+
+
+def fields(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """The value of an option that names fields of CloudTrail, with commas between; none if it is not given."""
+    if value is None:
+        return ()
+    from sigma_stellar_aws.reference.cloudtrail_fields import is_known, nearest
+
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(",")))
+    for name in names:
+        if not is_known(name) or not all(name.split(".")):
+            close = nearest(name) if name else None
+            hint = f"did you mean {close}?" if close else "write names as CloudTrail has them, such as userIdentity.arn"
+            raise click.BadParameter(f"{name!r} is no field of CloudTrail; {hint}")
+    return names
+
+
+FILES = click.Path(exists=True, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+rules_option = click.option(
+    "--rules",
+    "rule_paths",
+    multiple=True,
+    type=FILES,
+    metavar="PATH",
+    help="Use these rules, not the 29; repeatable.",
+)
+filters_option = click.option(
+    "--filter", "filter_paths", multiple=True, type=FILE, metavar="FILE", help="Sigma filter to apply; repeatable."
+)
+published_option = click.option(
+    "--published", is_flag=True, help="Use the published queries, errors included, where a rule corrects them."
+)
+exact_case_option = click.option(
+    "--case-sensitive", is_flag=True, help="Compare texts exactly, as the platform does; Sigma ignores case."
+)
+url_option = click.option("--url", required=True, help="The data store, such as https://search.example.com:9200.")
+index_option = click.option("--index", help="Index, alias or pattern.  [default: aella-cloudtrail-*]")
+ca_file_option = click.option("--ca-file", type=FILE, help="Certificates (PEM) to trust instead of the system's.")
+
+
+EVENT = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+event_id_option = click.option("--event-id", metavar="ID", help="Of several events, take the one with this eventID.")
+event_number_option = click.option("--number", type=int, metavar="N", help="Of several events, take the Nth.")

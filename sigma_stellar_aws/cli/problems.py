@@ -1,0 +1,153 @@
+"""What the commands share: options, exit codes, and how they tell of errors and of what they could not read."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from sigma.exceptions import SigmaError
+
+if TYPE_CHECKING:
+    from sigma_stellar_aws.reference.flat_schema import Document
+
+
+FINDINGS = 1
+"""Exit code: the command ran, and the rules that it looked at are not as they should be."""
+
+NOT_RUN = 2
+"""Exit code of a command that could not run, where 1 says that it found something; click's for misuse."""
+
+UNREAD = 3
+"""Exit code: the command ran, but some input could not be read or some document was not taken."""
+_KEPT = 100
+_NAMED = 5
+
+
+@contextmanager
+def as_click_errors() -> Iterator[None]:
+    """Errors of our modules as errors of the command line."""
+    from sigma_stellar_aws.base.errors import UserError
+    from sigma_stellar_aws.base.text import printable
+
+    try:
+        yield
+    except BrokenPipeError:
+        # A reader that has seen enough: click ends the command without a word.
+        raise
+    except (SigmaError, UserError, OSError) as error:
+        raise click.ClickException(printable(str(error))) from error
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """A missing package as an error that says which extra to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"this command needs the package {error.name}; install it with: pip install 'sigma-stellar-aws[{extra}]' "
+            f"(in a checkout: pip install '.[{extra}]')"
+        ) from error
+
+
+@contextmanager
+def errors_exit_with(code: int) -> Iterator[None]:
+    """Another exit code than 1 for errors of a command, but 2 for misuse as everywhere."""
+    try:
+        yield
+    except click.UsageError:
+        raise
+    except click.ClickException as error:
+        error.show()
+        sys.exit(code)
+
+
+class Problems:
+    """Tells of what could not be read, and counts it."""
+
+    def __init__(self) -> None:
+        """There are none yet."""
+        self.count = 0
+        self.texts: list[str] = []
+        """The first ones."""
+        self._before: list[str] = []
+
+    def report(self, problem: object) -> None:
+        """Tell of one."""
+        self.count += 1
+        if len(self.texts) < _KEPT:
+            self.texts.append(str(problem))
+        if str(problem) not in self._before:
+            note(f"warning: {problem}")
+
+    def begin_anew(self) -> None:
+        """Of the problems of a further run, tell those that the last one did not have."""
+        self._before, self.texts, self.count = self.texts, [], 0
+
+    def watching_length(self, documents: "Iterator[Document]") -> "Iterator[Document]":
+        """The documents, telling of values that an index cannot find."""
+        from sigma_stellar_aws.query.index_template import IGNORE_ABOVE, too_long
+
+        for document in documents:
+            if fields := too_long(document):
+                self.report(
+                    f"event {document.get('eventID')}: {', '.join(fields)} is over {IGNORE_ABOVE:,} characters long; "
+                    "it is kept, but a search does not find it"
+                )
+            yield document
+
+    def summary(self) -> str:
+        """How many there were, to go on with a sentence."""
+        return f"; {self.count} problems, see above" if self.count else ""
+
+    def leave(self) -> None:
+        """End the command with the exit code for it, if there were any."""
+        if self.count:
+            sys.exit(UNREAD)
+
+
+def note(text: str) -> None:
+    """Write a line to standard error."""
+    from sigma_stellar_aws.base.text import printable
+
+    click.echo(printable(" ".join(text.splitlines())), err=True)
+
+
+def find_logs(paths: tuple[Path, ...], problems: Problems) -> list[Path]:
+    """The CloudTrail files that are named, and those in the folders that are; there must be one."""
+    from sigma_stellar_aws.logs.find import SUFFIXES, find_files
+
+    left_out: list[Path] = []
+    found = find_files(paths, problems.report, left_out.append)
+    if left_out:
+        names = ", ".join(map(str, left_out[:_NAMED]))
+        more = ", ..." if len(left_out) > _NAMED else ""
+        note(f"not read, by their names: {len(left_out)} files, {names}{more}")
+    if not found:
+        raise click.ClickException(
+            f"no CloudTrail files in {', '.join(map(str, paths))}; looked for {', '.join(SUFFIXES)}, also with .gz"
+        )
+    return found
+
+
+@contextmanager
+def progress(files: list[Path]) -> Iterator[Callable[[int], None]]:
+    """Called with numbers of bytes that were read, it shows on a terminal how far, how fast and how long still."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    from sigma_stellar_aws.logs.find import stored_size
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(f"{len(files)} files", total=sum(map(stored_size, files)))
+        yield lambda done: bar.advance(task, done)

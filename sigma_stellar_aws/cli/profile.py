@@ -1,0 +1,36 @@
+"""The command profile."""
+
+import os
+from pathlib import Path
+
+import click
+
+from sigma_stellar_aws.cli.options import ca_file_option, index_option, url_option
+from sigma_stellar_aws.cli.problems import as_click_errors, needs, note
+
+
+@click.command()
+@url_option
+@index_option
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write to.")
+@ca_file_option
+def profile(url: str, index: str | None, output: Path | None, ca_file: Path | None) -> None:
+    """Read the field types of a data store, as a store profile for: sigma convert -O store=FILE."""
+    with needs("store"):
+        from sigma_stellar_aws.store.client import connect
+        from sigma_stellar_aws.store.mapping import describe_store
+    from sigma_stellar_aws.pipelines.stellar_aws import INDEX
+    from sigma_stellar_aws.query import store_profile
+
+    with as_click_errors():
+        found = describe_store(connect(url, ca_file, os.environ), index or INDEX)
+        fields = store_profile.from_json(found, index or INDEX).fields
+        text = store_profile.as_text(found)
+        if output is None:
+            click.echo(text, nl=False)
+        else:
+            output.write_text(text, "utf-8")
+    for name, mappings in fields.items():
+        if len(mappings) > 1:
+            kinds = ", ".join(field.type for field in mappings)
+            note(f"note: the indices differ in their mapping of {name}: {kinds}")

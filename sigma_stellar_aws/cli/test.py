@@ -1,0 +1,101 @@
+"""The command test."""
+
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sigma_stellar_aws.cli.options import FILES, ca_file_option
+from sigma_stellar_aws.cli.problems import FINDINGS, UNREAD, Problems, as_click_errors, errors_exit_with, needs, note
+
+if TYPE_CHECKING:
+    from sigma_stellar_aws.authoring.rule_tests import Trial
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=FILES)
+@click.option(
+    "--cases",
+    "case_paths",
+    multiple=True,
+    type=FILES,
+    metavar="PATH",
+    help="Test files that name their rules; repeatable.",
+)
+@click.option("--require-cases", is_flag=True, help="Fail where a rule has no cases.")
+@click.option("--watch", is_flag=True, help="Run again what changes, until Ctrl-C.")
+@click.option("--url", help="Run on this data store too, in an index of its own that is removed afterwards.")
+@click.option("--engine", is_flag=True, help="Run on an OpenSearch of its own too.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each case.")
+@ca_file_option
+@errors_exit_with(UNREAD)
+def test(
+    paths: tuple[Path, ...],
+    case_paths: tuple[Path, ...],
+    require_cases: bool,
+    watch: bool,
+    url: str | None,
+    engine: bool,
+    as_json: bool,
+    ca_file: Path | None,
+) -> None:
+    """Run rules on the sample events beside them: those of aws_x.yml are in aws_x.test.yaml.
+
+    PATHS are files and folders of rules, without any the 29.
+
+    Exit code 0: all passed. 1: a case failed, or with --require-cases a rule has none. 3: something could not be read
+    or run, as told on standard error.
+    """
+    from sigma_stellar_aws.authoring import rule_tests
+    from sigma_stellar_aws.authoring.explain import console_of
+    from sigma_stellar_aws.authoring.watch import INTERVAL
+
+    if (url is not None) + engine + watch > 1 or (watch and as_json):
+        raise click.UsageError("--url, --engine and --watch exclude each other, and --watch excludes --json")
+    if not paths and not case_paths:
+        raise click.UsageError("name rules with their tests beside them, or test files: --cases PATH")
+    console = console_of(sys.stdout)
+    if watch:
+        # A shell that starts it in the background has it ignore this signal.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            for run in rule_tests.watched(paths, case_paths, lambda: time.sleep(INTERVAL)):
+                rule_tests.print_run(*run, console)
+        return
+    suite = rule_tests.load(paths, case_paths)
+    if not suite.trials and not suite.problems:
+        raise click.ClickException(
+            "there are no cases; write those of aws_x.yml into aws_x.test.yaml, or name: --cases PATH"
+        )
+    results = rule_tests.run(suite.trials, _on_engine(suite.trials, url, engine, ca_file))
+    if as_json:
+        for result in results:
+            click.echo(json.dumps(rule_tests.as_json(result)))
+    else:
+        rule_tests.print_failures(results, console)
+    problems = Problems()
+    for problem in suite.problems:
+        problems.report(problem)
+    note(rule_tests.summary(results, suite))
+    if not all(result.passed for result in results) or (require_cases and suite.untested):
+        sys.exit(FINDINGS)
+    problems.leave()
+
+
+def _on_engine(trials: "list[Trial]", url: str | None, engine: bool, ca_file: Path | None) -> list[bool] | None:
+    """What a real engine says of trials, if one is asked for."""
+    from sigma_stellar_aws.authoring.rule_tests import ask_engine
+
+    if not trials or not (url or engine):
+        return None
+    with needs("embedded" if engine else "store"):
+        from sigma_stellar_aws.store.client import connect
+        from sigma_stellar_aws.store.embedded import embedded_opensearch
+    with as_click_errors(), embedded_opensearch() if engine else nullcontext(url or "") as address:
+        return ask_engine(connect(address, ca_file, {} if engine else os.environ), trials)

@@ -1,0 +1,242 @@
+"""A converted rule with all that the formats say of it."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, NoReturn
+
+from sigma.rule import SigmaLevel, SigmaRule
+
+from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedRuleError
+from sigma_stellar_aws.formats import lucene_text
+from sigma_stellar_aws.formats.lucene_text import MOST_CONDITIONS, LuceneText
+from sigma_stellar_aws.formats.pipeline_names import Names
+from sigma_stellar_aws.pipelines.transformations import OBJECTS
+from sigma_stellar_aws.query import dsl
+from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.query.index_template import IGNORE_ABOVE
+from sigma_stellar_aws.query.store_profile import OBJECTS_OF_KEYWORDS, Engine, Field, StoreProfile
+from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS, is_known, nearest
+from sigma_stellar_aws.rule_files.stellar_block import SEVERITY_OF_LEVEL, rule_name, severity
+
+MARK = "sigma-stellar-aws"
+"""The tag that says that this project made an artefact."""
+
+# A level reaches up to the severity of the next, as the validator of severities has it.
+_LEVELS = sorted(SEVERITY_OF_LEVEL.items(), key=lambda pair: -pair[1])
+_GROUPABLE = frozenset(
+    {
+        *("keyword", "constant_keyword", "wildcard", "flattened", "ip", "boolean"),
+        *("byte", "short", "integer", "long", "unsigned_long", "half_float", "float", "scaled_float", "double"),
+    }
+)
+_DATES = frozenset({"date", "date_nanos"})
+# The table has no length of an ARN. That of an IAM user is the longest: its path has up to 512 characters, its name 64
+# (IAM API reference, User).
+_LONGEST = {**{name: field.longest for name, field in FIELDS.items()}, "userIdentity.arn": 640}
+_OTHERS = "name others under stellar: suppression: fields"
+
+
+class ConvertedRule(NamedTuple):
+    """A rule, or one condition of it, as its artefacts need it."""
+
+    rule: SigmaRule
+    clause: Clause
+    """The native query, without a name; ``query`` where it is sent to a server."""
+    lucene: LuceneText
+    indices: tuple[str, ...]
+    time_field: str
+    new_by: str
+    """The field by which Kibana tells which events are new."""
+    names: Names
+    keyword_suffix: str
+    store: StoreProfile | None
+    accepts_inexact: bool
+    """Whether what the store cannot do exactly is told (:class:`InexactQueryWarning`) instead of refused."""
+
+    @property
+    def severity(self) -> int:
+        """From 0 to 100."""
+        return severity(self.rule)
+
+    @property
+    def level(self) -> SigmaLevel:
+        """The level that the severity stands for: the highest whose own severity (``SEVERITY_OF_LEVEL``) it reaches."""
+        return next((level for level, least in _LEVELS if self.severity >= least), SigmaLevel.INFORMATIONAL)
+
+    @property
+    def id(self) -> str:
+        """The rule's id.
+
+        Raises:
+            UnsupportedRuleError: it has none, so that it could not be found again to be updated.
+        """
+        if self.rule.id is None:
+            self.refuse("it has no id, by which what was made of it is found again; give it one (a UUID)")
+        return str(self.rule.id)
+
+    @property
+    def title(self) -> str:
+        """The rule's title.
+
+        Raises:
+            UnsupportedRuleError: it has none, which no target takes.
+        """
+        if not self.rule.title.strip():
+            self.refuse("it has no title, which is the name of what is made of it")
+        return self.rule.title
+
+    @property
+    def query(self) -> Clause:
+        """The native query, as servers take it.
+
+        Raises:
+            UnsupportedRuleError: it has more conditions than they take.
+        """
+        conditions = sum(1 for _ in dsl.leaves(self.clause))
+        if conditions > MOST_CONDITIONS:
+            self.refuse(
+                f"its query has {conditions} conditions, and engines take {MOST_CONDITIONS}; a list of texts is one "
+                "condition where case matters (|cased, or case_sensitive=true)"
+            )
+        return self.clause
+
+    @property
+    def tags(self) -> list[str]:
+        """Our own tag, and those of the rule as it has them."""
+        return list(dict.fromkeys([MARK, *map(str, self.rule.tags)]))
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Refuse the rule.
+
+        Raises:
+            UnsupportedRuleError: always.
+        """
+        told = f"{reason} (sigma convert leaves such rules out with --skip-unsupported)"
+        raise UnsupportedRuleError(self.rule.title.strip() or rule_name(self.rule), told, self.rule.source)
+
+    def refuse_other_engine(self, engine: Engine) -> None:
+        """Check that the store, where it is known, is of this engine.
+
+        Raises:
+            UnsupportedRuleError: it is of the other one.
+        """
+        if self.store is not None and self.store.engine != engine:
+            self.refuse(
+                f"this is for {engine}, and the store profile of {self.store.indices} is of {self.store.engine}"
+            )
+
+    def refuse_without_time(self) -> None:
+        """Check that the time field is a date, where the store is known.
+
+        Raises:
+            UnsupportedRuleError: it is none, so that nothing would be found in a span of time.
+        """
+        if self.is_date(self.time_field):
+            return
+        assert self.store is not None
+        kinds = sorted({field.type for field in self.store.mappings(self.time_field)})
+        what = f"is no date ({', '.join(kinds)})" if kinds else "does not exist"
+        self.refuse(
+            f"the time field {self.time_field!r} {what} in {self.store.indices}; name the one of this store: "
+            "--time-field NAME, or time_field in the state of a pipeline"
+        )
+
+    def is_date(self, name: str) -> bool:
+        """Whether a field is a date in all indices; true where the store is not known."""
+        if self.store is None:
+            return True
+        kinds = {field.type for field in self.store.mappings(name)}
+        return bool(kinds) and kinds <= _DATES
+
+
+def tell(warning: Warning, output_format: str) -> None:
+    """Warn, shown as coming from the format, not from its module."""
+    warnings.warn_explicit(warning, None, output_format, 1)
+
+
+def merged(parts: Sequence[tuple[int, ConvertedRule]]) -> list[ConvertedRule]:
+    """One converted rule for all conditions of a rule, any of which makes it match.
+
+    Args:
+        parts: the conditions of each rule in a row, with their numbers within their rule.
+
+    Raises:
+        UnsupportedRuleError: two rules have the same id, so that one would take the place of the other.
+    """
+    by_name: dict[str, list[ConvertedRule]] = {}
+    for number, part in parts:
+        name = rule_name(part.rule)
+        if number == 0 and name in by_name:
+            part.refuse(f"another rule has the same id ({name}), and one would take the place of the other")
+        by_name.setdefault(name, []).append(part)
+    return [_joined(conditions) for conditions in by_name.values()]
+
+
+def _joined(conditions: list[ConvertedRule]) -> ConvertedRule:
+    if len(conditions) == 1:
+        return conditions[0]
+    return conditions[0]._replace(
+        clause=dsl.any_of(part.clause for part in conditions),
+        lucene=lucene_text.any_of([part.lucene for part in conditions]),
+    )
+
+
+def group_fields(converted: ConvertedRule, fields: Iterable[str]) -> list[str]:
+    """The fields of the store by which alerts can be grouped, for fields of CloudTrail.
+
+    Raises:
+        UnsupportedRuleError: there is no such field, the pipelines have no name for it, or the store cannot group by
+            it. Events in which it is missing are alike, so that one alert would stand for all.
+    """
+    found: list[str] = []
+    for field in fields:
+        if reason := _no_group(converted, field):
+            converted.refuse(f"alerts are suppressed by {field!r}, {reason}; {_OTHERS}")
+        found += [_group_field(converted, field, name) for name in converted.names.of[field]]
+    return list(dict.fromkeys(found))
+
+
+def _no_group(converted: ConvertedRule, field: str) -> str:
+    if not is_known(field):
+        hint = f" (did you mean {name}?)" if (name := nearest(field)) else ""
+        return f"which CloudTrail records do not have{hint}"
+    if field in OBJECTS:
+        return "which is an object; only a field inside it has values to tell events apart"
+    return "" if converted.names.of.get(field) else "which the pipelines leave without a name"
+
+
+def _group_field(converted: ConvertedRule, field: str, name: str) -> str:
+    if converted.store is None:
+        return name + converted.keyword_suffix
+    mappings = [
+        {exact.name: exact for exact in (mapped, *mapped.subfields) if _is_groupable(exact)}
+        for mapped in converted.store.mappings(name)
+    ]
+    common = set.intersection(*map(set, mappings)) if mappings else set()
+    if not common:
+        reason = "cannot group by it" if mappings else "does not have"
+        converted.refuse(
+            f"alerts are suppressed by the field {name!r}, which {converted.store.indices} {reason}; {_OTHERS}"
+        )
+    kept = {each: min(_longest_kept(mapping[each]) for mapping in mappings) for each in common}
+    longest = min(_LONGEST.get(field) or IGNORE_ABOVE, IGNORE_ABOVE)
+    best = min(common, key=lambda each: (kept[each] < longest, len(each)))
+    if kept[best] < longest:
+        reason = (
+            f"alerts are suppressed by it, and values over {kept[best]} characters are not indexed in {best}, so that "
+            "events with such a value are taken for alike"
+        )
+        if not converted.accepts_inexact:
+            converted.refuse(f"field {name!r}: {reason}; {_OTHERS}, or say inexact=warn")
+        tell(InexactQueryWarning(converted.title, name, "cut", reason), "sigma")
+    return best
+
+
+def _is_groupable(field: Field) -> bool:
+    if field.type in OBJECTS_OF_KEYWORDS and not field.inside:
+        return False
+    return field.type in _GROUPABLE and field.doc_values and not field.ignore_malformed
+
+
+def _longest_kept(field: Field) -> int:
+    return IGNORE_ABOVE if field.ignore_above is None else field.ignore_above

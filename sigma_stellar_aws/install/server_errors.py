@@ -1,0 +1,119 @@
+"""What talking to Kibana and to OpenSearch has in common: errors for people, and what to do after one."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sigma_stellar_aws.base.errors import StoreError
+
+T = TypeVar("T")
+
+WAITS = (0.5, 1.0, 2.0, 4.0)
+"""Seconds between attempts."""
+
+MISSING = 404
+"""Status of what is not there."""
+
+_PASSING = (None, 429, 502, 503, 504)
+_LATE = (None, 502, 504)
+_UNKNOWN_USER = 401
+_CHANGED = 409
+_FIRST_SERVER_ERROR = 500
+_FIRST_NO_SUCCESS = 300
+
+
+class ServerError(StoreError):
+    """A server refused a request, or could not be asked; the message is for people."""
+
+    def __init__(self, status: int | None, reason: str) -> None:
+        """Keep the HTTP status, None where there was no answer."""
+        super().__init__(reason)
+        self.status = status
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may succeed in a moment."""
+        return self.status in _PASSING
+
+    @property
+    def of_all(self) -> bool:
+        """Whether all other requests will fail the same way."""
+        return self.status == _UNKNOWN_USER
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the same request would fail again at any time."""
+        return not self.passing and self.status != _CHANGED and not self.uncertain
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether the server may have done all the same what it was asked."""
+        # A success that says nothing we know may be another server's, such as a login page.
+        return self.status is None or not _FIRST_NO_SUCCESS <= self.status < _FIRST_SERVER_ERROR
+
+
+def ask(read: Callable[[], T]) -> T:
+    """The result of a request that changes nothing, which is repeated where that may help.
+
+    Raises:
+        ServerError: it failed, or failed too often.
+    """
+    for wait in WAITS:
+        try:
+            return read()
+        except ServerError as error:
+            if not error.passing:
+                raise
+            time.sleep(wait)
+    return read()
+
+
+def if_there(read: Callable[[], T]) -> T | None:
+    """As :func:`ask`, and None where the server says that there is no such thing.
+
+    Raises:
+        ServerError: it failed otherwise, or failed too often.
+    """
+    try:
+        return ask(read)
+    except ServerError as error:
+        if error.status == MISSING:
+            return None
+        raise
+
+
+def elsewhere(server: str) -> str:
+    """What to say of a server that sends us to another address, where our credentials have no business."""
+    return f"{server} sends us to another address; write the URL as it is there, with the base path if it has one"
+
+
+def order(write: Callable[[], T], done: Callable[[], T | None], *, twice: bool = False) -> T:
+    """The result of a request that changes something. It is repeated only after a look that it was not done.
+
+    Args:
+        write: does it once.
+        done: looks whether it is done; the result if so. It raises if there is no sense in doing it again.
+        twice: whether it would be there twice if it were done twice, so that it is not repeated while a server that is
+            only slow may still do it.
+
+    Raises:
+        ServerError: it was not done; or, as the message says, nobody knows.
+    """
+    for wait in (*WAITS, None):
+        try:
+            return write()
+        except ServerError as error:
+            if error.uncertain:
+                try:
+                    result = done()
+                except ServerError as second:
+                    unknown = f"{error}; it may be done all the same, which cannot be seen now ({second}); run it again"
+                    raise ServerError(error.status, unknown) from second
+                if result is not None:
+                    return result
+                if twice and error.status in _LATE:
+                    raise ServerError(error.status, f"{error}; it may still be done; run it again") from error
+            if not error.passing or wait is None:
+                raise
+            time.sleep(wait)
+    raise AssertionError("the last attempt returns or raises")

@@ -1,0 +1,1 @@
+"""CloudTrail records out of files."""

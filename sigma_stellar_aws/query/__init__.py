@@ -1,0 +1,1 @@
+"""Query DSL: built by the types of fields, and evaluated in process."""

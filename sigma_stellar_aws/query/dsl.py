@@ -1,0 +1,278 @@
+"""Pure builders of Query DSL clauses, for Elasticsearch 7.17+ and OpenSearch 2+.
+
+Every clause is a plain JSON object in the long form (``{"term": {"f": {"value": "v"}}}``), which both API
+specifications describe. The boolean builders keep queries flat: no ``bool`` directly inside a ``bool`` of the same
+kind, no repeated clause.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import TypeAlias, cast
+
+from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
+
+Clause: TypeAlias = JsonObject
+"""One Query DSL clause: an object with a single key, the type of the query."""
+
+
+_MANY_TIMES = 10
+_MOST_STATES = 100_000
+
+
+def term(field: str, value: Scalar, *, case_insensitive: bool = False) -> Clause:
+    """Match documents in which one value of the field equals the value."""
+    return _leaf("term", field, value, case_insensitive)
+
+
+def terms(field: str, values: Iterable[Scalar]) -> Clause:
+    """Match documents in which one value of the field equals one of the values, case-sensitively."""
+    return {"terms": {field: list(values)}}
+
+
+def prefix(field: str, value: str, *, case_insensitive: bool = False) -> Clause:
+    """Match documents in which one value of the field starts with the text."""
+    return _leaf("prefix", field, value, case_insensitive)
+
+
+def wildcard(field: str, pattern: str, *, case_insensitive: bool = False) -> Clause:
+    """Match a whole value against a pattern of ``*``, ``?`` and literals, in which ``\\`` escapes."""
+    return _leaf("wildcard", field, pattern, case_insensitive)
+
+
+def regexp(field: str, pattern: str, *, case_insensitive: bool = False) -> Clause:
+    """Match a whole value against a Lucene regular expression without its optional operators (flags NONE)."""
+    options: JsonObject = {"value": pattern, "flags": "NONE"}
+    # Long repetitions, such as .{0,20} between alternatives, take more than the 10,000 that OpenSearch allows by
+    # default; with ten times as many it still answers or refuses within a second.
+    if any(int(times) >= _MANY_TIMES for times in re.findall(r"[{,](\d+)}", pattern)):
+        options["max_determinized_states"] = _MOST_STATES
+    if case_insensitive:
+        options["case_insensitive"] = True
+    return {"regexp": {field: options}}
+
+
+def match_phrase(field: str, text: str) -> Clause:
+    """Match documents in which analysed text has the words of the text in a row."""
+    return {"match_phrase": {field: {"query": text}}}
+
+
+def exists(field: str) -> Clause:
+    """Match documents in which the field has a value."""
+    return {"exists": {"field": field}}
+
+
+def bounds(field: str, **limits: Scalar) -> Clause:
+    """Match documents in which one value of the field lies within limits named gt, gte, lt, lte (and format)."""
+    return {"range": {field: dict(limits)}}
+
+
+def all_of(clauses: Iterable[Clause]) -> Clause:
+    """Match documents that match every clause.
+
+    Raises:
+        ValueError: there is no clause; an empty ``bool`` would match every document.
+    """
+    positive: list[Clause] = []
+    negative: list[Clause] = []
+    for clause in clauses:
+        occurs = _occurrences(clause)
+        if occurs is None or "should" in occurs:
+            positive.append(clause)
+        else:
+            positive += occurs.get("filter", [])
+            negative += occurs.get("must_not", [])
+    return _bool(filter=_distinct(positive), must_not=_distinct(negative))
+
+
+def any_of(clauses: Iterable[Clause]) -> Clause:
+    """Match documents that match at least one clause; exact values of the same field become one ``terms``.
+
+    Raises:
+        ValueError: there is no clause; an empty ``bool`` would match every document.
+    """
+    alternatives: list[Clause] = []
+    for clause in clauses:
+        occurs = _occurrences(clause)
+        alternatives += occurs["should"] if occurs is not None and set(occurs) == {"should"} else [clause]
+    return _bool(should=_distinct(_joined_terms(alternatives)))
+
+
+def none_of(clause: Clause) -> Clause:
+    """Match documents that do not match the clause, also those without its field."""
+    occurs = _occurrences(clause)
+    if occurs is not None and set(occurs) == {"must_not"}:
+        return any_of(occurs["must_not"])
+    if occurs is not None and set(occurs) == {"should"}:
+        return all_of(map(none_of, occurs["should"]))
+    return {"bool": {"must_not": [clause]}}
+
+
+def named(clause: Clause, name: str) -> Clause:
+    """The clause as a ``bool`` with a name that hits repeat in ``matched_queries``."""
+    body = clause["bool"] if _occurrences(clause) is not None else {"filter": [cast(Json, clause)]}
+    return {"bool": {**cast(JsonObject, body), "_name": name}}
+
+
+def unnamed(clause: Clause) -> Clause:
+    """The inverse of :func:`named`."""
+    body = cast(JsonObject, clause["bool"])
+    occurs = {key: cast("list[Clause]", value) for key, value in body.items() if isinstance(value, list)}
+    return _bool(**occurs)
+
+
+def pack(clauses: Iterable[Clause]) -> Clause:
+    """Match documents that match at least one named clause; ``matched_queries`` of a hit says which."""
+    return {"bool": {"should": cast(Json, list(clauses)), "minimum_should_match": 1}}
+
+
+def search(query: Clause) -> JsonObject:
+    """A body for ``_search``."""
+    return {"query": query}
+
+
+def escape_wildcard(text: str) -> str:
+    """The text as a literal part of a ``wildcard`` pattern."""
+    return text.replace("\\", "\\\\").replace("*", "\\*").replace("?", "\\?")
+
+
+def leaves(clause: Clause) -> Iterable[tuple[str, str, Json]]:
+    """All conditions below a clause, each as (type of query, field, options).
+
+    Raises:
+        ValueError: the clause holds something that no builder of this module makes.
+    """
+    kind, body = _split(clause)
+    if kind == "bool":
+        for child in _children(body):
+            yield from leaves(child)
+    elif kind == "exists":
+        yield kind, cast(str, body["field"]), None
+    elif kind in ("term", "terms", "prefix", "wildcard", "regexp", "range", "match_phrase"):
+        field = next(key for key in body if key != "_name")
+        yield kind, field, body[field]
+    else:
+        raise ValueError(f"unknown query type {kind!r}")
+
+
+def fields(clause: Clause) -> list[str]:
+    """The fields that a clause names, each once, sorted."""
+    return sorted({field for _, field, _ in leaves(clause)})
+
+
+def named_clauses(clause: Clause) -> Iterable[tuple[str, Clause]]:
+    """All clauses with a name in and below a clause, with their names."""
+    _, body = _split(clause)
+    if "_name" in body:
+        yield cast(str, body["_name"]), clause
+    for child in _children(body):
+        yield from named_clauses(child)
+
+
+def can_match(clause: Clause, missing: Collection[str]) -> bool:
+    """Whether a document without the missing fields can match."""
+    kind, body = _split(clause)
+    if kind != "bool":
+        return all(field not in missing for _, field, _ in leaves(clause))
+    alternatives = cast("list[Clause]", body.get("should", []))
+    return all(can_match(child, missing) for child in cast("list[Clause]", body.get("filter", []))) and (
+        not alternatives or any(can_match(child, missing) for child in alternatives)
+    )
+
+
+def demands(clause: Clause) -> Iterable[tuple[str, Clause]]:
+    """The conditions below a clause that a document may have to meet, without what it must not, each with its field."""
+    kind, body = _split(clause)
+    if kind == "bool":
+        for occurrence in ("filter", "should"):
+            for child in cast("list[Clause]", body.get(occurrence, [])):
+                yield from demands(child)
+    else:
+        yield from ((field, clause) for _, field, _ in leaves(clause))
+
+
+def _split(clause: Clause) -> tuple[str, JsonObject]:
+    if len(clause) != 1:
+        raise ValueError(f"a clause has exactly one key, not {sorted(clause)}")
+    kind, body = next(iter(clause.items()))
+    if not isinstance(body, dict):
+        raise ValueError(f"the body of a {kind!r} clause must be an object")
+    return kind, body
+
+
+def _children(body: JsonObject) -> Iterable[Clause]:
+    """The clauses directly in the body of a ``bool``; none for that of another clause."""
+    for occurrence in ("filter", "must_not", "should"):
+        yield from cast("list[Clause]", body.get(occurrence, []))
+
+
+def _leaf(kind: str, field: str, value: Scalar, case_insensitive: bool) -> Clause:
+    options: JsonObject = {"value": value}
+    # Only where there is a letter: it is slower, and OpenSearch 3.8 finds no empty text with it.
+    if case_insensitive and any(character.isalpha() for character in str(value)):
+        options["case_insensitive"] = True
+    return {kind: {field: options}}
+
+
+def _occurrences(clause: Clause) -> Mapping[str, list[Clause]] | None:
+    """The lists of clauses of an unnamed ``bool``; None for any other clause, which has to stay whole."""
+    body = clause.get("bool")
+    if not isinstance(body, dict) or "_name" in body:
+        return None
+    return {key: cast("list[Clause]", value) for key, value in body.items() if key != "minimum_should_match"}
+
+
+def _bool(**occurs: list[Clause]) -> Clause:
+    filled = {key: value for key, value in occurs.items() if value}
+    if not filled:
+        raise ValueError("a query needs at least one clause")
+    if set(filled) in ({"filter"}, {"should"}):
+        [(_, clauses)] = filled.items()
+        if len(clauses) == 1:
+            return clauses[0]
+    body = cast(JsonObject, filled)
+    if "should" in filled:
+        body = {**body, "minimum_should_match": 1}
+    return {"bool": body}
+
+
+def _distinct(clauses: list[Clause]) -> list[Clause]:
+    # Compared as text: Python holds 1 and true for equal, JSON does not.
+    return list({json.dumps(clause): clause for clause in clauses}.values())
+
+
+def _joined_terms(clauses: list[Clause]) -> list[Clause]:
+    """The clauses with all exact values of one field in one ``term`` or ``terms``, at the place of the first."""
+    values: dict[str, list[Scalar]] = {}
+    result: list[Clause] = []
+    for clause in clauses:
+        exact = _exact_values(clause)
+        if exact is None:
+            result.append(clause)
+            continue
+        field, more = exact
+        if field not in values:
+            values[field] = []
+            result.append({"terms": {field: cast(Json, values[field])}})
+        values[field] += [v for v in more if not any(v == seen and type(v) is type(seen) for seen in values[field])]
+    return [_single_term(clause) for clause in result]
+
+
+def _exact_values(clause: Clause) -> tuple[str, list[Scalar]] | None:
+    kind, body = _split(clause)
+    if kind not in ("term", "terms") or "_name" in body or len(body) != 1:
+        return None
+    field, options = next(iter(body.items()))
+    if kind == "terms":
+        return field, cast("list[Scalar]", options)
+    value = cast(JsonObject, options)
+    return None if len(value) > 1 else (field, [cast(Scalar, value["value"])])
+
+
+def _single_term(clause: Clause) -> Clause:
+    kind, body = _split(clause)
+    if kind == "terms":
+        field, values = next(iter(body.items()))
+        if isinstance(values, list) and len(values) == 1:
+            return term(field, cast(Scalar, values[0]))
+    return clause

@@ -1,0 +1,194 @@
+"""Evaluates the Query DSL that the backend emits on flattened documents, without a server.
+
+The semantics are those of an index made from :mod:`sigma_stellar_aws.query.index_template`: every field is a keyword (a
+number or a boolean is its text) except the time, a field may have several values, ``case_insensitive`` covers ASCII
+letters. One thing differs: an index cannot find values longer than its limit, which are found here.
+A clause that is not known is an error, never a miss.
+"""
+
+import re
+from collections.abc import Callable
+from typing import TypeAlias, cast
+
+from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
+from sigma_stellar_aws.base.times import epoch_millis
+from sigma_stellar_aws.query.dsl import Clause, named_clauses
+from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, Document, text_of
+
+Predicate: TypeAlias = Callable[[Document], bool]
+"""Says whether a document matches."""
+
+TextTest: TypeAlias = Callable[[str], bool]
+
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+_COMPARISONS: dict[str, Callable[[str | float, str | float], bool]] = {
+    "gt": lambda a, b: a > b,  # type: ignore[operator]
+    "gte": lambda a, b: a >= b,  # type: ignore[operator]
+    "lt": lambda a, b: a < b,  # type: ignore[operator]
+    "lte": lambda a, b: a <= b,  # type: ignore[operator]
+}
+
+
+class UnknownClauseError(ValueError):
+    """A clause that is no part of the DSL which the backend emits."""
+
+
+def compile_query(query: Clause) -> Predicate:
+    """A function that says whether a document matches a query.
+
+    Raises:
+        UnknownClauseError: the query has a clause, or an option of one, that is not known here.
+    """
+    kind, body = _only(query)
+    if kind == "bool":
+        return _bool(body)
+    if kind == "exists":
+        return _exists(body)
+    field, options = _only({key: value for key, value in body.items() if key != "_name"})
+    if kind == "range":
+        return _range(field, options)
+    return _any_value(field, _text_test(kind, options))
+
+
+def matched_queries(query: Clause) -> Callable[[Document], list[str]]:
+    """A function that lists the names of all named clauses that a document matches, if it matches the query.
+
+    This is what the key ``matched_queries`` of a hit says.
+
+    Raises:
+        UnknownClauseError: as :func:`compile_query`.
+    """
+    whole = compile_query(query)
+    named = [(name, compile_query(clause)) for name, clause in named_clauses(query)]
+    return lambda document: [name for name, matches in named if matches(document)] if whole(document) else []
+
+
+def _bool(body: JsonObject) -> Predicate:
+    _known(body, {"filter", "must_not", "should", "minimum_should_match", "_name"})
+    groups = {key: [compile_query(cast(Clause, c)) for c in cast("list[Json]", body.get(key, []))] for key in _OCCURS}
+    required, excluded, alternatives = (groups[key] for key in _OCCURS)
+    if alternatives and body.get("minimum_should_match") != 1:
+        raise UnknownClauseError("a should needs minimum_should_match: 1")
+
+    # Loops, as generators take several times as long.
+    def matches(document: Document) -> bool:
+        for test in required:
+            if not test(document):
+                return False
+        for test in excluded:
+            if test(document):
+                return False
+        for test in alternatives:
+            if test(document):
+                return True
+        return not alternatives
+
+    return matches
+
+
+_OCCURS = ("filter", "must_not", "should")
+
+
+def _exists(body: JsonObject) -> Predicate:
+    _known(body, {"field", "_name"})
+    return _any_value(cast(str, body["field"]), lambda text: True)
+
+
+def _any_value(field: str, test: TextTest) -> Predicate:
+    def matches(document: Document) -> bool:
+        value = document.get(field)
+        if isinstance(value, str):
+            return test(value)
+        if value is None:
+            return False
+        values = value if isinstance(value, list) else (value,)
+        return any(test(text) for text in map(text_of, values))
+
+    return matches
+
+
+def _text_test(kind: str, options: Json) -> TextTest:
+    if kind == "terms":
+        wanted = frozenset(text_of(value) for value in cast("list[Scalar]", options))
+        return wanted.__contains__
+    if not isinstance(options, dict):
+        raise UnknownClauseError(f"a {kind} clause needs the long form, with a value")
+    _known(options, {"value", "case_insensitive", *(["flags", "max_determinized_states"] if kind == "regexp" else [])})
+    value = text_of(cast(Scalar, options["value"]))
+    ignore_case = options.get("case_insensitive") is True
+    if kind == "term":
+        return _ignoring_case(str.__eq__, value, ignore_case)
+    if kind == "prefix":
+        return _ignoring_case(str.startswith, value, ignore_case)
+    if kind == "wildcard":
+        return _whole_match(_wildcard_regex(value), ignore_case)
+    if kind == "regexp":
+        if options.get("flags") != "NONE":
+            raise UnknownClauseError("a regexp needs flags: NONE")
+        # What is left of Lucene's syntax without its optional operators means the same in Python.
+        return _whole_match(value, ignore_case)
+    raise UnknownClauseError(f"unknown query type {kind!r}")
+
+
+def _ignoring_case(test: Callable[[str, str], bool], value: str, ignore_case: bool) -> TextTest:
+    if not ignore_case:
+        return lambda text: test(text, value)
+    lowered = _ascii_lower(value)
+    return lambda text: test(_ascii_lower(text), lowered)
+
+
+def _ascii_lower(text: str) -> str:
+    # Ten times as fast as the table, and the same where there are no other letters.
+    return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
+
+
+def _whole_match(pattern: str, ignore_case: bool) -> TextTest:
+    flags = re.DOTALL | (re.IGNORECASE | re.ASCII if ignore_case else 0)
+    matches = re.compile(pattern, flags).fullmatch
+    return lambda text: matches(text) is not None
+
+
+def _wildcard_regex(pattern: str) -> str:
+    wildcards = {"*": ".*", "?": "."}
+    tokens = re.findall(r"\\.|.", pattern, re.DOTALL)
+    return "".join(wildcards.get(token) or re.escape(token[-1]) for token in tokens)
+
+
+def _range(field: str, options: Json) -> Predicate:
+    limits = dict(cast(JsonObject, options))
+    limits.pop("format", None)
+    _known(limits, set(_COMPARISONS))
+    if field != TIME_FIELD:
+        tests = [(_COMPARISONS[name], text_of(cast(Scalar, limit))) for name, limit in limits.items()]
+        return _any_value(field, lambda text: all(compare(text, limit) for compare, limit in tests))
+    times = [(_COMPARISONS[name], _millis(limit)) for name, limit in limits.items()]
+
+    def matches(document: Document) -> bool:
+        value = document.get(field)
+        return isinstance(value, int) and all(compare(value, limit) for compare, limit in times)
+
+    return matches
+
+
+def _millis(limit: Json) -> float:
+    if isinstance(limit, (int, float)):
+        return limit
+    if isinstance(limit, str):
+        if re.fullmatch(r"-?\d+", limit):
+            return int(limit)
+        time = epoch_millis(limit)
+        if time is not None:
+            return time
+    raise UnknownClauseError(f"{limit!r} is no time")
+
+
+def _only(body: JsonObject) -> tuple[str, JsonObject]:
+    if len(body) != 1:
+        raise UnknownClauseError(f"expected one key, not {sorted(body)}")
+    [(key, value)] = body.items()
+    return key, cast(JsonObject, value)
+
+
+def _known(body: JsonObject, keys: set[str]) -> None:
+    if unknown := sorted(set(body) - keys):
+        raise UnknownClauseError(f"unknown: {', '.join(unknown)}")

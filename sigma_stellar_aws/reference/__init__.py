@@ -1,0 +1,1 @@
+"""Tables of facts about AWS, CloudTrail, ATT&CK and ECS, each beside its data."""

@@ -1,0 +1,180 @@
+"""Makes aws_events.json beside it: ``python -m sigma_stellar_aws.reference.data.make_aws_events``.
+
+It reads the service models of the installed botocore and aws_events_extra.yml, and needs no network.
+"""
+
+import gzip
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+
+HERE = Path(__file__).parent
+TABLE = HERE / "aws_events.json"
+EXTRA = HERE / "aws_events_extra.yml"
+BOTOCORE = "1.44.8"
+
+# CloudTrail appends the version of the API to the names of these services, each in its own way.
+CLOUDFRONT = "cloudfront.amazonaws.com"
+LAMBDA = "lambda.amazonaws.com"
+
+Names = dict[str, list[str]]
+Pairs = dict[str, set[str]]
+
+
+class _Http(msgspec.Struct, rename="camel"):
+    request_uri: str = "/"
+
+
+class _Operation(msgspec.Struct):
+    name: str
+    http: _Http = msgspec.field(default_factory=_Http)
+
+
+class _Metadata(msgspec.Struct, rename="camel"):
+    endpoint_prefix: str
+    signing_name: str | None = None
+
+
+class Model(msgspec.Struct):
+    """What is read of a service model."""
+
+    metadata: _Metadata
+    operations: dict[str, _Operation]
+
+    def sources(self) -> set[str]:
+        """The eventSources under which its operations may be recorded, in small letters."""
+        prefixes = {self.metadata.endpoint_prefix, self.metadata.signing_name or self.metadata.endpoint_prefix}
+        return {f"{prefix.lower()}.amazonaws.com" for prefix in prefixes}
+
+    def dates(self) -> Iterator[tuple[str, str]]:
+        """Eventsources and the versions of the API that their event names may end with."""
+        for key, operation in self.operations.items():
+            if CLOUDFRONT in self.sources():
+                yield CLOUDFRONT, operation.name.removeprefix(key)
+            if LAMBDA in self.sources() and (dated := re.match(r"/(\d{4})-(\d\d)-(\d\d)/", operation.http.request_uri)):
+                yield LAMBDA, "".join(dated.groups())
+
+
+class _Entry(msgspec.Struct, forbid_unknown_fields=True):
+    why: str
+    url: str
+
+
+class _Events(_Entry, forbid_unknown_fields=True):
+    names: Names
+
+
+class _Sources(_Entry, forbid_unknown_fields=True):
+    sources: list[str]
+
+
+class _SameNames(_Sources, forbid_unknown_fields=True):
+    of: list[str]
+
+
+class _Instead(_Entry, forbid_unknown_fields=True):
+    source: str
+    names: dict[str, str]
+
+
+class _Retired(msgspec.Struct, forbid_unknown_fields=True):
+    until: str
+    names: Names
+
+
+class Extra(msgspec.Struct, forbid_unknown_fields=True):
+    """aws_events_extra.yml; its comments say what each part is."""
+
+    events: list[_Events]
+    same_names: list[_SameNames]
+    small_letter: list[_Sources]
+    never: list[_Sources]
+    instead: list[_Instead]
+    retired: list[_Retired]
+
+
+def installed_botocore() -> str | None:
+    """The version of botocore that is installed, None without one."""
+    try:
+        return version("botocore")
+    except PackageNotFoundError:
+        return None
+
+
+def models() -> list[Model]:
+    """Every version of every service model in the installed botocore.
+
+    Raises:
+        ModuleNotFoundError: botocore is not installed.
+    """
+    spec = find_spec("botocore")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"The table is made from botocore's service models: pip install botocore=={BOTOCORE}")
+    paths = sorted((Path(spec.origin).parent / "data").glob("*/*/service-2.json.gz"))
+    return [msgspec.json.decode(gzip.decompress(path.read_bytes()), type=Model) for path in paths]
+
+
+def extra() -> Extra:
+    """What is not in the models."""
+    return msgspec.yaml.decode(EXTRA.read_bytes(), type=Extra)
+
+
+def table(models: Iterable[Model], extra: Extra, botocore: str) -> str:
+    """The text of aws_events.json: one line a source, everything sorted."""
+    pairs: Pairs = defaultdict(set)
+    dates: Pairs = defaultdict(set)
+    for model in models:
+        for source in model.sources():
+            pairs[source] |= set(model.operations)
+        for source, date in model.dates():
+            dates[source].add(date)
+    _add(pairs, extra)
+    instead = {entry.source: entry.names for entry in extra.instead}
+    for source, names in instead.items():
+        pairs[source] -= set(names)
+    return _layout({"botocore": botocore, "dates": _joined(dates), "instead": instead, "sources": _joined(pairs)})
+
+
+def _add(pairs: Pairs, extra: Extra) -> None:
+    for names in [*(entry.names for entry in extra.events), *(entry.names for entry in extra.retired)]:
+        for source, added in names.items():
+            pairs[source] |= set(added)
+    for same in extra.same_names:
+        for source in same.sources:
+            pairs[source].update(*(pairs[other] for other in same.of))
+    for small in extra.small_letter:
+        for source in small.sources:
+            pairs[source] |= {name[0].lower() + name[1:] for name in pairs[source]}
+    for never in extra.never:
+        for source in never.sources:
+            del pairs[source]
+
+
+def _joined(pairs: Pairs) -> dict[str, str]:
+    # One text a source, and not a list: it is read at once, and split only where a source is asked for.
+    return {source: " ".join(sorted(names)) for source, names in pairs.items()}
+
+
+def _layout(parts: dict[str, str | dict[str, str] | dict[str, dict[str, str]]]) -> str:
+    return json.dumps(parts, indent=0, sort_keys=True) + "\n"
+
+
+def main() -> None:
+    """Write the table anew; says what it did, or what is missing."""
+    try:
+        found = models()
+    except ModuleNotFoundError as error:
+        raise SystemExit(str(error)) from None
+    text = table(found, extra(), installed_botocore() or "")
+    TABLE.write_text(text, encoding="utf-8", newline="\n")
+    print(f"{TABLE.name}: {len(found)} service models of botocore {installed_botocore()}, {len(text):,} bytes")
+
+
+if __name__ == "__main__":
+    main()

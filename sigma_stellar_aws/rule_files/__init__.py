@@ -1,0 +1,1 @@
+"""Sigma rules on disk, and what their ``stellar`` block says."""

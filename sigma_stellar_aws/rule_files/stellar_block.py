@@ -1,0 +1,142 @@
+"""What the block ``stellar`` of a rule says, and its ATT&CK tags."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import cast
+
+from sigma.correlations import SigmaCorrelationRule
+from sigma.rule import SigmaLevel, SigmaRule
+
+from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.base.sigma_errors import RuleBlockError
+from sigma_stellar_aws.base.times import parse_duration
+
+ALERT_NAME = "aws_malicious_activity"
+ALERT_TITLE = "Potentially Malicious AWS Activity"
+
+SEVERITY_OF_LEVEL = {
+    SigmaLevel.INFORMATIONAL: 10,
+    SigmaLevel.LOW: 25,
+    SigmaLevel.MEDIUM: 50,
+    SigmaLevel.HIGH: 75,
+    SigmaLevel.CRITICAL: 100,
+}
+"""Severity (0 to 100) of a rule that states only a level; the platform's own steps, critical being our inference."""
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """How often a rule alerts: once in a window for the same values of the fields (dotted CloudTrail names)."""
+
+    window: timedelta
+    fields: tuple[str, ...]
+
+
+DEFAULT_SUPPRESSION = Suppression(timedelta(hours=24), ("recipientAccountId", "userIdentity.arn", "sourceIPAddress"))
+"""Who did it, where from, in which account. The window is the platform's; its fields are not public, these are ours."""
+
+
+def rule_name(rule: SigmaRule | SigmaCorrelationRule) -> str:
+    """What a rule's query is named: its id, or its name or title where it has none."""
+    return str(rule.id or rule.name or rule.title)
+
+
+def severity(rule: SigmaRule) -> int:
+    """Severity of a rule, 0 to 100: what its block says, else what its level stands for (50 without a level).
+
+    Raises:
+        RuleBlockError: the block says something that is no severity.
+    """
+    value = stellar_block(rule).get("severity", SEVERITY_OF_LEVEL.get(cast(SigmaLevel, rule.level), 50))
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 100:
+        raise _error(rule, f"severity must be a whole number from 0 to 100, not {value!r}")
+    return value
+
+
+def suppression(rule: SigmaRule) -> Suppression:
+    """Suppression of a rule: what its block says, else the pack's default.
+
+    Raises:
+        RuleBlockError: the block says something that cannot be understood.
+    """
+    stated = stellar_block(rule).get("suppression", {})
+    if not isinstance(stated, dict) or set(stated) - {"window", "fields"}:
+        raise _error(rule, "suppression must have the keys window and fields")
+    fields = stated.get("fields", list(DEFAULT_SUPPRESSION.fields))
+    if not isinstance(fields, list) or not fields or not all(isinstance(field, str) for field in fields):
+        raise _error(rule, "suppression.fields must be a list of field names")
+    window = stated.get("window")
+    return Suppression(
+        DEFAULT_SUPPRESSION.window if window is None else _window(rule, window), tuple(cast("list[str]", fields))
+    )
+
+
+def techniques(rule: SigmaRule) -> list[str]:
+    """ATT&CK techniques of a rule's tags, by their ids, such as T1685.002."""
+    return [tag.upper() for tag in _attack_tags(rule) if re.match(r"t\d", tag)]
+
+
+def tactics(rule: SigmaRule) -> list[str]:
+    """ATT&CK tactics of a rule's tags, named as there, such as defense-impairment."""
+    return [tag for tag in _attack_tags(rule) if not tag[1:2].isdigit()]
+
+
+def published_detection(rule: SigmaRule) -> JsonObject | None:
+    """The published detection of a rule that corrects it, else None.
+
+    Raises:
+        RuleBlockError: the block ``published`` has no detection with a condition.
+    """
+    published = stellar_block(rule).get("published")
+    if published is None:
+        return None
+    detection = published.get("detection") if isinstance(published, dict) else None
+    if not isinstance(detection, dict):
+        raise _error(rule, "published must have a detection")
+    if not isinstance(detection.get("condition"), str):
+        raise _error(rule, "published.detection must have a condition")
+    return detection
+
+
+def published_reason(rule: SigmaRule) -> str | None:
+    """Why a rule corrects the published detection, else None.
+
+    Raises:
+        RuleBlockError: it corrects it and does not say why.
+    """
+    published = stellar_block(rule).get("published")
+    if published is None:
+        return None
+    reason = published.get("reason") if isinstance(published, dict) else None
+    if not isinstance(reason, str) or not reason.strip():
+        raise _error(rule, "published must have a reason")
+    return reason
+
+
+def _window(rule: SigmaRule, value: Json) -> timedelta:
+    window = parse_duration(str(value))
+    if window is None:
+        raise _error(rule, f"suppression.window must be a number with m, h or d, such as 24h, not {value!r}")
+    return window
+
+
+def _attack_tags(rule: SigmaRule) -> list[str]:
+    return [tag.name for tag in rule.tags if tag.namespace == "attack"]
+
+
+def stellar_block(rule: SigmaRule) -> Mapping[str, Json]:
+    """Return the block ``stellar`` of a rule, empty where it has none.
+
+    Raises:
+        RuleBlockError: it is not a map.
+    """
+    block = rule.custom_attributes.get("stellar", {})
+    if not isinstance(block, dict):
+        raise _error(rule, "must be a map")
+    return block
+
+
+def _error(rule: SigmaRule, reason: str) -> RuleBlockError:
+    return RuleBlockError(f"Rule {rule.title!r}: stellar: {reason}", source=rule.source)

@@ -1,0 +1,1 @@
+"""A data store: reached, asked, filled, described."""

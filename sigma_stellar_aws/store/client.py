@@ -1,0 +1,160 @@
+"""The client of a data store: OpenSearch 2+ or Elasticsearch 7.17+.
+
+Needs the extra ``store``. Credentials come from the environment, never from arguments or the URL:
+``SIGMA_STELLAR_AWS_API_KEY``, or ``SIGMA_STELLAR_AWS_USER`` and ``SIGMA_STELLAR_AWS_PASSWORD``.
+"""
+
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from opensearchpy import (
+    OpenSearch,
+    RequestsAWSV4SignerAuth,
+    RequestsHttpConnection,
+    Urllib3AWSV4SignerAuth,
+    Urllib3HttpConnection,
+)
+from requests.utils import should_bypass_proxies
+
+from sigma_stellar_aws.base.errors import StoreError
+
+API_KEY = "SIGMA_STELLAR_AWS_API_KEY"
+USER = "SIGMA_STELLAR_AWS_USER"
+PASSWORD = "SIGMA_STELLAR_AWS_PASSWORD"
+
+_CONNECTIONS = 8
+TIMEOUT = 60.0
+"""Seconds to wait for an answer."""
+
+
+class Aws(NamedTuple):
+    """What requests to Amazon OpenSearch Service are signed for (SigV4)."""
+
+    region: str
+    service: str = "es"
+    """``es``, or ``aoss`` for OpenSearch Serverless."""
+
+
+def connect(url: str, ca_file: Path | None, environment: Mapping[str, str], *, aws: Aws | None = None) -> OpenSearch:
+    """A client for a data store; the certificate of an https URL is verified.
+
+    A proxy is taken from ``HTTPS_PROXY``, ``HTTP_PROXY`` or ``ALL_PROXY``, unless ``NO_PROXY`` names the store.
+
+    Args:
+        url: such as ``https://search.example.com:9200``, without user and password.
+        ca_file: certificates (PEM) to trust instead of the system's.
+        environment: where the credentials and the proxy are looked up.
+        aws: sign the requests with the AWS credentials of this process instead; needs the extra ``aws``.
+
+    Raises:
+        StoreError: the URL or the credentials are not complete.
+        ModuleNotFoundError: signing needs the package botocore.
+    """
+    check_url(url, "https://search.example.com:9200")
+    check_ca_file(ca_file)
+    user, password, key = credentials(environment)
+    proxied = proxy(url, environment)
+    return OpenSearch(
+        hosts=[url],
+        http_auth=_signer(aws, proxied is not None) if aws else (user, password) if user and not key else None,
+        headers={"Authorization": f"ApiKey {key}"} if key and not aws else None,
+        verify_certs=True,
+        ca_certs=str(ca_file) if ca_file else None,
+        timeout=TIMEOUT,
+        pool_maxsize=_CONNECTIONS,
+        # They would be immediate, also of what must not be done twice; see the module retries.
+        max_retries=0,
+        # Only the second class of connection knows proxies.
+        connection_class=_ProxiedConnection if proxied else Urllib3HttpConnection,
+        proxies={"all": proxied},
+    )
+
+
+class _ProxiedConnection(RequestsHttpConnection):
+    """Goes by what it was told only, as the connection without a proxy does."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # Else a .netrc would replace the API key, and variables for other programs the CA file.
+        self.session.trust_env = False
+
+    def perform_request(self, *request: Any, **options: Any) -> Any:
+        # Another address gets neither our credentials nor our data.
+        return super().perform_request(*request, **{**options, "allow_redirects": False})
+
+
+def check_ca_file(ca_file: Path | None) -> None:
+    """Refuse a file that holds no certificates, or cannot be read.
+
+    Raises:
+        StoreError: it is one.
+    """
+    try:
+        if ca_file is not None:
+            ssl.create_default_context(cafile=str(ca_file))
+    except (ssl.SSLError, OSError) as error:
+        raise StoreError(f"{ca_file} cannot be read as certificates (PEM): {error}") from error
+
+
+def check_url(url: str, example: str) -> None:
+    """Refuse what is no URL of a server, or holds credentials.
+
+    Raises:
+        StoreError: with what to write instead, such as the example.
+    """
+    if "@" in url:
+        raise StoreError(f"a URL shows in process lists; put the credentials into {USER} and {PASSWORD} instead")
+    try:
+        parts = urlsplit(url)
+        complete = (
+            url.isprintable()
+            and " " not in url
+            and parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0
+        )
+    except ValueError:
+        complete = False
+    if not complete:
+        raise StoreError(f"{url!r} is no URL of a data store; write it like {example}")
+
+
+def credentials(environment: Mapping[str, str]) -> tuple[str, str, str]:
+    """User, password and API key, each empty where there is none.
+
+    Raises:
+        StoreError: only one of user and password is set.
+    """
+    user, password, key = (environment.get(name, "") for name in (USER, PASSWORD, API_KEY))
+    if bool(user) != bool(password):
+        raise StoreError(f"{USER} and {PASSWORD} belong together; only one of them is set")
+    return user, password, key
+
+
+def proxy(url: str, environment: Mapping[str, str]) -> str | None:
+    """The proxy for a URL by ``HTTPS_PROXY``, ``HTTP_PROXY`` or ``ALL_PROXY``; none for what ``NO_PROXY`` names."""
+
+    def setting(name: str) -> str:
+        return environment.get(name.lower()) or environment.get(name.upper()) or ""
+
+    found = setting(f"{urlsplit(url).scheme}_proxy") or setting("all_proxy")
+    excepted = setting("no_proxy")
+    if not found or excepted.strip() == "*" or (excepted and should_bypass_proxies(url, excepted)):
+        return None
+    return found if "://" in found else f"http://{found}"
+
+
+def _signer(aws: Aws, proxied: bool) -> RequestsAWSV4SignerAuth | Urllib3AWSV4SignerAuth:
+    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+    from botocore.session import Session  # type: ignore[import-untyped]
+
+    try:
+        found = Session().get_credentials()
+    except BotoCoreError as error:
+        raise StoreError(f"the AWS credentials cannot be read: {error}") from error
+    if found is None:
+        raise StoreError("there are no AWS credentials; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and its kin")
+    return (RequestsAWSV4SignerAuth if proxied else Urllib3AWSV4SignerAuth)(found, aws.region, aws.service)

@@ -1,0 +1,182 @@
+"""The condition of a rule as a tree of comparisons, each with its place, and the ways in which it can be met."""
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
+
+from sigma.conditions import (
+    ConditionAND,
+    ConditionIdentifier,
+    ConditionItem,
+    ConditionNOT,
+    ConditionOR,
+    ConditionSelector,
+    SigmaCondition,
+)
+from sigma.exceptions import SigmaError
+from sigma.modifiers import reverse_modifier_mapping
+from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections
+from sigma.types import SigmaExpansion, SigmaNull, SigmaType
+
+YamlPath: TypeAlias = tuple[str | int, ...]
+"""Keys into the YAML document of a rule, such as ("detection", "selection", "eventName|contains", 1)."""
+
+MOST_WAYS = 256
+"""Ways to meet a condition beyond which what stands together in each of them is not looked at."""
+
+
+class Value(NamedTuple):
+    """A value that a field is compared with."""
+
+    of: SigmaType
+    at: YamlPath
+
+
+class FieldComparison(NamedTuple):
+    """A field (None: any field) that has to have one of the values, or none of them if negated."""
+
+    field: str | None
+    values: tuple[Value, ...]
+    at: YamlPath
+    negated: bool = False
+
+
+class Not(NamedTuple):
+    """What must not hold."""
+
+    what: "Tree"
+
+
+class AllOf(NamedTuple):
+    """Parts that have to hold together."""
+
+    of: "tuple[Tree, ...]"
+
+
+class AnyOf(NamedTuple):
+    """Parts of which one has to hold."""
+
+    of: "tuple[Tree, ...]"
+
+
+Tree: TypeAlias = FieldComparison | Not | AllOf | AnyOf
+Way: TypeAlias = tuple[FieldComparison, ...]
+"""Comparisons that all have to hold."""
+
+
+def comparisons(detections: SigmaDetections, at: YamlPath) -> Iterator[FieldComparison]:
+    """Every comparison of a detection, those that the condition does not name included.
+
+    Args:
+        detections: of a rule or a filter.
+        at: where they stand in it.
+    """
+    for name, detection in detections.detections.items():
+        yield from _leaves(_of_detection(detection, (*at, name)))
+
+
+def conditions(detections: SigmaDetections, at: YamlPath) -> list[Tree]:
+    """The conditions of a detection, without those that pySigma cannot read, which are for its own checks."""
+    trees = []
+    for text in detections.condition:
+        try:
+            parsed = SigmaCondition(text, detections).parse(postprocess=False)
+            trees.append(_of_condition(parsed, detections, at))
+        except (SigmaError, KeyError, TypeError, RecursionError):
+            continue
+    return trees
+
+
+def statements(tree: Tree) -> Iterator[Tree]:
+    """A condition and what it negates: each of these says something that is meant to hold for some event."""
+    yield tree
+    for part in _parts(tree):
+        if isinstance(part, Not):
+            yield part.what
+
+
+def ways(tree: Tree) -> list[Way]:
+    """All ways in which a condition can be met; if there are more than MOST_WAYS, each comparison by itself."""
+    try:
+        return _ways(tree, negated=False)
+    except _TooManyError:
+        return [(comparison,) for comparison in _leaves(tree)]
+
+
+class _TooManyError(Exception):
+    pass
+
+
+def _ways(tree: Tree, *, negated: bool) -> list[Way]:
+    if isinstance(tree, FieldComparison):
+        return [(tree._replace(negated=negated),)]
+    if isinstance(tree, Not):
+        return _ways(tree.what, negated=not negated)
+    parts = [_ways(part, negated=negated) for part in tree.of]
+    if isinstance(tree, AllOf) == negated:
+        found = [way for part in parts for way in part]
+    else:
+        found = [()]
+        for part in parts:
+            if len(found) * len(part) > MOST_WAYS:
+                raise _TooManyError
+            found = [(*way, *more) for way, more in itertools.product(found, part)]
+    if len(found) > MOST_WAYS:
+        raise _TooManyError
+    return found
+
+
+def _parts(tree: Tree) -> Iterator[Tree]:
+    yield tree
+    below = (tree.what,) if isinstance(tree, Not) else () if isinstance(tree, FieldComparison) else tree.of
+    for part in below:
+        yield from _parts(part)
+
+
+def _leaves(tree: Tree) -> Iterator[FieldComparison]:
+    return (part for part in _parts(tree) if isinstance(part, FieldComparison))
+
+
+def _of_condition(node: object, detections: SigmaDetections, at: YamlPath) -> Tree:
+    if isinstance(node, ConditionIdentifier):
+        return _of_detection(detections.detections[node.identifier], (*at, node.identifier))
+    if isinstance(node, ConditionSelector):
+        named = tuple(_of_condition(name, detections, at) for name in node.resolve_referenced_detections(detections))
+        return AllOf(named) if node.cond_class is ConditionAND else AnyOf(named)
+    if not isinstance(node, ConditionItem):
+        raise TypeError(f"a condition has no {type(node).__name__}")
+    parts = tuple(_of_condition(part, detections, at) for part in node.args)
+    if isinstance(node, ConditionNOT):
+        return Not(parts[0])
+    return AnyOf(parts) if isinstance(node, ConditionOR) else AllOf(parts)
+
+
+def _of_detection(detection: SigmaDetection, at: YamlPath) -> Tree:
+    parts = tuple(
+        _of_item(item, at) if isinstance(item, SigmaDetectionItem) else _of_detection(item, (*at, number))
+        for number, item in enumerate(detection.detection_items)
+    )
+    return AnyOf(parts) if detection.item_linking is ConditionOR else AllOf(parts)
+
+
+def _of_item(item: SigmaDetectionItem, at: YamlPath) -> Tree:
+    if item.field is not None or item.modifiers:
+        names = (reverse_modifier_mapping.get(modifier.__name__, "") for modifier in item.modifiers)
+        at = (*at, "|".join([item.field or "", *names]))
+    values = item.value or [SigmaNull()]
+    values_at = [(*at, number) for number in range(len(values))] if len(values) > 1 else [at]
+    each = [
+        FieldComparison(item.field, _each(value, place), at) for value, place in zip(values, values_at, strict=True)
+    ]
+    if item.value_linking is ConditionAND:
+        tree: Tree = AllOf(tuple(each))
+    else:
+        tree = FieldComparison(item.field, tuple(value for one in each for value in one.values), at)
+    return Not(tree) if item.negated else tree
+
+
+def _each(value: SigmaType, at: YamlPath) -> tuple[Value, ...]:
+    """A value, or each of those that a modifier made of it."""
+    if isinstance(value, SigmaExpansion):
+        return tuple(one for part in value.values for one in _each(part, at))
+    return (Value(value, at),)

@@ -1,0 +1,321 @@
+"""Matching events in files, looked for by one process and by several."""
+
+import gzip
+import json
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sigma.processing.pipeline import ProcessingPipeline
+
+from sigma_stellar_aws.alerts import file_search, files
+from sigma_stellar_aws.alerts.file_search import Batch
+from sigma_stellar_aws.alerts.files import scan_files
+from sigma_stellar_aws.alerts.hits import Hit, to_hit
+from sigma_stellar_aws.alerts.pack import Override, Pack, convert_pack
+from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.logs.flatten import document_id, flatten
+from sigma_stellar_aws.logs.problem import Problem
+from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
+from sigma_stellar_aws.query import dsl
+from sigma_stellar_aws.query.evaluate import matched_queries
+from sigma_stellar_aws.rule_files.load import load_rules
+from tests.support.records import cases, record
+
+DELETED: dict[str, Json] = {"eventSource": "monitoring.amazonaws.com", "eventName": "DeleteAlarms"}
+OTHER: dict[str, Json] = {"eventSource": "s3.amazonaws.com", "eventName": "ListBuckets"}
+
+
+@pytest.fixture(scope="module")
+def pack() -> Pack:
+    """The 29 rules."""
+    return convert_pack(load_rules(), stellar_aws())
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Many files of several forms and sizes, with hits and problems in most of them."""
+    folder = tmp_path_factory.mktemp("tree")
+    records = [case.record for case in cases()]
+    files = []
+    for number in range(60):
+        some = [records[(number * 7 + place) % len(records)] for place in range(number % 5 * 40)]
+        text = json.dumps({"Records": some}) if number % 2 else "".join(json.dumps(each) + "\n" for each in some)
+        if number % 3 == 0:
+            text += "damage\n"
+        file = folder / f"{number:02}.json{'.gz' if number % 4 else ''}"
+        file.write_bytes(gzip.compress(text.encode()) if number % 4 else text.encode())
+        files.append(file)
+    files.insert(30, folder / "gone.json")
+    return files
+
+
+def write(path: Path, records: Iterable[JsonObject]) -> Path:
+    """A file with one record a line."""
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in records), encoding="utf-8")
+    return path
+
+
+def together(batches: Iterable[Batch]) -> Batch:
+    """Batches as one."""
+    whole = Batch(0, [], [], 0)
+    for batch in batches:
+        whole.hits.extend(batch.hits)
+        whole.problems.extend(batch.problems)
+        whole = whole._replace(records=whole.records + batch.records, done_bytes=whole.done_bytes + batch.done_bytes)
+    return whole
+
+
+def time(text: str) -> datetime:
+    """An instant."""
+    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("pipeline", [stellar_aws, stellar_aws_published])
+def test_every_case_of_the_rules(tmp_path: Path, pipeline: Callable[[], ProcessingPipeline]) -> None:
+    """Of the events of all rules, those that match are told, with all that alerts are made of, and no others."""
+    pack = convert_pack(load_rules(), pipeline())
+    records = [case.record for case in cases()]
+    file = write(tmp_path / "a.json", records)
+    matches = matched_queries(pack.query)
+    expected = []
+    for document in map(flatten, records):
+        if names := matches(document):
+            time, identity = document["timestamp"], document_id(document)
+            assert isinstance(time, int)
+            expected.append(to_hit(document, names, pack.keys(), time=time, identity=identity, place=str(file)))
+    assert len(expected) > 29
+    assert together(scan_files([file], pack)) == Batch(len(records), expected, [], file.stat().st_size)
+
+
+def test_the_values_of_the_key_are_told(tmp_path: Path) -> None:
+    """A hit has the values of the fields that its rule suppresses by, wherever in the record they stand."""
+    fields = ("requestParameters.alarmNames", "tlsDetails.tlsVersion", "userIdentity.none", "a_b", "resources.x.y")
+    pack = convert_pack(load_rules(), stellar_aws(), override=Override(fields=fields))
+    odd: JsonObject = {"a": {"b": 1}, "a.b": True, "resources": [{"x": [{"y": "u"}, {"y": "v"}]}, {"x": {"y": 2}}, "z"]}
+    known = record({**DELETED, "requestParameters": {"alarmNames": ["m", "n"]}, "tlsDetails": {"tlsVersion": "1.3"}})
+    event: JsonObject = {**known, **odd}
+    file = write(tmp_path / "a.json", [event])
+    [hit] = together(scan_files([file], pack)).hits
+    [(name, key)] = hit.matches
+    assert pack.rules[name].title == "AWS CloudWatch Alarm Deletion"
+    assert [value is None for value in key] == [False, False, True, False, False]
+    identity = str(event["eventID"])
+    assert hit == to_hit(flatten(event), [name], pack.keys(), time=hit.time, identity=identity, place=str(file))
+
+
+def test_events_without_an_id_of_their_own(pack: Pack, tmp_path: Path) -> None:
+    """Where the eventID is none of AWS's, events are told apart by all that is in them, copies are not."""
+    events: list[JsonObject] = [
+        {**record(DELETED), "eventID": "REDACTED", "additionalEventData": {"x": number}} for number in (1, 2, 1)
+    ]
+    hits = together(scan_files([write(tmp_path / "a.json", events)], pack)).hits
+    assert hits[0].identity == hits[2].identity != hits[1].identity
+    assert [hit.identity for hit in hits] == [document_id(flatten(event)) for event in events]
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "hours"),
+    [
+        (None, None, [1, 2, 3]),
+        ("2026-11-24T02:00:00", None, [2, 3]),
+        (None, "2026-11-24T02:00:00", [1]),
+        ("2026-11-24T02:00:00", "2026-11-24T03:00:00", [2]),
+        ("2026-11-24T02:00:00.001", "2026-11-24T02:59:59.999", []),
+        ("0001-01-01", "9999-12-31", [1, 2, 3]),
+    ],
+)
+def test_bounds_of_time(pack: Pack, tmp_path: Path, since: str | None, until: str | None, hours: list[int]) -> None:
+    """Events at the first bound are found, those at the second are not; all records are counted."""
+    events = [record({**DELETED, "eventTime": f"2026-11-24T0{hour}:00:00Z"}) for hour in (1, 2, 3)]
+    file = write(tmp_path / "a.json", events)
+    found = together(scan_files([file], pack, time(since) if since else None, time(until) if until else None))
+    assert [hit.time for hit in found.hits] == [
+        round(time(f"2026-11-24T0{hour}:00:00").timestamp() * 1000) for hour in hours
+    ]
+    assert (found.records, found.problems) == (3, [])
+
+
+def test_an_event_without_time_is_told(pack: Pack, tmp_path: Path) -> None:
+    """A matching event whose time cannot be read is told with its line if a time is asked for, and else found."""
+    other = record({**OTHER, "eventTime": ""})
+    file = write(tmp_path / "a.json", [other, record({**DELETED, "eventTime": "yesterday"})])
+    found = together(scan_files([file], pack))
+    assert ([hit.time for hit in found.hits], found.problems) == ([None], [])
+    for bounds in ((time("2026-11-24"), None), (None, time("2026-11-24"))):
+        found = together(scan_files([file], pack, *bounds))
+        assert (found.records, found.hits) == (2, [])
+        assert [problem[:2] for problem in found.problems] == [(file, 2)]
+
+
+NAMES = st.text("ab._", max_size=3)
+TREES: st.SearchStrategy[JsonObject] = st.dictionaries(
+    NAMES,
+    st.recursive(
+        st.none() | st.integers(0, 3),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+        max_leaves=6,
+    ),
+    max_size=4,
+)
+
+
+@given(TREES, st.sets(st.text("ab_", min_size=1, max_size=6), max_size=3))
+def test_what_is_left_out_is_of_no_use(tree: JsonObject, names: set[str]) -> None:
+    """The fields that are of use have the same values, whatever else of a record is left out."""
+    used = file_search._Used(names)
+    kept, whole = flatten(file_search._useful(tree, used)), flatten(tree)
+    assert {name: kept.get(name) for name in names} == {name: whole.get(name) for name in names}
+
+
+@pytest.mark.parametrize("held", [0, 10_000])
+@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+def test_processes_make_no_difference(
+    pack: Pack, tree: list[Path], start_method: str, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several processes find the same as one, in the same order, whether one may be ahead of the other or not."""
+    alone = together(scan_files(tree, pack, processes=1))
+    assert len(alone.hits) > 500
+    assert {problem.file for problem in alone.problems} >= {tree[0], tree[30]}
+    assert alone.done_bytes == sum(file.stat().st_size for file in tree if file.exists())
+    monkeypatch.setattr(files, "_GROUP", 5000)
+    monkeypatch.setattr(files, "_MOST_HELD", held)
+    assert together(scan_files(tree, pack, processes=3, start_method=start_method)) == alone
+    assert multiprocessing.active_children() == []
+
+
+def test_processes_are_for_much_data(pack: Pack, tree: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A little is looked through at once; for much there are processes, but not more than the files are worth."""
+
+    def processes(files: list[Path]) -> int:
+        batches = scan_files(files, pack)
+        next(batches)
+        return len(multiprocessing.active_children())
+
+    monkeypatch.setattr(files, "_GROUP", 1)
+    assert processes(tree) == 0
+    monkeypatch.setattr(files, "_SMALL", 0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(64))
+    assert processes(tree) == files.MOST_PROCESSES
+    assert processes(tree[:2]) == 2
+    assert processes(tree[:1]) == 0
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(1))
+    assert processes(tree) == 0
+
+
+def test_no_files(pack: Pack) -> None:
+    """In no files nothing is found."""
+    assert list(scan_files([], pack)) == []
+
+
+@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+def test_a_process_that_ends_is_an_error(
+    pack: Pack, tree: list[Path], start_method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a process is killed the run fails, with a word about where it was, and the others are ended."""
+    monkeypatch.setattr(files, "_GROUP", 1)
+    batches = scan_files(tree, pack, processes=2, start_method=start_method)
+    next(batches)
+    victim = multiprocessing.active_children()[0]
+    assert victim.pid is not None
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.join()
+    with pytest.raises(ChildProcessError, match=r"reading .*json.* was ended by signal 9; .*memory"):
+        list(batches)
+    assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_fails_is_an_error(pack: Pack, tree: list[Path]) -> None:
+    """When a process fails the run fails, and says how."""
+    unknown = pack._replace(query=dsl.pack([dsl.named(dsl.match_phrase("eventName", "a"), "1")]))
+    with pytest.raises(ChildProcessError, match=r"(?s)reading .*\.json.* failed.*UnknownClauseError"):
+        list(scan_files(tree, unknown, processes=2, start_method="fork"))
+    assert multiprocessing.active_children() == []
+
+
+def test_nobody_is_left_behind(pack: Pack, tree: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes end when nobody wants to know what they find."""
+    monkeypatch.setattr(files, "_GROUP", 1)
+    batches = scan_files(tree, pack, processes=2, start_method="fork")
+    next(batches)
+    assert len(multiprocessing.active_children()) == 2
+    batches.close()  # type: ignore[attr-defined]  # it is a generator
+    assert multiprocessing.active_children() == []
+
+
+ENDLESS = """
+import itertools, pickle, sys
+from pathlib import Path
+from sigma_stellar_aws import local_scan
+if __name__ == "__main__":
+    pack, tree = pickle.load(open(sys.argv[1], "rb"))
+    local_scan._GROUP = 1
+    for batch in local_scan.scan_files(tree * 1000, pack, processes=2, start_method=sys.argv[2]):
+        print(*(process.pid for process in local_scan.multiprocessing.active_children()), flush=True)
+"""
+
+
+@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupt_ends_all(
+    pack: Pack, tree: list[Path], tmp_path: Path, start_method: str, sent: signal.Signals
+) -> None:
+    """Ctrl-C, which all processes get, and the death of the first end all, and no process says more than the first."""
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    (tmp_path / "input").write_bytes(pickle.dumps((pack, tree)))
+    command = [sys.executable, str(tmp_path / "endless.py"), str(tmp_path / "input"), start_method]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        processes = [int(number) for number in process.stdout.readline().split()]
+        assert len(processes) == 2
+        if sent is signal.SIGINT:
+            os.killpg(process.pid, sent)
+        else:
+            process.kill()
+        # The pipes end with the last process that has them.
+        process.stdout.read()
+        errors = process.stderr.read()
+        process.wait(timeout=30)
+    assert errors.count("Traceback") == (sent is signal.SIGINT), errors
+    # A process closes its pipes shortly before it is gone.
+    deadline = monotonic() + 10
+    while any(map(_runs, processes)):
+        assert monotonic() < deadline
+        sleep(0.01)
+
+
+def _runs(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in ("Z", "X")
+
+
+def test_a_process_loads_nothing_of_sigma() -> None:
+    """What a process needs is loaded without any part of pySigma, which takes longer to load than it has to read."""
+    script = "import sigma_stellar_aws.alerts.files, sys; print([n for n in sys.modules if n.split('.')[0] == 'sigma'])"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
+
+
+def test_hits_and_problems_can_be_sent() -> None:
+    """What processes send arrives as it was."""
+    hit = Hit(1, "i", "e", "s", "n", "", "a", "192.0.2.1", "1", "r", "p", (("rule", ("x", None)),))
+    batch = Batch(1, [hit], [Problem(Path("a"), 1, "r")], 5)
+    ours, theirs = multiprocessing.Pipe()
+    ours.send(batch)
+    assert theirs.recv() == batch

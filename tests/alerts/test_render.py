@@ -1,0 +1,202 @@
+"""Alerts as text."""
+
+import csv
+import io
+import json
+import sys
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sigma_stellar_aws.alerts.alert import Alert, as_json
+from sigma_stellar_aws.alerts.pack import PackRule
+from sigma_stellar_aws.alerts.render import ROWS, write
+from sigma_stellar_aws.base.terminal import style_of
+from sigma_stellar_aws.base.text import printable
+from sigma_stellar_aws.rule_files.stellar_block import Suppression
+
+DAY = 24 * 3_600_000
+RULE = PackRule(
+    "r1", "Rule one", 25, "An Author", Suppression(timedelta(hours=24), ("recipientAccountId", "userIdentity.arn"))
+)
+FIRST = Alert(
+    id="i1",
+    key_id="k1",
+    rule=RULE,
+    key=("123456789012", None),
+    start=1_762_668_732_000,
+    end=1_762_668_732_000 + DAY,
+    first=1_762_668_732_000,
+    last=1_762_668_740_500,
+    events=17,
+    counted=17,
+    sample=(("e1", "a.json"), ("e2", "a.json"), ("e3", "b.json")),
+    event_names=("sts.amazonaws.com AssumeRole",),
+    accounts=("123456789012",),
+    regions=("eu-central-1", "us-east-1"),
+    actors=("arn:aws:iam::123456789012:user/alice",),
+    source_addresses=("192.0.2.44",),
+)
+SECOND = FIRST._replace(
+    id="i2",
+    rule=RULE._replace(id="r2", title="Rule two", severity=75),
+    first=FIRST.start and FIRST.start + DAY,
+    actors=("bob, \"the\" 'b\u00f6b'",),
+)
+HOSTILE = "\x1b]0;title\x07\x1b[31m\x9b2J\u202e[red]x[/red][/]\r\n=1"
+
+
+def written(capsys: pytest.CaptureFixture[str], form: str, *alerts: Alert, group_by: str = "rule") -> str:
+    """What is written to standard output."""
+    write(alerts, form, group_by)
+    return capsys.readouterr().out
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    """The rows of a CSV text."""
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every alert is one line of JSON, in the order given."""
+    lines = written(capsys, "json", SECOND, FIRST).splitlines()
+    assert [json.loads(line) for line in lines] == [as_json(SECOND), as_json(FIRST)]
+
+
+def test_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every alert is a row of CSV, whose cells join what there may be several of."""
+    first, second = rows(written(capsys, "csv", FIRST, SECOND))
+    assert first == {
+        "severity": "25",
+        "rule_id": "r1",
+        "rule_title": "Rule one",
+        "rule_author": "An Author",
+        "first_time": "2025-11-09T06:12:12Z",
+        "last_time": "2025-11-09T06:12:20.500Z",
+        "event_count": "17",
+        "suppression_key": "recipientAccountId=123456789012, userIdentity.arn=",
+        "event_names": "sts.amazonaws.com AssumeRole",
+        "actors": "arn:aws:iam::123456789012:user/alice",
+        "source_addresses": "192.0.2.44",
+        "accounts": "123456789012",
+        "regions": "eu-central-1, us-east-1",
+        "event_ids": "e1, e2, e3",
+        "places": "a.json, b.json",
+        "alert_id": "i1",
+    }
+    assert second["actors"] == "bob, \"the\" 'b\u00f6b'"
+
+
+def test_without_a_time_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    """The alert of events without a time has empty cells for it."""
+    timeless = FIRST._replace(start=None, end=None, first=None, last=None)
+    [row] = rows(written(capsys, "csv", timeless))
+    assert (row["first_time"], row["last_time"]) == ("", "")
+    assert "Rule one" in written(capsys, "table", timeless, FIRST)
+
+
+@pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)", " =1+1", "\n-1", "\uff1d1"])
+def test_no_cell_is_a_formula(capsys: pytest.CaptureFixture[str], start: str) -> None:
+    """A text that a spreadsheet would compute has an apostrophe before it; nothing else does."""
+    [row] = rows(written(capsys, "csv", FIRST._replace(actors=(start,))))
+    assert row["actors"] == f"'{start}"
+    assert [key for key, value in row.items() if value.startswith("'")] == ["actors"]
+
+
+def test_no_alerts(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without alerts there are a header in CSV and no line at all in JSON."""
+    assert written(capsys, "json") == ""
+    assert written(capsys, "csv").count("\n") == 1
+
+
+def test_the_table_is_grouped_by_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    """The most severe rule comes first, named once above its alerts, which are in order of time."""
+    later = FIRST._replace(id="i3", first=FIRST.first and FIRST.first + 2 * DAY)
+    text = written(capsys, "table", later, FIRST, SECOND)
+    assert text.count("Rule one") == 1
+    assert text.index("Rule two") < text.index("Rule one") < text.index("2025-11-09 06:12:12")
+    assert text.index("2025-11-09 06:12:12") < text.index("2025-11-11 06:12:12")
+    assert all(word in text for word in ("75", "25", "17", "192.0.2.44", "us-east-1"))
+
+
+def test_the_table_is_grouped_by_actor(capsys: pytest.CaptureFixture[str]) -> None:
+    """The actor with the most severe alert comes first, named once beside all that it did."""
+    alice = SECOND._replace(id="i3", actors=FIRST.actors, rule=SECOND.rule._replace(severity=80, title="Rule three"))
+    text = written(capsys, "table", FIRST, SECOND, alice, group_by="actor")
+    assert text.count("user/alice") == 1
+    assert text.index("Rule three") < text.index("Rule one") < text.index("Rule two")
+
+
+def test_the_table_is_bounded(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of very many alerts the table has the most severe, and says how many it leaves out."""
+    many = [FIRST._replace(id=str(number)) for number in range(ROWS + 6)]
+    text = written(capsys, "table", *many, SECOND)
+    assert text.count("2025-11-09 06:12:12") == ROWS - 1
+    assert "Rule two" in text
+    assert text.endswith("\nand 7 more, none of them more severe; --json and --csv tell all\n")
+
+
+def test_authors_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """The author of a rule stands beside its title, whatever the table is grouped by."""
+    for group_by in ("rule", "actor"):
+        assert "Rule one (by An Author)" in written(capsys, "table", FIRST, group_by=group_by)
+
+
+def test_nothing_is_cut_off(capsys: pytest.CaptureFixture[str]) -> None:
+    """A long value is folded in the table, not shortened."""
+    text = written(capsys, "table", FIRST._replace(actors=("x" * 500,)))
+    assert text.count("x") == 500
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_values_cannot_steer_a_terminal(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    """No value of a record or rule brings control characters or markup into the output."""
+    hostile = FIRST._replace(
+        id=HOSTILE,
+        rule=RULE._replace(id=HOSTILE, title=HOSTILE, author=HOSTILE),
+        key=(HOSTILE, HOSTILE),
+        sample=((HOSTILE, HOSTILE),),
+        event_names=(HOSTILE,),
+        accounts=(HOSTILE,),
+        regions=(HOSTILE,),
+        actors=(HOSTILE,),
+        source_addresses=(HOSTILE,),
+    )
+    text = written(capsys, form, hostile)
+    assert [c for c in text if not c.isprintable() and c != "\n"] == []
+    assert "[red]x[/red]" in text
+
+
+def test_json_keeps_what_the_table_replaces(capsys: pytest.CaptureFixture[str]) -> None:
+    """In JSON hostile values are escaped, and so can be read back as they were."""
+    assert json.loads(written(capsys, "json", FIRST._replace(actors=(HOSTILE,))))["actors"] == [HOSTILE]
+
+
+@given(st.text())
+def test_a_value_is_one_cell_of_csv(value: str) -> None:
+    """Whatever a value holds, its alert is one row of CSV, and all of the value is there but control characters."""
+    stream = io.StringIO(newline="")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        write([FIRST._replace(actors=(value,))], "csv", "rule")
+    [row] = rows(stream.getvalue())
+    assert row["actors"] in (printable(value), f"'{printable(value)}")
+    assert row["alert_id"] == FIRST.id
+
+
+@given(st.text(st.characters()))
+def test_printable(text: str) -> None:
+    """A printable text has as many characters as the text, and those that can be shown are the same."""
+    shown = printable(text)
+    assert all(c.isprintable() or c == "\n" for c in shown)
+    assert all(a == b or b == "\ufffd" for a, b in zip(text, shown, strict=True))
+    assert shown == text or not text.replace("\n", "").isprintable()
+
+
+def test_every_severity_has_a_style() -> None:
+    """Severities are shown in four steps, whose borders are those of the levels."""
+    styles = [style_of(severity) for severity in range(101)]
+    assert len(set(styles)) == 4
+    assert [severity for severity in range(1, 101) if styles[severity] != styles[severity - 1]] == [25, 50, 75]

@@ -1,0 +1,190 @@
+"""Random Sigma detections on real engines: the hits of the query, of the matcher and of the specification are the same.
+
+SIGMA_STELLAR_AWS_SEED repeats a run, SIGMA_STELLAR_AWS_RANDOM_CASES sets how many detections an engine is asked; less
+where a store refuses most.
+"""
+
+import itertools
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, cast
+
+import pytest
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+from opensearchpy import OpenSearch
+from sigma.backends.elasticsearch.elasticsearch_lucene import LuceneBackend
+from sigma.collection import SigmaCollection
+from sigma.conversion.base import Backend
+from sigma.exceptions import SigmaError
+
+from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
+from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.query import dsl, store_profile
+from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.query.evaluate import compile_query
+from sigma_stellar_aws.reference.flat_schema import Document
+from sigma_stellar_aws.store.client import connect
+from sigma_stellar_aws.store.mapping import describe_store
+from tests.conftest import RANDOM_SEED, report
+from tests.support.mappings import STORES, WAYS, Store
+from tests.support.random_rules import DETECTIONS, DOCUMENTS, SEED_DOCUMENT, Detection
+from tests.support.sigma_semantics import compile_detection
+
+CASES = int(os.environ.get("SIGMA_STELLAR_AWS_RANDOM_CASES", "500"))
+ID = "6d0b1f5e-57a6-4f0e-9a3b-0d2a1c7e9b42"
+
+
+class Index(NamedTuple):
+    """An index of an engine, made in one of the ways of real stores."""
+
+    client: OpenSearch
+    name: str
+    store: Store
+    profile: store_profile.StoreProfile
+    batches: Iterator[int]
+
+    def load(self, documents: list[Document]) -> Clause:
+        """Index documents under their numbers; returns what finds all of them and no others."""
+        batch = str(next(self.batches))
+        operations: list[Any] = []
+        for number, document in enumerate(documents):
+            operations += [
+                {"index": {"_index": self.name, "_id": f"{batch}-{number}"}},
+                self.store.document(cast(JsonObject, document)),
+            ]
+        answer = self.client.bulk(body=operations, refresh=True)
+        assert not answer["errors"], answer
+        return dsl.terms("_id", [f"{batch}-{number}" for number in range(len(documents))])
+
+    def hits(self, loaded: Clause, queries: Mapping[str, Clause]) -> dict[str, set[int]]:
+        """The numbers of the loaded documents that each of some named queries finds."""
+        query = {"bool": {"filter": [loaded], "should": [*queries.values()], "minimum_should_match": 0}}
+        answer = self.client.search(index=self.name, body={"query": query, "size": 100, "_source": False})
+        assert answer["_shards"]["failed"] == 0
+        found: dict[str, set[int]] = {name: set() for name in queries}
+        for hit in answer["hits"]["hits"]:
+            for name in hit.get("matched_queries", []):
+                found[name].add(_number(hit))
+        return found
+
+    def stock_hits(self, loaded: Clause, texts: Mapping[str, str]) -> dict[str, set[int] | None]:
+        """The same for queries in Lucene's syntax; None for one that the engine does not understand."""
+        lines: list[Any] = []
+        for text in texts.values():
+            query = {"bool": {"filter": [loaded, {"query_string": {"query": text}}]}}
+            lines += [{"index": self.name}, {"query": query, "size": 100, "_source": False}]
+        answers = self.client.msearch(body=lines)["responses"]
+        return {
+            name: None if "error" in answer else {_number(hit) for hit in answer["hits"]["hits"]}
+            for name, answer in zip(texts, answers, strict=True)
+        }
+
+
+def _number(hit: Mapping[str, Any]) -> int:
+    return int(hit["_id"].rpartition("-")[2])
+
+
+@pytest.fixture(params=WAYS, scope="module")
+def index(request: pytest.FixtureRequest) -> Iterator[Index]:
+    """An empty index of every way on every engine that knows it."""
+    engine, way = request.param
+    client = connect(request.getfixturevalue(f"{engine}_url"), None, {})
+    name = f"random-{way.name.replace(' ', '-')}"
+    client.indices.create(index=name, body=way.body())
+    client.index(index=name, id="seed", body=way.document(cast(JsonObject, SEED_DOCUMENT)), refresh=True)
+    profile = store_profile.from_json(describe_store(client, name))
+    yield Index(client, name, way, profile, itertools.count())
+    client.indices.delete(index=name)
+
+
+def stock(detection: Detection) -> str | None:
+    """What the stock backend makes of a detection in Lucene's syntax, or None where it refuses."""
+    try:
+        return cast(str, converted(LuceneBackend(), detection))
+    except (SigmaError, NotImplementedError):
+        return None
+
+
+def native(detection: Detection, profile: store_profile.StoreProfile | None = None) -> Clause | None:
+    """What our backend makes of a detection, or None where it refuses."""
+    try:
+        return cast(Clause, converted(StellarAwsBackend(store=profile), detection)["query"])
+    except SigmaError:
+        return None
+
+
+def converted(backend: Backend, detection: Detection) -> Any:
+    """The output of a backend for a detection."""
+    logsource = {"product": "aws", "service": "cloudtrail"}
+    rule: dict[str, Any] = {"title": "Random", "id": ID, "logsource": logsource, "detection": detection}
+    [query] = backend.convert(SigmaCollection.from_dicts([rule]))
+    return query
+
+
+def matched(detection: Detection, documents: list[Document]) -> set[int] | None:
+    """The numbers of the documents that the matcher finds, or None where the conversion is refused."""
+    query = native(detection)
+    if query is None:
+        return None
+    matches = compile_query(query)
+    return {number for number, document in enumerate(documents) if matches(document)}
+
+
+def inside(detection: Detection, name: str) -> Detection:
+    """The detection with all its fields inside an object, if that has a name."""
+    if not name:
+        return detection
+
+    def renamed(selection: Any) -> Any:
+        if isinstance(selection, list):
+            return [renamed(item) for item in selection]
+        return {f"{name}.{key}": value for key, value in selection.items()}
+
+    return {key: value if key == "condition" else renamed(value) for key, value in detection.items()}
+
+
+def test_random_detections_find_what_sigma_says(index: Index) -> None:
+    """Every random detection is refused, or its query finds exactly the documents that the specification names."""
+    others = sum(index.profile.engine in way.engines for way in STORES) - 1
+    cases = CASES // 2 if index.store.name == "template" else CASES // 2 // others
+    counts = Counter[str]()
+
+    def agree(documents: list[Document], detections: list[Detection]) -> None:
+        expected: dict[str, set[int]] = {}
+        queries: dict[str, JsonObject] = {}
+        for number, detection in enumerate(detections):
+            counts["drawn"] += 1
+            means = compile_detection(detection)
+            expected[str(number)] = {n for n, document in enumerate(documents) if means(document)}
+            in_process = matched(detection, documents)
+            assert in_process in (None, expected[str(number)]), f"the matcher finds {in_process}: {detection}"
+            query = native(inside(detection, index.store.inside), index.profile)
+            if query is not None:
+                queries[str(number)] = dsl.named(dsl.unnamed(query), str(number))
+        counts["asked"] += len(queries)
+        if not queries:
+            return
+        loaded = index.load(documents)
+        for name, hits in index.hits(loaded, queries).items():
+            counts["with hits"] += bool(hits)
+            assert hits == expected[name], f"the engine finds {hits}: {detections[int(name)]} as {queries[name]}"
+        if index.store.name != "template":
+            return
+        texts = {name: text for name in queries if (text := stock(detections[int(name)])) is not None}
+        counts["stock Lucene refused"] += len(queries) - len(texts)
+        for name, stock_hits in index.stock_hits(loaded, texts).items() if texts else ():
+            if stock_hits is None:
+                counts["stock Lucene not understood"] += 1
+            elif stock_hits != expected[name]:
+                counts["stock Lucene wrong"] += 1
+
+    few = st.lists(DETECTIONS, max_size=10)
+    many = st.tuples(few, few, few, few).map(lambda lists: [detection for some in lists for detection in some])
+    rounds = itertools.count()
+    while counts["asked"] < cases and counts["drawn"] < 5 * cases:
+        repeatable = seed(f"{RANDOM_SEED} {next(rounds)} {index.profile.engine} {index.name}")
+        limits = settings(max_examples=20, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        repeatable(limits(given(st.lists(DOCUMENTS, min_size=1, max_size=8), many)(agree)))()
+    report(f"{index.profile.engine} {index.profile.version}, {index.store.name}: {dict(counts)}")

@@ -1,0 +1,82 @@
+"""Things in order, however many they are."""
+
+import sqlite3
+import tracemalloc
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sigma_stellar_aws.base.errors import TemporaryDataError
+from sigma_stellar_aws.base.external_sort import in_order
+
+
+class Thing(NamedTuple):
+    """Something to put in order."""
+
+    time: int | None
+    name: str
+    number: int = 0
+
+
+def ordered(things: Iterator[Thing] | list[Thing]) -> Iterator[Thing]:
+    """The things in order."""
+    return in_order(things, lambda thing: thing.time, lambda thing: thing.name)
+
+
+@given(st.lists(st.tuples(st.one_of(st.none(), st.integers(-(2**62), 2**62)), st.text(max_size=3))))
+def test_order(drawn: list[tuple[int | None, str]]) -> None:
+    """Things come in order of time, then of name, then as they came, those without a time last; none is lost."""
+    things = [Thing(time, name, number) for number, (time, name) in enumerate(drawn)]
+    expected = sorted(things, key=lambda t: (t.time is None, t.time or 0, t.name.encode("utf-8", "surrogatepass")))
+    assert list(ordered(things)) == expected
+
+
+def test_names_that_are_no_valid_text() -> None:
+    """A name may hold half a surrogate pair or a null, as an event id in a log may."""
+    things = [Thing(0, "\ud800"), Thing(0, "a\0b"), Thing(0, "")]
+    assert sorted(ordered(things)) == sorted(things)
+
+
+def test_nothing_is_given_before_all_is_there() -> None:
+    """Where taking the things fails, none has been given."""
+    given_out: list[Thing] = []
+
+    def failing() -> Iterator[Thing]:
+        yield Thing(0, "a")
+        raise ZeroDivisionError
+
+    try:
+        given_out.extend(ordered(failing()))
+    except ZeroDivisionError:
+        assert given_out == []
+    else:
+        raise AssertionError("the error is gone")
+
+
+def test_no_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where temporary data finds no room, the error says so, and where to name another folder."""
+    real = sqlite3.connect
+
+    def small(name: str, isolation_level: None) -> sqlite3.Connection:
+        database = real(name, isolation_level=isolation_level)
+        database.execute("PRAGMA max_page_count = 4")
+        return database
+
+    monkeypatch.setattr("sqlite3.connect", small)
+    with pytest.raises(TemporaryDataError, match=r"no room for temporary data .*SQLITE_TMPDIR"):
+        ordered([Thing(0, "x" * 1000, number) for number in range(100)])
+
+
+def test_memory_does_not_grow_with_their_number() -> None:
+    """A hundred thousand things of 1 KB each take no memory of Python's."""
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in ordered(Thing(-number, "x" * 1000) for number in range(100_000)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 100_000
+    assert peak < 1_000_000

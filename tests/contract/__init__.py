@@ -1,7 +1,0 @@
-"""Servers that keep the contracts of Kibana and OpenSearch Alerting, for tests; README.md tells how."""
-
-from tests.contract.alerting import Alerting, alerting
-from tests.contract.kibana import Kibana, kibana
-from tests.contract.server import Part, Request
-
-__all__ = ["Alerting", "Kibana", "Part", "Request", "alerting", "kibana"]

@@ -1,0 +1,387 @@
+"""Monitors of OpenSearch Alerting."""
+
+import re
+import warnings
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+from sigma.exceptions import SigmaError
+
+from sigma_stellar_aws import __version__
+from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
+from sigma_stellar_aws.base.sigma_errors import AssumptionWarning, LeftOutWarning, UnsupportedRuleError
+from sigma_stellar_aws.formats.opensearch_monitor import allowed_name
+from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
+from sigma_stellar_aws.query.store_profile import StoreProfile
+from sigma_stellar_aws.rule_files.load import load_rules
+from tests.support.formats import ID, LUCENE, OTHER_ID, convert, profile, rule, schema
+
+# Here no store is known, as a rule; test_fields_that_must_be_mapped_are_told is about that.
+pytestmark = pytest.mark.filterwarnings("ignore::sigma_stellar_aws.base.sigma_errors.AssumptionWarning")
+
+VALIDATOR = Draft7Validator(schema("opensearch-monitor.schema.json"))
+CLAUSES = [
+    {"term": {"eventSource": {"value": "events.amazonaws.com", "case_insensitive": True}}},
+    {
+        "bool": {
+            "should": [
+                {"term": {"eventName": {"value": "DeleteRule", "case_insensitive": True}}},
+                {"term": {"eventName": {"value": "DisableRule", "case_insensitive": True}}},
+            ],
+            "minimum_should_match": 1,
+        }
+    },
+]
+WINDOW = {"range": {"timestamp": {"gte": "{{period_end}}||-1440m", "lt": "{{period_end}}", "format": "epoch_millis"}}}
+
+
+def monitors(*rules: dict[str, Any], **options: Any) -> list[Any]:
+    """The monitors of rules, which keep the schema of the server."""
+    found = convert("opensearch_monitor", *(rules or (rule(),)), **options)
+    for each in found:
+        VALIDATOR.validate(each)
+    return found
+
+
+def trigger(monitor: Any) -> Any:
+    """The only trigger of a monitor."""
+    [found] = monitor["triggers"]
+    [body] = found.values()
+    return body
+
+
+@pytest.mark.parametrize(("kind", "count"), [("query", 29), ("bucket", 29), ("document", 1)])
+def test_all_rules_keep_the_schema(kind: str, count: int) -> None:
+    """The 29 rules are monitors that the server takes, off, each with the identity by which it is found again."""
+    rules = load_rules()
+    backend = StellarAwsBackend(stellar_aws(), monitor=kind, case_sensitive=True)
+    found = backend.convert(rules, "opensearch_monitor")
+    for monitor in found:
+        VALIDATOR.validate(monitor)
+    assert len(found) == count
+    assert {monitor["enabled"] for monitor in found} == {False}
+    own = [monitor["ui_metadata"]["sigma_stellar_aws"] for monitor in found]
+    ids = ["aws_malicious_activity"] if kind == "document" else [str(each.id) for each in rules.rules]
+    assert own == [{"rule_id": each, "version": __version__} for each in ids]
+
+
+def test_query_monitor() -> None:
+    """It asks the native query of the time in which the rule suppresses, with samples, and alerts while it has hits."""
+    assert monitors(rule(stellar={"severity": 75})) == [
+        {
+            "type": "monitor",
+            "name": "Some Rule",
+            "monitor_type": "query_level_monitor",
+            "enabled": False,
+            "schedule": {"period": {"interval": 5, "unit": "MINUTES"}},
+            "ui_metadata": {"sigma_stellar_aws": {"rule_id": ID, "version": __version__}},
+            "inputs": [
+                {
+                    "search": {
+                        "indices": ["aella-cloudtrail-*"],
+                        "query": {
+                            "size": 5,
+                            "track_total_hits": True,
+                            "query": {"bool": {"filter": [WINDOW, *CLAUSES]}},
+                        },
+                    }
+                }
+            ],
+            "triggers": [
+                {
+                    "query_level_trigger": {
+                        "name": "Some Rule",
+                        "severity": "2",
+                        "condition": {"script": {"source": "ctx.results[0].hits.total.value > 0", "lang": "painless"}},
+                        "actions": [],
+                    }
+                }
+            ],
+        }
+    ]
+    assert monitors(enabled="true")[0]["enabled"] is True
+
+
+@pytest.mark.parametrize(
+    ("severity", "of_trigger"),
+    [(100, "1"), (99, "2"), (75, "2"), (74, "3"), (50, "3"), (49, "4"), (25, "4"), (24, "5"), (0, "5")],
+)
+def test_severity_of_a_trigger(severity: int, of_trigger: str) -> None:
+    """1 is the highest; the steps are those of the platform."""
+    [found] = monitors(rule(stellar={"severity": severity}))
+    assert trigger(found)["severity"] == of_trigger
+
+
+@pytest.mark.parametrize(
+    ("window", "minutes"), [("24h", 1440), ("90m", 90), ("30m", 30), ("5m", 30), ("7d", 1440), ("1441m", 1440)]
+)
+@pytest.mark.parametrize("kind", ["query", "bucket", "document"])
+def test_a_channel_is_told_once_in_the_window(kind: str, window: str, minutes: int) -> None:
+    """An action is held back as long as the alert stays open, which is as long as the rule suppresses, if that can be.
+
+    If it stayed open for a shorter time, the next event would make a new alert, which holds nothing back; if longer,
+    the same event would be told of twice. A time that cannot be is told.
+    """
+    stated = rule(stellar={"suppression": {"window": window}})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", LeftOutWarning)
+        [found] = monitors(stated, channel=4711, monitor=kind)
+    [action] = trigger(found)["actions"]
+    assert action["destination_id"] == "4711"
+    assert (action["throttle_enabled"], action["throttle"]) == (True, {"value": minutes, "unit": "MINUTES"})
+    if kind != "document":
+        bounds = found["inputs"][0]["search"]["query"]["query"]["bool"]["filter"][0]["range"]["timestamp"]
+        assert bounds["gte"] == f"{{{{period_end}}}}||-{minutes}m"
+    told = [str(each.message) for each in caught if each.category is LeftOutWarning]
+    others = {"7d": "1440 minutes, not for 10080", "1441m": "1440 minutes, not for 1441", "5m": "30 minutes, not for 5"}
+    assert len(told) == (window in others)
+    assert others.get(window, "") in "".join(told)
+
+
+def test_a_message_of_a_query_tells_of_events() -> None:
+    """It counts the events of the time that was searched, and shows the samples that the query asks for."""
+    [found] = monitors(channel="c")
+    source = trigger(found)["actions"][0]["message_template"]["source"]
+    assert found["inputs"][0]["search"]["query"]["size"] > 0
+    assert source == (
+        "{{ctx.monitor.name}}\n"
+        "{{ctx.results.0.hits.total.value}} event(s) in the 1440 minutes before {{ctx.periodEnd}}:\n"
+        "{{#ctx.results.0.hits.hits}}- eventTime: {{_source.eventTime}}, eventName: {{_source.eventName}}, "
+        "userIdentity_arn: {{_source.userIdentity_arn}}, sourceIPAddress: {{_source.sourceIPAddress}}, "
+        "recipientAccountId: {{_source.recipientAccountId}}, eventID: {{_source.eventID}}\n"
+        "{{/ctx.results.0.hits.hits}}"
+    )
+
+
+def test_a_message_of_buckets_tells_who_it_is() -> None:
+    """It has the values of the suppression fields, and is sent anew when the time is over and the events go on."""
+    [found] = monitors(monitor="bucket", channel="c")
+    [action] = trigger(found)["actions"]
+    source = action["message_template"]["source"]
+    assert "with these values of recipientAccountId, userIdentity_arn, sourceIPAddress:\n" in source
+    for alerts in action["action_execution_policy"]["action_execution_scope"]["per_alert"]["actionable_alerts"]:
+        name = {"NEW": "newAlerts", "DEDUPED": "dedupedAlerts"}[alerts]
+        assert re.search(rf"\{{\{{#ctx\.{name}\}}\}}.*\{{\{{bucket_keys\}}\}}.*\{{\{{/ctx\.{name}\}}\}}", source, re.S)
+
+
+def test_a_message_of_the_document_monitor_names_the_rules() -> None:
+    """The monitor is for all rules, so that its message tells which it was."""
+    [found] = monitors(monitor="document", channel="c")
+    source = trigger(found)["actions"][0]["message_template"]["source"]
+    assert "{{#ctx.alerts}}- {{#associated_queries}}{{name}}; {{/associated_queries}}" in source
+    assert "{{#sample_documents}}  eventTime: {{_source.eventTime}}, " in source
+
+
+def test_bucket_monitor_groups_by_the_suppression_fields() -> None:
+    """There is one alert for the same values, missing ones included, with messages of its own."""
+    [found] = monitors(monitor="bucket", channel="c")
+    body = found["inputs"][0]["search"]["query"]
+    fields = ["recipientAccountId", "userIdentity_arn", "sourceIPAddress"]
+    assert body["aggregations"]["groups"]["composite"]["sources"] == [
+        {field: {"terms": {"field": field, "missing_bucket": True}}} for field in fields
+    ]
+    assert body["query"] == {"bool": {"filter": [WINDOW, *CLAUSES]}}
+    assert trigger(found)["condition"] == {
+        "buckets_path": {"_count": "_count"},
+        "parent_bucket_path": "groups",
+        "script": {"source": "params._count > 0", "lang": "painless"},
+    }
+    [action] = trigger(found)["actions"]
+    assert action["action_execution_policy"] == {
+        "action_execution_scope": {"per_alert": {"actionable_alerts": ["NEW", "DEDUPED"]}}
+    }
+
+
+def test_document_monitor() -> None:
+    """One monitor has all rules, each with its text, name and tags, and a trigger for each severity that there is."""
+    rules = [
+        rule(stellar={"severity": 75}, tags=["attack.impact", "attack.t1489"]),
+        rule({"eventName": "CreateKey"}, id=OTHER_ID, title="Another Rule"),
+        rule({"errorCode": None}, id="c0a2f9a4-1f0d-4c57-8b1e-3e6a5d4c2f11", title="Third", level="high"),
+    ]
+    [found] = monitors(*rules, monitor="document", channel="c")
+    inputs = found["inputs"][0]["doc_level_input"]
+    assert found["name"] == "Potentially Malicious AWS Activity"
+    assert found["ui_metadata"]["sigma_stellar_aws"]["rule_id"] == "aws_malicious_activity"
+    assert inputs["indices"] == ["aella-cloudtrail-*"]
+    assert inputs["queries"][0] == {
+        "id": ID,
+        "name": "Some Rule",
+        "query": LUCENE,
+        "tags": ["severity-2", "sigma-stellar-aws", "attack.impact", "attack.t1489"],
+        "fields": [],
+    }
+    assert [query["query"] for query in inputs["queries"][1:]] == ["eventName:CreateKey", "NOT _exists_:errorCode"]
+    triggers = [each["document_level_trigger"] for each in found["triggers"]]
+    assert [(each["severity"], each["condition"]["script"]["source"]) for each in triggers] == [
+        ("2", "query[tag=severity-2]"),
+        ("3", "query[tag=severity-3]"),
+    ]
+    assert all(each["actions"][0]["destination_id"] == "c" for each in triggers)
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("AWS KMS Keys", "AWS KMS Keys"),
+        ("-_+ Rule", "Rule"),
+        ("A *wild* <b>rule</b>? #1 | x", "A wild b rule /b 1 x"),
+        ("From .. to ...", "From to ."),
+        ("two\nlines\x00", "two lines"),
+        ("x" * 300, "x" * 256),
+        ("***", ID),
+        ("Größe ^ 5", "Größe 5"),
+    ],
+)
+def test_names_are_what_the_server_takes(title: str, name: str) -> None:
+    """Whatever a title has, its name keeps the rules of the server, and the schema."""
+    assert allowed_name(title, ID) == name
+    assert re.fullmatch(r"(?![_+\-])(?!.*\.\.)[^*?<>|#^]{1,256}", name)
+    [found] = monitors(rule(title=title[:256]), monitor="document")
+    assert found["inputs"][0]["doc_level_input"]["queries"][0]["name"] == name
+
+
+def test_names_and_tags_of_a_document_monitor_are_apart_and_allowed() -> None:
+    """Two rules of one title have different names; a tag loses what tags must not have."""
+    rules = [rule(title="Same", tags=["odd.[a] (b) {c}"]), rule(title="Same!?", id=OTHER_ID), rule(title="Same!")]
+    rules[2]["id"] = "c0a2f9a4-1f0d-4c57-8b1e-3e6a5d4c2f11"
+    [found] = monitors(*rules, monitor="document")
+    queries = found["inputs"][0]["doc_level_input"]["queries"]
+    assert len({query["name"] for query in queries}) == 3
+    assert queries[0]["tags"][-1] == "odd._a___b___c_"
+
+
+def test_rules_of_one_long_title_are_told_apart() -> None:
+    """A name has 256 characters at most, with the id of the rule where the title is not enough."""
+    title = "x" * 256
+    [found] = monitors(rule(title=title), rule(title=title, id=OTHER_ID), monitor="document")
+    names = [query["name"] for query in found["inputs"][0]["doc_level_input"]["queries"]]
+    assert names == [f"{'x' * 219} {ID}", f"{'x' * 219} {OTHER_ID}"]
+
+
+def store(version: str = "3.8.0", **fields: Any) -> StoreProfile:
+    """An OpenSearch."""
+    return profile("opensearch", version, **fields)
+
+
+@pytest.mark.parametrize("kind", ["query", "bucket", "document"])
+def test_a_store_of_the_other_engine_is_refused(kind: str) -> None:
+    """Elasticsearch has no such monitors."""
+    with pytest.raises(UnsupportedRuleError, match="for opensearch, and the store profile of logs is of elasticsearch"):
+        monitors(monitor=kind, store=profile("elasticsearch", "8.19.0"))
+
+
+@pytest.mark.parametrize("mapping", [None, {"type": "long"}, [{"type": "date"}, {"type": "keyword"}]])
+@pytest.mark.parametrize("kind", ["query", "bucket"])
+def test_a_time_field_that_is_no_date_is_refused(kind: str, mapping: Any) -> None:
+    """The bounds of a run are dates; without them nothing is found. A document-level monitor needs no time."""
+    with pytest.raises(UnsupportedRuleError, match=r"the time field 'timestamp' .* in logs; name"):
+        monitors(monitor=kind, store=store(timestamp=mapping))
+    assert monitors(monitor="document", store=store(timestamp=mapping))
+
+
+@pytest.mark.parametrize("kind", ["query", "bucket"])
+def test_a_query_that_engines_refuse_is_refused(kind: str) -> None:
+    """More conditions than they take would be an error at every run."""
+    stated = rule({"userIdentity.userName": [f"user-{number}" for number in range(1001)]})
+    with pytest.raises(UnsupportedRuleError, match="its query has 1001 conditions"):
+        monitors(stated, monitor=kind)
+    assert monitors(stated, monitor=kind, case_sensitive=True)
+
+
+@pytest.mark.filterwarnings("default::sigma_stellar_aws.base.sigma_errors.AssumptionWarning")
+def test_fields_that_must_be_mapped_are_told() -> None:
+    """Without a store profile one warning names all fields of the document-level monitor; with one there is none."""
+    rules = [rule(), rule({"errorCode|exists": True}, id=OTHER_ID)]
+    with pytest.warns(
+        AssumptionWarning, match=r"does not map.*store=FILE\): errorCode, eventName, eventSource$"
+    ) as caught:
+        monitors(*rules, monitor="document")
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        monitors(*rules, monitor="document", store=store())
+        monitors(*rules)
+
+
+NESTED = stellar_aws(flattened=False)
+TEXT: Any = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 2048}}}
+
+
+@pytest.mark.parametrize(
+    ("stated", "options", "reason"),
+    [
+        ({"userAgent|contains": "curl"}, {}, "'userAgent': .* with case; a document-level monitor takes nothing but"),
+        ({"eventName": "DeleteRule"}, {"keyword_suffix": ".keyword"}, "'eventName.keyword': it is a sub-field"),
+        ({"eventName": "DeleteRule"}, {"store": store(eventName=TEXT)}, "'eventName.keyword'"),
+        ({"requestParameters.x": "1"}, {"store": store()}, "no such field"),
+        ({"requestParameters.x": "1"}, {"store": store(), "inexact": "warn"}, "no field of the mapping"),
+        ({"requestParameters.x|exists": True}, {"store": store(), "inexact": "warn"}, "no field of the mapping"),
+        ({"errorCode": None}, {"store": store("2.11.0")}, r"'errorCode': before OpenSearch 2.13 \(this is 2.11.0\)"),
+        ({"x.y|exists": True}, {"store": store(x={"type": "flat_object"}), "pipeline": NESTED}, "'x.y': it is inside"),
+        ({"x.y": None}, {"store": store(x={"type": "flat_object"}), "pipeline": NESTED}, "'x.y': it is inside"),
+        ({"x.y": "1"}, {"store": store(x={"type": "flat_object"}), "pipeline": NESTED}, "of the type flat_object"),
+        ({"eventID": [f"{n:04}" for n in range(1001)]}, {}, "1001 conditions, and engines take 1000; a document-level"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sigma_stellar_aws.base.sigma_errors.InexactQueryWarning")
+def test_what_a_document_monitor_would_drop_is_refused(
+    stated: dict[str, Any], options: dict[str, Any], reason: str
+) -> None:
+    """A query that the server would take and never find anything by is refused; the other rules are there."""
+    with pytest.raises(SigmaError, match=f"'Some Rule': .*{reason}"):
+        monitors(rule(stated), monitor="document", **options)
+    other = rule({"eventName|exists": False} if "store" not in options else {"eventSource": "iam.amazonaws.com"})
+    other = {**other, "id": OTHER_ID}
+    [found] = monitors(rule(stated), other, monitor="document", collect_errors=True, **options)
+    assert [query["id"] for query in found["inputs"][0]["doc_level_input"]["queries"]] == [OTHER_ID]
+
+
+def test_presence_is_asked_of_newer_servers() -> None:
+    """From 2.13 on a document-level monitor sees whether a field has a value."""
+    [found] = monitors(rule({"errorCode": None}), monitor="document", store=store("2.13.0"))
+    assert found["inputs"][0]["doc_level_input"]["queries"][0]["query"] == "NOT _exists_:errorCode"
+
+
+@pytest.mark.parametrize("kind", ["query", "bucket", "document"])
+def test_a_rule_without_a_title_is_refused(kind: str) -> None:
+    """A monitor and its queries have names."""
+    with pytest.raises(UnsupportedRuleError, match=f"'{ID}': it has no title"):
+        monitors(rule(title=""), monitor=kind)
+
+
+def test_braces_of_a_template_are_refused() -> None:
+    """A search body is a Mustache template, which would take the value for a place to fill in."""
+    with pytest.raises(UnsupportedRuleError, match=r"'\{\{' in it"):
+        monitors(rule({"userAgent|contains": "{{x}}"}))
+
+
+def test_conditions_of_a_rule_are_one_monitor() -> None:
+    """Any of several conditions makes the rule match."""
+    detection = {"a": {"eventName": "DeleteRule"}, "b": {"errorCode": None}, "condition": ["a", "b"]}
+    [found] = monitors(rule(detection=detection))
+    window, either = found["inputs"][0]["search"]["query"]["query"]["bool"]["filter"]
+    assert window == WINDOW
+    assert len(either["bool"]["should"]) == 2
+
+
+@pytest.mark.parametrize("kind", ["query", "bucket", "document"])
+def test_a_rule_without_an_id_is_refused(kind: str) -> None:
+    """Its monitor could not be found again."""
+    without = rule()
+    del without["id"]
+    with pytest.raises(UnsupportedRuleError, match="has no id"):
+        monitors(without, monitor=kind)
+
+
+def test_no_rules_are_no_monitor() -> None:
+    """Nothing to convert gives an empty list, also for all rules in one."""
+    for kind in ("query", "document"):
+        assert convert("opensearch_monitor", monitor=kind) == []
+
+
+def test_a_kind_that_there_is_not_is_an_error() -> None:
+    """The message lists the kinds."""
+    with pytest.raises(TypeError, match=r"'monitor=doc .write query or bucket or document"):
+        StellarAwsBackend(monitor="doc")
