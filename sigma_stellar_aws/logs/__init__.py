@@ -1,1 +1,1 @@
-"""CloudTrail records out of files."""
+"""Read CloudTrail records from files, and flatten them."""

@@ -1,7 +1,7 @@
-"""What records are wrapped in on their way: by EventBridge, CloudWatch Logs, Kinesis, SQS, Elastic, Splunk and others.
+"""Find records inside the envelopes of EventBridge, CloudWatch Logs, Kinesis, SQS, Elastic, Splunk and others.
 
-A wrapper is known by a key; what the key holds may be an object, a list of them, their JSON as a text, or that
-compressed and in base64 (general knowledge of these services; see the sources below).
+A wrapper is recognised by a key. The key may hold an object, a list of objects, their JSON as a string, or such a
+string compressed and in base64 (general knowledge of these services; see the sources below).
 
 - CloudWatch Logs: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
 - EventBridge: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html
@@ -23,7 +23,7 @@ LISTS = ("Records", "records", "Events", "events", "logEvents", "Messages", "hit
 """Keys of lists of records or of wrappers, which may be of any length."""
 
 NOTICES = "aws:"
-"""What the eventSource of notices begins with, as S3, SQS, Kinesis and SNS send them; that of a record never does."""
+"""Beginning of the eventSource of notices that S3, SQS, Kinesis and SNS send; that of a record never begins so."""
 
 KEYS = (
     *LISTS,
@@ -46,25 +46,26 @@ KEYS = (
     "event",  # Splunk's HTTP collector, and Elastic's with original
     "original",
 )
-"""Keys by which wrappers are known, those that are looked into first before the others."""
+"""Keys by which wrappers are recognised, in the order in which they are looked into."""
 
-# By them, and by what they hold, is known what holds no records and was not meant to.
+# Documents that never contain records: a key that gives them away, and its value where only that one does.
 _SKIPPED = {
-    "digestStartTime": None,  # digest files beside the logs
-    "queryCompleteTime": None,  # signatures beside the results of CloudTrail Lake
-    "messageType": b'"CONTROL_MESSAGE"',  # CloudWatch Logs, trying whether it can be reached
-    "Event": b'"s3:TestEvent"',  # S3, likewise
+    "digestStartTime": None,  # a digest file beside the logs
+    "queryCompleteTime": None,  # the signature file beside results of CloudTrail Lake
+    "messageType": b'"CONTROL_MESSAGE"',  # CloudWatch Logs, to test whether the destination can be reached
+    "Event": b'"s3:TestEvent"',  # S3, for the same purpose
 }
 _POINTERS = ("s3ObjectKey", "s3")
 _DEEPEST = 10
-"""Wrappers in wrappers; real ones are up to five: SQS, SNS, EventBridge."""
+"""How many wrappers may be nested. Real ones are nested up to five deep (SQS, SNS, EventBridge)."""
 
 _Raw: TypeAlias = bytes | msgspec.Raw
-_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a decoder raises for a text that is not JSON, or is nested too deeply."""
 
 
 class Head(msgspec.Struct, gc=False):
-    """What tells a record, and what most rules ask for."""
+    """The members by which a record is recognised, and those that may hold the text of the whole record."""
 
     eventSource: object = None  # noqa: N815
     eventName: object = None  # noqa: N815
@@ -79,21 +80,27 @@ class Head(msgspec.Struct, gc=False):
     message: object = None
 
     def is_record(self) -> bool:
-        """Whether it is that of a record."""
+        """Tell whether this is the head of a record."""
         if isinstance(self.eventSource, str) and self.eventSource.startswith(NOTICES):
             return False
         return not (self.eventSource is None and self.eventName is None and self.insightDetails is None)
 
 
 class Unwrapped(NamedTuple):
-    """A record: its head and its JSON text."""
+    """A record that was found: its head and its JSON text."""
 
     head: Head
     text: _Raw
 
 
+class NotARecord(NamedTuple):
+    """A part of a JSON value that is not a record, although it should be one."""
+
+    reason: str
+
+
 class _Cell(msgspec.Struct, forbid_unknown_fields=True):
-    """A field in a row of CloudWatch Logs Insights."""
+    """One field of a row of CloudWatch Logs Insights."""
 
     field: str
     value: msgspec.Raw
@@ -106,41 +113,56 @@ _decode_cells = msgspec.json.Decoder(list[_Cell]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 
 
-def unwrap(value: _Raw, deep: int = 0) -> Iterator[Unwrapped | str]:
-    """The records that a JSON value is or wraps, in their order; a text says of what is no record why it is none."""
+def unwrap(value: _Raw, depth: int = 0) -> Iterator[Unwrapped | NotARecord]:
+    """Yield every record inside a JSON value, in order, and why any other part is not a record.
+
+    >>> [found] = unwrap(b'{"detail-type": "AWS API Call", "detail": {"eventName": "CreateUser"}}')
+    >>> bytes(found.text)
+    b'{"eventName": "CreateUser"}'
+    >>> [found] = unwrap(b'{"detail": {"finding": 1}}')
+    >>> found.reason
+    'not a CloudTrail record: it has neither eventSource nor eventName of an AWS call'
+    """
     first = bytes(memoryview(value)[:1])
-    if first == b'"' and deep <= _DEEPEST and (inner := _content(value)) is not None:
-        yield from unwrap(inner, deep + 1)
+    if first == b'"' and depth <= _DEEPEST and (inner := _content(value)) is not None:
+        yield from unwrap(inner, depth + 1)
         return
     try:
         if first == b"[":
             cells = _cells(value)
             for element in [cells] if cells else _decode_list(value):
-                yield from unwrap(element, deep + 1)
+                yield from unwrap(element, depth + 1)
             return
         head = _decode_head(value)
         if head.is_record():
             yield _original(head) or Unwrapped(head, value)
             return
         members = _decode_members(value)
-    except _BROKEN as error:
-        mended = mend(value) if deep <= _DEEPEST else None
+    except BROKEN as error:
+        mended = mend(value) if depth <= _DEEPEST else None
         if mended is None or mended == bytes(memoryview(value)):
-            yield f"damaged record: {error}"
+            yield NotARecord(f"damaged record: {error}")
         else:
-            yield from unwrap(mended, deep + 1)
+            yield from unwrap(mended, depth + 1)
         return
-    skipped = any(key in members and wanted in (None, bytes(members[key])) for key, wanted in _SKIPPED.items())
-    for each in _open(members, deep):
-        if not skipped or isinstance(each, Unwrapped):
-            yield each
+    never_holds_records = any(
+        key in members and value in (None, bytes(members[key])) for key, value in _SKIPPED.items()
+    )
+    for item in _open(members, depth):
+        if isinstance(item, Unwrapped) or not never_holds_records:
+            yield item
 
 
 def mend(text: _Raw) -> bytes | None:
-    """JSON that is none only by bytes that are no UTF-8, halves of surrogate pairs, or NaN, without them.
+    """Repair JSON that is invalid only because of bad UTF-8, lone surrogates or NaN.
 
-    What is no character becomes a replacement for one, what is no number becomes null, and all else stays; None where
-    more than that is wrong.
+    What is not a character becomes a replacement character, what is not a number becomes null, and everything else
+    stays. Return None where more than that is wrong.
+
+    >>> mend(b'{"a": NaN, "b": "\\xff"}').decode()
+    '{"a": null, "b": "\ufffd"}'
+    >>> mend(b'{"a":') is None
+    True
     """
     try:
         value = json.loads(bytes(memoryview(text)).decode("utf-8", "replace"), parse_constant=lambda name: None)
@@ -150,18 +172,18 @@ def mend(text: _Raw) -> bytes | None:
 
 
 def _cells(value: _Raw) -> bytes | None:
-    """A row of CloudWatch Logs Insights as an object; None for another list."""
+    """Return a row of CloudWatch Logs Insights as an object, None for any other list."""
     try:
         cells = _decode_cells(value)
-    except _BROKEN:
+    except BROKEN:
         return None
     return msgspec.json.encode({cell.field: cell.value for cell in cells}) if cells else None
 
 
 def _original(head: Head) -> Unwrapped | None:
-    """The whole record, where what looks like one is fields that a store extracted from it, with its text beside them.
+    """Return the whole record where this is only fields that a store extracted from it, with its text beside them.
 
-    No record has members of these names, but for a message, which is only believed beside what lacks a version.
+    No record has members of these names, except ``message``, which is only trusted where ``eventVersion`` is missing.
     """
     message = head.message if head.eventVersion is None else None
     texts = (head.raw, head.at_message, head.CloudTrailEvent, head.eventjson, head.eventJson, head.original, message)
@@ -170,54 +192,57 @@ def _original(head: Head) -> Unwrapped | None:
             whole = text.strip().encode()
             try:
                 inner = _decode_head(whole)
-            except _BROKEN:
+            except BROKEN:
                 continue
             if isinstance(inner.eventSource, str) and isinstance(inner.eventName, str) and inner.is_record():
                 return Unwrapped(inner, whole)
     return None
 
 
-def _open(members: dict[str, msgspec.Raw], deep: int) -> Iterator[Unwrapped | str]:
-    """What the members hold: all lists, and of the others the first that has a record; what is told, if none has."""
+def _open(members: dict[str, msgspec.Raw], depth: int) -> Iterator[Unwrapped | NotARecord]:
+    """Yield what the members of an object hold: all of every list, and of the others the first one with a record.
+
+    If nothing has a record, yield the reasons why.
+    """
     reason = "not a CloudTrail record: it has neither eventSource nor eventName of an AWS call"
-    told: list[str] = []
-    opened = answered = False
+    failed: list[NotARecord] = []
+    opened = has_list_items = False
     for key in KEYS:
-        # Of what JSON there is, only null begins so.
+        # Skip null, the only JSON that begins so.
         if key not in members or bytes(memoryview(members[key])[:1]) == b"n":
             continue
-        if deep >= _DEEPEST:
-            yield f"not a CloudTrail record: {_DEEPEST} wrappers in one another"
+        if depth >= _DEEPEST:
+            yield NotARecord(f"not a CloudTrail record: {_DEEPEST} wrappers in one another")
             return
         inner = _content(members[key])
         if inner is None:
-            reason = f"no CloudTrail record: its {key!r} is no JSON"
+            reason = f"not a CloudTrail record: its {key!r} is not JSON"
             continue
         opened = True
         if key in LISTS:
-            for each in unwrap(inner, deep + 1):
-                answered = True
-                yield each
+            for item in unwrap(inner, depth + 1):
+                has_list_items = True
+                yield item
             continue
-        found = list(unwrap(inner, deep + 1))
-        if any(isinstance(each, Unwrapped) for each in found):
-            yield from found
+        items = list(unwrap(inner, depth + 1))
+        if any(isinstance(item, Unwrapped) for item in items):
+            yield from items
             return
-        told = told or [each for each in found if isinstance(each, str)]
-    if answered:
+        failed = failed or [item for item in items if isinstance(item, NotARecord)]
+    if has_list_items:
         return
     if any(key in members for key in _POINTERS):
-        reason = "it holds pointers to log files, no records: read the files that it names"
-    yield from told if opened else [reason]
+        reason = "it holds pointers to log files instead of records: read the files that it names"
+    yield from failed if opened else [NotARecord(reason)]
 
 
 def _content(raw: _Raw) -> _Raw | None:
-    """The JSON text of an object or a list, written out, as a text or packed; None where it is something else."""
+    """Return the JSON of an object or a list that is there as such, as a string, or packed; None for anything else."""
     if bytes(memoryview(raw)[:1]) in (b"{", b"["):
         return raw
     try:
         text = _decode_text(raw).strip().encode()
-    except _BROKEN:
+    except BROKEN:
         mended = mend(raw)
         if mended is None or not mended.startswith(b'"'):
             return None
@@ -228,7 +253,7 @@ def _content(raw: _Raw) -> _Raw | None:
 
 
 def _unpacked(text: bytes) -> bytes:
-    """The bytes that stand in base64, decompressed if they are compressed; none where they cannot be had."""
+    """Decode base64, and decompress the result if it is compressed; return nothing where that is not possible."""
     try:
         data = base64.b64decode(text, validate=True)
         if not data.startswith(b"\x1f\x8b"):

@@ -12,11 +12,11 @@ from sigma_stellar_aws.logs.beginnings import OPENING, STAMP, TABLE, UTF8_MARK, 
 from sigma_stellar_aws.logs.problem import OnProblem, Problem
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".log", ".csv")
-"""Endings of the files that are read in a folder, in large or small letters and each also with ``.gz``.
+"""Suffixes of the files that are read in a folder, in upper or lower case, each also with ``.gz``.
 
-Of the others, those that may be logs by their names are read if they are by their content; a file that is named always.
+Other files whose names are not against it are read if their content looks like a log. A file given by name always is.
 """
-# What a file that is read begins with.
+# How a file that can be read begins.
 _LOG = re.compile(
     rb"\s*(?:\{\s*\"|\[\s*[{\[\"])|%b|%b" % (STAMP.pattern, TABLE.pattern.removeprefix(b"(?i)")), re.IGNORECASE
 )
@@ -25,15 +25,15 @@ _LOG = re.compile(
 def find_files(
     paths: Iterable[Path], report: OnProblem, left_out: Callable[[Path], None] = lambda path: None
 ) -> list[Path]:
-    """The files themselves, and the CloudTrail files in and below the folders, each once, in order of their paths.
+    """Return the files themselves and the CloudTrail files in and below the folders, each once, sorted by path.
 
-    In folders, a file that has none of :data:`SUFFIXES` is taken if it could be one by its name and is by its content.
-    Links to folders are followed, and each folder is looked into once.
+    In folders, a file without any of :data:`SUFFIXES` is taken if its name allows it and its content looks like a log.
+    Links to folders are followed, and each folder is searched once.
 
     Args:
         paths: files and folders.
-        report: is told of what cannot be looked at.
-        left_out: is told of the files in the folders that are not taken.
+        report: called with each problem, such as a folder that may not be read.
+        left_out: called with each file in the folders that is not taken.
     """
     files: dict[Path, None] = {}
     seen: set[tuple[int, int]] = set()
@@ -47,10 +47,10 @@ def find_files(
 
 
 def _walk(top: Path, seen: set[tuple[int, int]], report: OnProblem, left_out: Callable[[Path], None]) -> Iterator[Path]:
-    """The files in and below a folder, but for those in folders that were seen."""
+    """Yield the files in and below a folder, except those in folders that were seen."""
 
     def refused(error: OSError) -> None:
-        report(Problem(Path(error.filename), 1, f"cannot be looked into: {error.strerror}"))
+        report(Problem(Path(error.filename), 1, f"cannot be searched: {error.strerror}"))
 
     def is_new(folder: Path) -> bool:
         try:
@@ -73,13 +73,13 @@ def _walk(top: Path, seen: set[tuple[int, int]], report: OnProblem, left_out: Ca
             try:
                 mode = path.stat().st_mode
             except PermissionError as error:
-                # So it is mostly with all that are in it.
+                # The other files in the folder are most probably no different.
                 if not closed:
-                    report(Problem(path, 1, f"cannot be looked at, and others beside it may be so: {error.strerror}"))
+                    report(Problem(path, 1, f"cannot be read, and neither may others beside it: {error.strerror}"))
                 closed = True
                 continue
             except OSError as error:
-                report(Problem(path, 1, f"cannot be looked at: {error.strerror}"))
+                report(Problem(path, 1, f"cannot be read: {error.strerror}"))
                 continue
             if stat.S_ISREG(mode):
                 yield path
@@ -88,7 +88,7 @@ def _walk(top: Path, seen: set[tuple[int, int]], report: OnProblem, left_out: Ca
 
 
 def stored_size(file: Path) -> int:
-    """Bytes of a file, as it is stored; none where it cannot be looked at, which is told when it is read."""
+    """Return the size of a file in bytes, as it is stored; 0 if it cannot be read, which is reported when it is."""
     try:
         return file.stat().st_size
     except OSError:
@@ -99,7 +99,7 @@ def _is_folder(path: Path) -> bool:
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except OSError:
-        # Whoever reads it tells why.
+        # The reader reports why.
         return False
 
 
@@ -117,7 +117,7 @@ def is_log(file: Path, left_out: Callable[[Path], None]) -> bool:
 
 
 def _holds_records(file: Path) -> bool:
-    """Whether a file begins like one that is read; one that cannot be read is, so that this is told."""
+    """Tell whether a file begins like a log; also true of one that cannot be read, in order that this is reported."""
     try:
         with file.open("rb") as stream:
             data = stream.read(OPENING)
@@ -126,6 +126,6 @@ def _holds_records(file: Path) -> bool:
     except (OSError, zlib_ng.error):  # type: ignore[misc]  # its stub has no base class
         return True
     if data.startswith(UTF16_MARKS):
-        # That it is none that can be read is told when it is read.
+        # The reader reports that it cannot read this encoding.
         data = data[len(UTF16_MARKS[0]) :].replace(b"\0", b"")
     return _LOG.match(data.removeprefix(UTF8_MARK)) is not None

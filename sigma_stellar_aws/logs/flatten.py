@@ -1,4 +1,4 @@
-"""CloudTrail records as the platform's flattened documents."""
+"""Flatten CloudTrail records to documents of the platform's schema."""
 
 import hashlib
 import json
@@ -16,9 +16,14 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 def flatten(record: Mapping[str, Json]) -> Document:
     """Flatten a CloudTrail record.
 
-    Keys are joined by ``_``; the values in a list, or in the objects of a list, become the values of one field; nulls
-    and empty objects and lists leave no field; types, case of keys and empty texts stay. Two paths that come to the
-    same name share a field. ``timestamp`` is added where ``eventTime`` can be read.
+    Keys are joined by ``_``. The values in a list, or in the objects of a list, become the values of one field. Nulls,
+    empty objects and empty lists leave no field. Types, the case of keys and empty strings are kept. Two paths that
+    give the same name share a field. ``timestamp`` (milliseconds since 1970) is added if ``eventTime`` can be read.
+
+    >>> flatten({"eventName": "RunInstances", "items": [{"id": "i-1"}, {"id": "i-2"}], "errorCode": None})
+    {'eventName': 'RunInstances', 'items_id': ['i-1', 'i-2']}
+    >>> flatten({"eventTime": "1970-01-01T00:00:01Z"})
+    {'eventTime': '1970-01-01T00:00:01Z', 'timestamp': 1000}
     """
     document: Document = {}
     for path, value, in_list in _leaves(record):
@@ -36,12 +41,16 @@ def flatten(record: Mapping[str, Json]) -> Document:
 
 
 def is_uuid(event_id: object) -> TypeGuard[str]:
-    """Whether an eventID is one that AWS made; in redacted records many events may share one."""
+    """Tell whether an eventID is one that AWS made; in redacted records many events may share one.
+
+    >>> is_uuid("6f0c7a2e-9d8b-4c1f-8a35-2b7e1d4c9f60"), is_uuid("REDACTED")
+    (True, False)
+    """
     return isinstance(event_id, str) and _UUID.fullmatch(event_id) is not None
 
 
 def document_id(document: Document) -> str:
-    """The eventID where it is a UUID, as AWS makes them; else, as in redacted records, a hash of the whole document."""
+    """Return the eventID if it is a UUID, as AWS makes them; otherwise a hash of the whole document."""
     event_id = document.get("eventID")
     if is_uuid(event_id):
         return event_id
@@ -49,12 +58,12 @@ def document_id(document: Document) -> str:
 
 
 def _leaves(record: Mapping[str, Json]) -> Iterator[tuple[str, Scalar, bool]]:
-    """Every scalar in the order of the record: its flattened name, itself, whether it stands in a list."""
+    """Yield every scalar in the order of the record: its flattened name, its value, whether it is in a list."""
     # Not recursive: a record may be nested deeper than Python's stack allows.
     waiting: list[tuple[str, Json | Mapping[str, Json], bool]] = [("", record, False)]
     while waiting:
         path, value, in_list = waiting.pop()
-        # In the order of how many there are.
+        # The most frequent types first.
         if isinstance(value, (str, int, float)):
             yield path, value, in_list
         elif isinstance(value, list):

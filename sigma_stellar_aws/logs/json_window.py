@@ -1,7 +1,7 @@
-"""A text of any length, of which only a window is held.
+"""Find JSON values in a text of any length, of which only a window is held in memory.
 
-What is found in a text must not depend on where a window happens to end: a value is judged when it was seen whole, or
-its damage, or more of it than any value may have.
+What is found must not depend on where a window happens to end. So a value is judged only once the whole of it was seen,
+or its damage, or more bytes than a value may have.
 """
 
 import json
@@ -9,33 +9,33 @@ import re
 from collections.abc import Iterator
 
 BLOCK = 1 << 17
-"""Bytes that a window grows by at least: few enough to stay in the processor's cache."""
+"""The least number of bytes that a window grows by: few enough to stay in the processor's cache."""
 
 LONGEST = 8 << 20
-"""Bytes of the longest value; a record of CloudTrail has at most 256 KB, and what wraps several at most 6 MB."""
+"""Length of the longest value, in bytes. A CloudTrail record has at most 256 KB, and a wrapper of several 6 MB."""
 
 TOO_DEEP = "it is nested too deeply"
-"""What is wrong with a value in which there are more values in one another than can be followed: many hundreds."""
+"""The reason given for a value that is nested deeper than the decoder can follow: many hundreds of levels."""
 
 _BLANKS = re.compile(rb"[ \t\r\n]*")
-# Longer than any number, word or escape: an error so far before the end is none of what is yet to come.
+# Longer than any number, word or escape: an error farther from the end than this is not due to what comes next.
 _TOKEN = 32
-# More than a pattern of resync may match.
+# Longer than any match of a pattern passed to resync.
 _OVERLAP = 512
-# Numbers as texts: no number is too long. Objects as their lengths: nothing of a long value is kept.
+# Numbers stay strings, so that none is too long; an object becomes its length, so that little of it is kept.
 _end_of_value = json.JSONDecoder(parse_int=str, parse_float=str, object_pairs_hook=len).raw_decode
 
 
 class Window:
-    """A part of a text, a position in it, and its line."""
+    """A part of a text, a position in it, and the line of the position."""
 
     def __init__(self, chunks: Iterator[bytes], block: int, longest: int) -> None:
-        """At the beginning of the text that the chunks make up."""
+        """Start at the beginning of the text that the chunks make up."""
         self.data = b""
         self.at = 0
         self.line = 1
         self.ended = False
-        """Whether the window reaches to the end of the text."""
+        """Whether the window reaches the end of the text."""
         self.longest = longest
         self._before = 0
         self._chunks = chunks
@@ -44,14 +44,14 @@ class Window:
         self._on_one_line = True
 
     @property
-    def place(self) -> int:
-        """The position, counted from the beginning of the text."""
+    def offset(self) -> int:
+        """The position, in bytes from the beginning of the text."""
         return self._before + self.at
 
     def extend(self) -> None:
-        """Hold more of the text, and nothing of what lies before the position."""
+        """Read more of the text into the window, and drop what lies before the position."""
         parts = [self.data[self.at :]]
-        # As much again as is held, so that a long value is not looked at time and again.
+        # Double what is held, or a long value would be looked at time and again.
         wanted = max(self._block, len(parts[0]))
         for chunk in self._chunks:
             parts.append(chunk)
@@ -65,19 +65,19 @@ class Window:
         self._on_one_line = b"\n" not in self.data
 
     def hold(self, size: int) -> None:
-        """Hold that many bytes from the position on, or all that there are."""
+        """Hold at least that many bytes from the position on, or all that there are."""
         while len(self.data) - self.at < size and not self.ended:
             self.extend()
 
     def move(self, to: int) -> None:
         """Move on to a position in the window."""
-        # Looking for one is far quicker than counting, and logs as AWS delivers them have none.
+        # Counting line breaks is far slower than looking for one, and logs as AWS delivers them have none.
         if not self._on_one_line:
             self.line += self.data.count(b"\n", self.at, to)
         self.at = to
 
     def skip_blanks(self) -> bytes:
-        """Move on to what is not blank; its first byte, none at the end of the text."""
+        """Move on past blanks, and return the next byte; empty at the end of the text."""
         while True:
             match = _BLANKS.match(self.data, self.at)
             self.move(match.end() if match else self.at)
@@ -86,7 +86,11 @@ class Window:
             self.extend()
 
     def value_end(self, longest: int | None = None) -> int | str:
-        """Where the JSON value ends that begins here, or what is wrong with it; being too long is, too."""
+        """Return where the JSON value that begins here ends in the window, or what is wrong with it.
+
+        Args:
+            longest: length of the longest value to accept, in bytes; by default that of the window.
+        """
         longest = min(longest or self.longest, self.longest)
         while True:
             try:
@@ -98,14 +102,17 @@ class Window:
             except RecursionError:
                 return TOO_DEEP
             else:
-                # A number may go on behind the window, also with no more than the point of it in here.
+                # A number may continue after the window, even where the window holds no more than its decimal point.
                 if self.data[end - 1] in b'}]"' or end < len(self.data) - _TOKEN or self.ended:
                     return end if end - self.at <= longest else _too_long(longest)
             self.extend()
 
     def resync(self, pattern: re.Pattern[bytes]) -> int:
-        """Move on to the next match of a pattern behind this position, or to the end; how many bytes were left out."""
-        start = self.place
+        """Move on to the next match of a pattern after this position, or to the end.
+
+        Return how many bytes were skipped.
+        """
+        start = self.offset
         self.hold(1)
         self.move(self.at + 1)
         while True:
@@ -114,15 +121,15 @@ class Window:
             match = pattern.search(self.data, self.at)
             if match and match.start() <= sure:
                 self.move(match.start())
-                return self.place - start
+                return self.offset - start
             if self.ended:
                 self.move(len(self.data))
-                return self.place - start
+                return self.offset - start
             self.move(max(self.at, sure + 1))
             self.extend()
 
     def _text(self) -> str:
-        # One character a byte, and no byte that is none.
+        # In this encoding every byte is one character.
         if self._latin is None:
             self._latin = self.data.decode("latin-1")
         return self._latin

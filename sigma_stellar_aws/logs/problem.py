@@ -1,4 +1,4 @@
-"""What could not be read in a log file, and why."""
+"""A report of what could not be read in a log file, and why."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +13,13 @@ class Problem(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        """The problem as ``file:line: reason``."""
+        """Return the problem as ``file:line: reason``.
+
+        >>> str(Problem(Path("a.json"), 7, "damaged"))
+        'a.json:7: damaged'
+        """
         return f"{self.file}:{self.line}: {self.reason}"
 
 
 OnProblem: TypeAlias = Callable[[Problem], None]
+"""Called with each problem, as it is met."""

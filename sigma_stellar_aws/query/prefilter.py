@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import cast
 
 from sigma_stellar_aws.base.json_types import JsonObject
-from sigma_stellar_aws.logs.reader import Screen
+from sigma_stellar_aws.logs.screening import Screen
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.evaluate import Predicate, compile_query

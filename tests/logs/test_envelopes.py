@@ -7,7 +7,7 @@ import json
 import pytest
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject
-from sigma_stellar_aws.logs.envelopes import Unwrapped, mend, unwrap
+from sigma_stellar_aws.logs.envelopes import NotARecord, Unwrapped, mend, unwrap
 
 A: JsonObject = {"eventVersion": "1.11", "eventSource": "a.amazonaws.com", "eventName": "A"}
 B: JsonObject = {"eventVersion": "1.11", "eventSource": "b.amazonaws.com", "eventName": "B", "x": "\u00e9"}
@@ -42,7 +42,7 @@ def records(value: Json) -> tuple[list[Json], list[str]]:
     found = list(unwrap(json.dumps(value).encode()))
     return (
         [json.loads(bytes(each.text)) for each in found if isinstance(each, Unwrapped)],
-        [each for each in found if isinstance(each, str)],
+        [each.reason for each in found if isinstance(each, NotARecord)],
     )
 
 
@@ -201,14 +201,14 @@ def test_what_never_has_records_is_passed_over(value: Json) -> None:
         ({"some": "thing"}, "neither eventSource nor eventName"),
         ({"Records": None}, "neither eventSource nor eventName"),
         ({"detail": {"finding": 1}}, "neither eventSource nor eventName"),
-        ({"detail": "words"}, "its 'detail' is no JSON"),
-        ({"message": "2 123456789012 eni-1 ACCEPT OK"}, "its 'message' is no JSON"),
-        ({"message": "2"}, "its 'message' is no JSON"),
+        ({"detail": "words"}, "its 'detail' is not JSON"),
+        ({"message": "2 123456789012 eni-1 ACCEPT OK"}, "its 'message' is not JSON"),
+        ({"message": "2"}, "its 'message' is not JSON"),
         ({"message": '{"eventSource":'}, "damaged record"),
-        ({"awslogs": {"data": "H4sIAAAA"}}, "its 'data' is no JSON"),
-        ({"awslogs": {"data": packed(LOGS)[:-40]}}, "its 'data' is no JSON"),
-        ({"awslogs": {"data": "=words="}}, "its 'data' is no JSON"),
-        ({"s3Bucket": "example", "s3ObjectKey": ["a.json.gz"]}, "pointers to log files, no records"),
+        ({"awslogs": {"data": "H4sIAAAA"}}, "its 'data' is not JSON"),
+        ({"awslogs": {"data": packed(LOGS)[:-40]}}, "its 'data' is not JSON"),
+        ({"awslogs": {"data": "=words="}}, "its 'data' is not JSON"),
+        ({"s3Bucket": "example", "s3ObjectKey": ["a.json.gz"]}, "pointers to log files instead of records"),
         ({"Message": json.dumps({"s3Bucket": "example", "s3ObjectKey": ["a.json.gz"]})}, "pointers to log files"),
         ({"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {"object": {}}}, "pointers to log files"),
         ({"eventSource": "aws:dynamodb", "eventName": "INSERT"}, "neither eventSource nor eventName of an AWS call"),
@@ -235,7 +235,7 @@ def test_bytes_that_are_no_text_stop_nothing(key: str) -> None:
     """A member that is damaged inside is told like any other that holds no record, or passed over like any other."""
     found = list(unwrap(b'{"' + key.encode() + b'":"\xff"}'))
     assert len(found) == (key != "digestStartTime")
-    assert all(isinstance(each, str) for each in found)
+    assert all(isinstance(each, NotARecord) for each in found)
 
 
 def test_wrappers_without_end() -> None:
@@ -255,4 +255,4 @@ def test_what_expands_too_far_is_told() -> None:
     bomb = base64.b64encode(gzip.compress(b"[" + b" " * (64 << 20) + b"]")).decode()
     found, [told] = records({"awslogs": {"data": bomb}})
     assert found == []
-    assert "no JSON" in told
+    assert "not JSON" in told

@@ -62,7 +62,7 @@ def test_the_next_match_is_found(before: int, blanks: int, size: int, behind: in
     text = b"\n{" + b'{"kex"' * before + b"{" + b"\n" * blanks + b'"key"' + b"y" * behind
     there = window(text, size)
     assert there.resync(start) == 2 + 6 * before
-    assert (there.place, there.line) == (2 + 6 * before, 2)
+    assert (there.offset, there.line) == (2 + 6 * before, 2)
     assert there.data[there.at :].startswith(b"{")
     missing = window(text.replace(b'"key"', b'"kex"'), size)
     assert missing.resync(start) == len(text)
@@ -76,15 +76,15 @@ def test_the_match_here_is_not_the_next() -> None:
 
 
 @given(st.lists(st.sampled_from([b"a", b" ", b"\n", b"\r\n", b"\t"]), max_size=30).map(b"".join), st.integers(1, 5))
-def test_places_and_lines(text: bytes, size: int) -> None:
-    """Blanks are skipped in pieces of any size, and place and line are those in the whole text."""
+def test_offsets_and_lines(text: bytes, size: int) -> None:
+    """Blanks are skipped in pieces of any size, and offset and line are those in the whole text."""
     moving = window(text, size)
     while moving.skip_blanks():
-        assert text[moving.place : moving.place + 1] == b"a"
-        assert moving.line == text.count(b"\n", 0, moving.place) + 1
+        assert text[moving.offset : moving.offset + 1] == b"a"
+        assert moving.line == text.count(b"\n", 0, moving.offset) + 1
         moving.move(moving.at + 1)
-    assert moving.place == len(text)
-    assert b"a" not in text or text.rindex(b"a") < moving.place
+    assert moving.offset == len(text)
+    assert b"a" not in text or text.rindex(b"a") < moving.offset
 
 
 def test_so_much_is_held() -> None:

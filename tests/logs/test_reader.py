@@ -22,7 +22,8 @@ from sigma_stellar_aws.logs.envelopes import NOTICES
 from sigma_stellar_aws.logs.find import find_files
 from sigma_stellar_aws.logs.json_window import LONGEST
 from sigma_stellar_aws.logs.problem import Problem
-from sigma_stellar_aws.logs.reader import Screen, everything, read_event, read_parts, read_records
+from sigma_stellar_aws.logs.reader import read_event, read_parts, read_records
+from sigma_stellar_aws.logs.screening import Screen, everything
 
 Records = list[JsonObject]
 Parts = list[bytes]
@@ -351,7 +352,7 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "scandir", guarded)
     problems: list[Problem] = []
     assert find_files([tmp_path], problems.append) == [tmp_path / "open/2.json"]
-    assert [str(problem) for problem in problems] == [f"{tmp_path}/closed:1: cannot be looked into: Permission denied"]
+    assert [str(problem) for problem in problems] == [f"{tmp_path}/closed:1: cannot be searched: Permission denied"]
 
 
 def test_records_spread_over_lines_are_read_one_after_the_other(tmp_path: Path) -> None:
@@ -542,7 +543,7 @@ def test_lines_of_lists_and_what_follows(file: Path) -> None:
         (b'{"Records":[' + dump(A) + b"]" + log_file([B]), [A, B], ["the object around it has no end"]),
         (b'{"Records":[],"detail":' + dump(B) + b',"message":"words"}', [B], []),
         (b'{"events":[' + dump(A) + b'],"Records":[],"detail":{"a":1}}', [A], ["neither eventSource nor eventName"]),
-        (b'{"Records":[' + dump(A) + b'],"eventName":"B","x":1}', [A], ['"eventName" behind a list']),
+        (b'{"Records":[' + dump(A) + b'],"eventName":"B","x":1}', [A], ['"eventName" after a list']),
         (b"[" + dump(A) + dump(B) + b"]", [A, B], ["no comma"]),
         (b"[" + dump(A) + b",," + dump(B) + b"]", [A, B], ["a comma without a record"]),
         (b"[" + dump(A) + b",]", [A], ["a comma without a record"]),
