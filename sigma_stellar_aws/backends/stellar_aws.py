@@ -56,7 +56,7 @@ from sigma_stellar_aws.formats.opensearch_monitor import (
     query_monitor,
 )
 from sigma_stellar_aws.formats.pipeline_names import names
-from sigma_stellar_aws.pipelines.transformations import RefuseMisreadModifiers
+from sigma_stellar_aws.pipelines.transformations import RefuseMisreadings, RefuseMisreadModifiers
 from sigma_stellar_aws.query import dsl, lucene_regex
 from sigma_stellar_aws.query.by_field_type import field_query
 from sigma_stellar_aws.query.dsl import Clause
@@ -517,6 +517,7 @@ def _first() -> ProcessingPipeline:
     return ProcessingPipeline(
         [
             ProcessingItem(_RememberRule(), identifier="stellar_aws_remember_rule"),
+            ProcessingItem(RefuseMisreadings(), identifier="stellar_aws_refuse_misreadings"),
             ProcessingItem(RefuseMisreadModifiers(), identifier="stellar_aws_refuse_misread_modifiers"),
         ]
     )

@@ -41,7 +41,7 @@ def place_of(text: str, at: Sequence[str | int], document: int = 0) -> Span | No
 
     For an entry of a map it is the key, with the value if that is a plain one on the same line.
     """
-    nodes = _documents(text)
+    nodes = composed(text)
     if document >= len(nodes):
         return None
     first = last = node = nodes[document]
@@ -57,7 +57,7 @@ def place_of(text: str, at: Sequence[str | int], document: int = 0) -> Span | No
             break
         first, last = found
         node = last
-    return _place(first, last)
+    return span_of_node(first, last)
 
 
 def load(text: str) -> list[Json]:
@@ -78,18 +78,18 @@ def check_size(text: str) -> None:
     Raises:
         ValueError: a document of it has more than MOST_VALUES values.
     """
-    if any(_size(node, {}) > MOST_VALUES for node in _documents(text)):
+    if any(_size(node, {}) > MOST_VALUES for node in composed(text)):
         raise ValueError(f"with its aliases written out, a document has more than {MOST_VALUES:,} values")
 
 
 def double_keys(text: str) -> list[tuple[Span, str]]:
     """Keys that a map of a YAML text has more than once, with their places; loaders keep only the last one."""
-    return [found for node in _documents(text) for found in _double_keys(node, set())]
+    return [found for node in composed(text) for found in _double_keys(node, set())]
 
 
 @lru_cache(maxsize=8)
-def _documents(text: str) -> tuple[yaml.Node, ...]:
-    """The nodes of the documents of a text, up to the first that is no YAML."""
+def composed(text: str) -> tuple[yaml.Node, ...]:
+    """Return the nodes of the documents of a text, up to the first that is not YAML."""
     nodes: list[yaml.Node] = []
     loader = yaml.CSafeLoader(text)
     try:
@@ -101,7 +101,8 @@ def _documents(text: str) -> tuple[yaml.Node, ...]:
     return tuple(nodes)
 
 
-def _place(first: yaml.Node, last: yaml.Node) -> Span:
+def span_of_node(first: yaml.Node, last: yaml.Node) -> Span:
+    """Return the part of a line that a node takes; for an entry of a map name its key and its value."""
     start = first.start_mark
     inner = first
     while isinstance(inner, yaml.CollectionNode) and inner.value:
@@ -125,7 +126,7 @@ def _double_keys(node: yaml.Node, seen: set[int]) -> Iterator[tuple[Span, str]]:
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in keys:
-                    yield _place(key, key), key.value
+                    yield span_of_node(key, key), key.value
                 keys.add(key.value)
     for child in _children(node):
         yield from _double_keys(child, seen)

@@ -21,12 +21,28 @@ from sigma.types import SigmaString
 
 from sigma_stellar_aws.base.sigma_errors import UnsupportedConditionError, UnsupportedRuleError
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
+from sigma_stellar_aws.rule_files.as_written import misreadings_of
 from sigma_stellar_aws.rule_files.stellar_block import published_detection
 
 CLOUDTRAIL = SigmaLogSource(product="aws", service="cloudtrail")
 
 OBJECTS = frozenset(name for name, field in FIELDS.items() if "object" in field.kind)
 """Fields of a CloudTrail record that hold objects, so that no flattened field has their name."""
+
+
+@dataclass
+class RefuseMisreadings(PreprocessingTransformation):
+    """Refuses rules of which YAML or pySigma would read something otherwise than its author wrote it."""
+
+    def apply(self, rule: SigmaRule | SigmaCorrelationRule) -> None:
+        """Pass a rule that is read as it is written, or any correlation of rules.
+
+        Raises:
+            UnsupportedRuleError: something in it is misread.
+        """
+        super().apply(rule)
+        if isinstance(rule, SigmaRule) and (reasons := misreadings_of(rule)):
+            raise UnsupportedRuleError(rule.title, "; ".join(reasons), rule.source)
 
 
 @dataclass

@@ -24,6 +24,7 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.base import yaml_positions
 from sigma_stellar_aws.base.errors import NotFoundError
+from sigma_stellar_aws.rule_files.as_written import misreadings
 
 
 def pack_path() -> Path:
@@ -110,6 +111,8 @@ def _parse(file: Path) -> SigmaCollection:
     if doubles := yaml_positions.double_keys(text):
         place, key = doubles[0]
         raise SigmaError(f"Line {place.line} has the key {key!r} a second time in the same map", source=source)
+    if misread := misreadings(text):
+        raise SigmaError("; ".join(map(str, misread)), source=source)
     if not all(isinstance(document, dict) or document is None for document in documents):
         raise SigmaError("This is no Sigma rule: a rule is a map of keys and values", source=source)
     try:

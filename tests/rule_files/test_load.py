@@ -155,7 +155,7 @@ def test_a_wrong_block_is_an_error(file: Path, block: str, reason: str) -> None:
         (RULE.encode() + b"id: 5-5", "must be an UUID"),
         (RULE.encode() + b"level: grave", "not a valid Sigma rule level"),
         (RULE.replace("eventName", "eventName|like").encode(), "Unknown modifier 'like'"),
-        (RULE.replace("{eventName: A}", "{1: A}").encode(), "cannot be read as a Sigma rule"),
+        (RULE.replace("{eventName: A}", "{1: A}").encode(), "the name of the field 1 as text; quote it"),
         (RULE.replace("condition: selection", "condition: 3").encode(), "a condition must be a text"),
     ],
 )

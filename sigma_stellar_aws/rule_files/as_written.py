@@ -1,0 +1,314 @@
+"""Find what YAML or pySigma would read otherwise than the author of a rule wrote it.
+
+YAML 1.1 takes ``No`` for false, ``012345670123`` for an octal number, ``1.10`` for 1.1, ``12:30`` for 750 and
+``2026-01-05`` for a date. pySigma takes an empty list for null and ``notmfa`` for ``not mfa``, and drops a selector
+that selects nothing. All of that happens without a word, so each is reported here, with its line and the cure.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import yaml
+from sigma.rule import SigmaRule
+
+from sigma_stellar_aws.base.yaml_positions import Span, composed, span_of_node
+
+YamlPath: TypeAlias = tuple[str | int, ...]
+
+
+class Misreading(NamedTuple):
+    """A part of a rule that would be read otherwise than it is written."""
+
+    document: int
+    """Number of the YAML document in its file, from 0."""
+    rule: tuple[str, str]
+    """Title and id in the document."""
+    path: YamlPath
+    """Keys and indices down to the part, such as ``("detection", "selection", "eventName")``."""
+    span: Span
+    reason: str
+    """What is wrong and what to write instead."""
+
+    def __str__(self) -> str:
+        """Show the line and the reason."""
+        return f"Line {self.span.line}: {self.reason}"
+
+
+_SECTIONS = (("detection",), ("filter",), ("stellar", "published", "detection"))
+_NO_SELECTIONS = frozenset({"condition", "timeframe", "rules"})
+_TAG = "tag:yaml.org,2002:"
+_WHOLE = re.compile(r"0|-?[1-9][0-9]*")
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)\.(?:[0-9]*[1-9]|0)")
+_TEXT_MODIFIERS = frozenset(
+    {
+        *("contains", "startswith", "endswith", "re", "cidr", "cased", "base64", "base64offset", "fieldref", "expand"),
+        *("wide", "utf16", "utf16le", "utf16be", "windash"),
+    }
+)
+_NUMBER_MODIFIERS = frozenset({"gt", "gte", "lt", "lte"})
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_PATTERN = re.compile(r"[A-Za-z0-9_*]+")
+_OPERATORS = ("not", "and", "or")
+_QUANTIFIERS = ("1", "any", "all")
+
+
+def misreadings(text: str) -> list[Misreading]:
+    """Return what would be misread in the detections of a file with rules or filters, in the order of the file.
+
+    A text that is not YAML has none: whoever loads it reports that.
+
+    >>> [str(found) for found in misreadings("detection: {s: {mfaUsed: No}, condition: s}")]
+    ["Line 1: field 'mfaUsed': YAML reads No as false; quote it ('No'), or write false"]
+    """
+    found: list[Misreading] = []
+    for number, document in enumerate(composed(text)):
+        rule = (_text_of(document, "title"), _text_of(document, "id").lower())
+        for section in _SECTIONS:
+            node = _inside(document, section)
+            if isinstance(node, yaml.MappingNode):
+                found += _Section(number, rule).faults(node, section)
+    return found
+
+
+def misreadings_of(rule: SigmaRule) -> list[str]:
+    """Return what is misread in a rule that pySigma has loaded, as sentences.
+
+    A rule knows the file that it is from, which is read once more, since what stood there is lost after loading.
+    Conditions are looked at as they are now, so also those of a rule that is from no file.
+    """
+    names = list(rule.detection.detections)
+    reasons = [f"condition {c!r}: {why}" for c in rule.detection.condition for why in condition_faults(str(c), names)]
+    if rule.source is None:
+        return reasons
+    try:
+        text = Path(rule.source.path).read_text("utf-8")
+    except (OSError, ValueError):
+        return reasons
+    title, identity = rule.title, str(rule.id)
+    own = [
+        str(found)
+        for found in _cached_misreadings(text)
+        if "condition" not in found.path and found.rule in ((title, identity), (title, ""), ("", identity))
+    ]
+    return own + reasons
+
+
+@lru_cache(maxsize=64)
+def _cached_misreadings(text: str) -> tuple[Misreading, ...]:
+    return tuple(misreadings(text))
+
+
+def _inside(node: yaml.Node, path: Sequence[str]) -> yaml.Node | None:
+    for step in path:
+        if not isinstance(node, yaml.MappingNode):
+            return None
+        inner = next((value for key, value in node.value if key.value == step), None)
+        if inner is None:
+            return None
+        node = inner
+    return node
+
+
+def _text_of(document: yaml.Node, key: str) -> str:
+    node = _inside(document, (key,))
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+
+
+class _Section:
+    """The selections and conditions of one detection."""
+
+    def __init__(self, document: int, rule: tuple[str, str]) -> None:
+        self._document = document
+        self._rule = rule
+        # An alias stands for a part that is looked at where it is written.
+        self._seen: set[int] = set()
+
+    def faults(self, node: yaml.MappingNode, path: YamlPath) -> Iterator[Misreading]:
+        names = [str(key.value) for key, _ in node.value]
+        for key, value in node.value:
+            here = (*path, str(key.value))
+            if key.value == "condition":
+                yield from self._conditions(value, here, [name for name in names if name not in _NO_SELECTIONS])
+            elif key.value not in _NO_SELECTIONS:
+                yield from self._key(key, here, "selection")
+                yield from self._selection(value, here, key)
+
+    def _fault(self, path: YamlPath, first: yaml.Node, reason: str, last: yaml.Node | None = None) -> Misreading:
+        return Misreading(self._document, self._rule, path, span_of_node(first, last or first), reason)
+
+    def _key(self, key: yaml.Node, path: YamlPath, what: str) -> Iterator[Misreading]:
+        if isinstance(key, yaml.ScalarNode) and key.tag != f"{_TAG}str" and key.tag != f"{_TAG}merge":
+            yield self._fault(path, key, f"YAML does not read the name of the {what} {key.value} as text; quote it")
+
+    def _selection(self, node: yaml.Node, path: YamlPath, key: yaml.Node) -> Iterator[Misreading]:
+        if id(node) in self._seen:
+            return
+        self._seen.add(id(node))
+        if isinstance(node, yaml.CollectionNode) and not node.value:
+            reason = f"selection {path[-1]!r} is empty, and so asks nothing; write what it should ask, or remove it"
+            yield self._fault(path, key, reason, node)
+        elif isinstance(node, yaml.MappingNode):
+            yield from self._fields(node, path)
+        elif isinstance(node, yaml.SequenceNode):
+            for number, item in enumerate(node.value):
+                if isinstance(item, yaml.CollectionNode):
+                    yield from self._selection(item, (*path, number), item)
+                else:
+                    yield from self._scalar(item, (*path, number), "", (), item)
+        else:
+            yield from self._scalar(node, path, "", (), key)
+
+    def _fields(self, node: yaml.MappingNode, path: YamlPath) -> Iterator[Misreading]:
+        for key, value in node.value:
+            if key.tag == f"{_TAG}merge":
+                for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    yield from self._selection(merged, path, key)
+                continue
+            here = (*path, str(key.value))
+            yield from self._key(key, here, "field")
+            field, *modifiers = str(key.value).split("|")
+            yield from self._value(value, here, field, modifiers, key)
+
+    def _value(
+        self, node: yaml.Node, path: YamlPath, field: str, modifiers: Sequence[str], key: yaml.Node
+    ) -> Iterator[Misreading]:
+        about = _about(field)
+        if isinstance(node, yaml.MappingNode):
+            inner = str(node.value[0][0].value).partition("|")[0] if node.value else "NAME"
+            reason = f"{about}a field holds values, not a map; name the inner field with a dot: {field}.{inner}"
+            yield self._fault(path, key, reason)
+        elif isinstance(node, yaml.SequenceNode):
+            if not node.value:
+                reason = (
+                    f"{about}the list is empty, which pySigma reads as null; list the values, or remove the "
+                    "condition, or write null"
+                )
+                yield self._fault(path, key, reason, node)
+            for number, item in enumerate(node.value):
+                yield from self._value(item, (*path, number), field, modifiers, item)
+        else:
+            yield from self._scalar(node, path, field, modifiers, key)
+
+    def _scalar(
+        self, node: yaml.Node, path: YamlPath, field: str, modifiers: Sequence[str], key: yaml.Node
+    ) -> Iterator[Misreading]:
+        if not isinstance(node, yaml.ScalarNode) or node.style:
+            return
+        is_flag = "exists" in modifiers and node.tag == f"{_TAG}bool"
+        if not is_flag and (reason := _no_text(node, modifiers) or _guess(node)):
+            yield self._fault(path, key, _about(field) + reason, node)
+
+    def _conditions(self, node: yaml.Node, path: YamlPath, names: Sequence[str]) -> Iterator[Misreading]:
+        if isinstance(node, yaml.SequenceNode):
+            for number, item in enumerate(node.value):
+                yield from self._conditions(item, (*path, number), names)
+        elif isinstance(node, yaml.ScalarNode) and node.tag == f"{_TAG}str":
+            for reason in condition_faults(str(node.value), names):
+                yield self._fault(path, node, f"condition {str(node.value)!r}: {reason}")
+
+
+def _about(field: str) -> str:
+    return f"field {field!r}: " if field else ""
+
+
+def _guess(node: yaml.ScalarNode) -> str:
+    """Say what YAML makes of a plain scalar if its text is another than what stands there, else nothing."""
+    text = str(node.value)
+    quoted = f"quote it ('{text}')"
+    match node.tag.removeprefix(_TAG):
+        case "bool" if text.lower() not in ("true", "false"):
+            value = "true" if text.lower() in ("yes", "on", "y") else "false"
+            return f"YAML reads {text} as {value}; {quoted}, or write {value}"
+        case "int" if not _WHOLE.fullmatch(text):
+            return f"YAML reads {text} as the number {_constructed(node)}; {quoted}, or write the number"
+        case "float" if not _DECIMAL.fullmatch(text) or Decimal(text) != Decimal(repr(float(text))):
+            return f"YAML reads {text} as the number {_constructed(node)}; {quoted}, or write the number"
+        case "timestamp":
+            return f"YAML reads {text} as a date; {quoted}"
+    return ""
+
+
+def _constructed(node: yaml.ScalarNode) -> object:
+    return yaml.safe_load(str(node.value))
+
+
+def _no_text(node: yaml.ScalarNode, modifiers: Sequence[str]) -> str:
+    """Say why a value does not go with its modifiers, else nothing."""
+    kind = {"int": "a number", "float": "a number", "bool": "a boolean", "null": "null"}.get(
+        node.tag.removeprefix(_TAG)
+    )
+    if kind is None:
+        return ""
+    if needs_text := [name for name in modifiers if name in _TEXT_MODIFIERS]:
+        cure = "remove the modifier" if kind == "null" else f"quote it ('{node.value}')"
+        return f"|{needs_text[0]} compares texts, and {node.value or 'an empty value'} is {kind}; {cure}"
+    if kind in ("null", "a boolean") and (compares := [name for name in modifiers if name in _NUMBER_MODIFIERS]):
+        return f"|{compares[0]} compares numbers, and {node.value or 'an empty value'} is {kind}; write a number"
+    return ""
+
+
+def condition_faults(condition: str, names: Sequence[str]) -> Iterator[str]:
+    """Yield what pySigma would misread or refuse in a condition, each with the cure.
+
+    Args:
+        condition: the condition.
+        names: the selections that it may name.
+
+    >>> list(condition_faults("selection and notmfa", ["selection", "notmfa"]))
+    ["pySigma reads 'notmfa' as 'not mfa'; rename the selection"]
+    """
+    tokens = re.findall(r"[()]|[^\s()]+", condition)
+    at = 0
+    before = ""
+    while at < len(tokens):
+        token = tokens[at]
+        if at + 2 < len(tokens) and tokens[at + 1].lower() == "of":
+            yield from _selector_faults(token, tokens[at + 1], tokens[at + 2], before, names)
+            at += 3
+        else:
+            yield from _word_faults(token, names)
+            at += 1
+        before = tokens[at - 1]
+
+
+def _selector_faults(quantifier: str, of: str, pattern: str, before: str, names: Sequence[str]) -> Iterator[str]:
+    written = f"{quantifier} {of} {pattern}"
+    if quantifier not in _QUANTIFIERS or of != "of":
+        yield f"Sigma knows '1 of', 'any of' and 'all of', in small letters, not '{quantifier} {of}'"
+        return
+    if not _PATTERN.fullmatch(pattern):
+        yield f"the pattern {pattern!r} may hold letters, digits, _ and * only; rename the selections"
+        return
+    expression = re.compile(".*" if pattern == "them" else re.escape(pattern).replace(r"\*", ".*"))
+    if any(expression.fullmatch(name) for name in names if pattern.startswith("_") or not name.startswith("_")):
+        return
+    # Nothing excluded is what such a negation means where a rule has no filters.
+    if before == "not" and quantifier != "all":
+        return
+    yield f"{written!r} selects nothing, since no selection is named so; Sigma would drop it; remove it, or rename"
+
+
+def _word_faults(token: str, names: Sequence[str]) -> Iterator[str]:
+    if token in ("(", ")", *_OPERATORS):
+        return
+    if token.lower() in _OPERATORS:
+        yield f"write {token.lower()!r} in small letters, not {token!r}"
+    elif "|" in token:
+        # pySigma explains what has become of aggregations.
+        return
+    elif not _NAME.fullmatch(token):
+        yield f"the name {token!r} may hold letters, digits, _ and - only; rename the selection"
+    elif token.startswith("not"):
+        meant = f"'not {token[3:].lstrip('-_') or token[3:]}'"
+        if token in names:
+            yield f"pySigma reads {token!r} as 'not {token[3:]}'; rename the selection"
+        else:
+            yield f"there is no selection {token!r}; for a negation write {meant}"
+    elif token not in names:
+        close = [name for name in names if name.lower() == token.lower()]
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        yield f"there is no selection {token!r}{hint}"
