@@ -6,9 +6,10 @@ from sigma.exceptions import SigmaConfigurationError, SigmaError, SigmaRuleLocat
 class UnsupportedRuleError(SigmaError):
     """A whole rule that cannot be converted."""
 
-    def __init__(self, rule: str, reason: str, source: SigmaRuleLocation | None = None) -> None:
-        """Name the rule (its title) and the reason."""
-        super().__init__(f"Rule {rule!r}: {reason}", source=source)
+    def __init__(self, rule: str, reason: str, source: SigmaRuleLocation | None = None, hint: str = "") -> None:
+        """Name the rule (its title), the reason, and what to do in ``sigma convert``."""
+        super().__init__(f"Rule {rule!r}: {reason}{hint}", source=source)
+        self.reason = reason
 
 
 class UnsupportedConditionError(UnsupportedRuleError):

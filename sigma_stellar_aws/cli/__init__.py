@@ -9,14 +9,16 @@ import click
 from sigma_stellar_aws import __version__
 from sigma_stellar_aws.cli import (
     alerts,
+    apply,
     check,
     doctor,
     engine,
     explain,
-    install,
     load,
     new,
+    plan,
     profile,
+    remove,
     rules,
     template,
     test,
@@ -47,8 +49,8 @@ for command in (
     profile.profile,
     doctor.doctor,
     engine.engine,
-    install.plan,
-    install.apply,
-    install.remove,
+    plan.plan,
+    apply.apply,
+    remove.remove,
 ):
     main.add_command(command)

@@ -1,8 +1,10 @@
 """Options, types of options and exit codes that commands share."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -51,6 +53,17 @@ def fields(context: click.Context, parameter: click.Parameter, value: str | None
     return names
 
 
+def options(*each: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return several options as one decorator."""
+
+    def decorate(function: Any) -> Any:
+        for option in reversed(each):
+            function = option(function)
+        return function
+
+    return decorate
+
+
 FILES = click.Path(exists=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 rules_option = click.option(
@@ -69,6 +82,14 @@ published_option = click.option(
 )
 exact_case_option = click.option(
     "--case-sensitive", is_flag=True, help="Compare texts exactly, as the platform does; Sigma ignores case."
+)
+choice_options = options(
+    click.option("--only", multiple=True, metavar="RULE", help="Only this rule (title, id or file); repeatable."),
+    click.option("--exclude", multiple=True, metavar="RULE", help="Not this rule (title, id or file); repeatable."),
+)
+"""Parameters ``only`` and ``exclude``; what they choose: ``rule_files.choose.choose_rules``."""
+strict_option = click.option(
+    "--strict", is_flag=True, help="Fail if one rule cannot be carried, instead of leaving it out."
 )
 url_option = click.option("--url", required=True, help="The data store, such as https://search.example.com:9200.")
 index_option = click.option("--index", help="Index, alias or pattern.  [default: aella-cloudtrail-*]")

@@ -111,8 +111,8 @@ class ConvertedRule(NamedTuple):
         Raises:
             UnsupportedRuleError: always.
         """
-        told = f"{reason} (sigma convert leaves such rules out with --skip-unsupported)"
-        raise UnsupportedRuleError(self.rule.title.strip() or rule_name(self.rule), told, self.rule.source)
+        hint = " (sigma convert leaves such rules out with --skip-unsupported)"
+        raise UnsupportedRuleError(self.rule.title.strip() or rule_name(self.rule), reason, self.rule.source, hint)
 
     def refuse_other_engine(self, engine: Engine) -> None:
         """Check that the store, where it is known, is of this engine.

@@ -25,7 +25,7 @@ from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.install.apply import as_applied, sound
 from sigma_stellar_aws.install.merge import Change, Fields, Path, owned
 from sigma_stellar_aws.install.plan import Live, Step, field_name
-from sigma_stellar_aws.install.server_errors import MISSING, ServerError, ask, elsewhere, if_there, order
+from sigma_stellar_aws.install.server_errors import MISSING, ServerError, ask, elsewhere, if_there, order, unreachable
 from sigma_stellar_aws.install.state import State
 from sigma_stellar_aws.store.client import API_KEY, PASSWORD, USER, check_ca_file, check_url, credentials, proxy
 
@@ -140,7 +140,8 @@ _TEXTS = ("query", "description", "note", "setup")
 """Texts whose last line break does not survive every way into Kibana."""
 
 _PAGE = 100
-_TIMEOUT = 60
+_TIMEOUT = (10, 60)
+"""Seconds for a connection, and for an answer."""
 _SPACE = re.compile(r"[a-z0-9_-]+")
 _NO_ANSWER = "this is no answer of Kibana"
 _CHANGED = 409
@@ -189,6 +190,7 @@ class Elastic:
         elif user:
             self._session.headers["Authorization"] = make_headers(basic_auth=f"{user}:{password}")["authorization"]
         self._state = state
+        self._answered = False
 
     def version(self) -> str:
         """Kibana's version, such as 8.19.0.
@@ -417,8 +419,8 @@ class Elastic:
         except requests.exceptions.ProxyError as error:
             raise ServerError(None, "the proxy does not answer, or does not let us through") from error
         except requests.exceptions.RequestException as error:
-            # Not its text, in which the whole address stands.
-            raise ServerError(None, f"Kibana cannot be reached ({type(error).__name__})") from error
+            raise unreachable("Kibana", self._root, error, known=self._answered) from error
+        self._answered = True
         try:
             content = answer.json()
         except ValueError:

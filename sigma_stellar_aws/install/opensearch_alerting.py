@@ -18,7 +18,7 @@ from sigma_stellar_aws.formats.opensearch_monitor import ALL_RULES
 from sigma_stellar_aws.install.apply import as_applied, sound
 from sigma_stellar_aws.install.merge import Change, Fields, Path, owned
 from sigma_stellar_aws.install.plan import Live, Step, field_name
-from sigma_stellar_aws.install.server_errors import MISSING, ServerError, ask, elsewhere, if_there, order
+from sigma_stellar_aws.install.server_errors import MISSING, ServerError, ask, elsewhere, if_there, order, unreachable
 from sigma_stellar_aws.install.state import State
 from sigma_stellar_aws.install.stored_search import canonical
 from sigma_stellar_aws.store.answers import _reason
@@ -54,6 +54,10 @@ class OpenSearchAlerting:
         """
         self._client = client
         self._state = state
+        [host] = client.transport.hosts
+        scheme, port = ("https" if host.get("use_ssl") else "http"), host.get("port", "")
+        self._url = f"{scheme}://{host['host']}:{port}"
+        self._answered = False
 
     def fields(self, body: JsonObject, like: JsonObject) -> Fields:
         """The fields of a monitor that are compared; its triggers are called as in the monitor that it is like."""
@@ -253,11 +257,13 @@ class OpenSearchAlerting:
                 raise StoreError("OpenSearch does not speak TLS there; is its URL http:// ?") from error
             raise StoreError("OpenSearch's certificate is not trusted; name its CA: --ca-file") from error
         except exceptions.ConnectionError as error:
-            raise ServerError(None, f"OpenSearch cannot be reached ({type(error).__name__})") from error
+            raise unreachable("OpenSearch", self._url, error, known=self._answered) from error
         except exceptions.TransportError as error:
+            self._answered = True
             raise _error(error) from error
         except exceptions.OpenSearchException as error:
             raise ServerError(200, _NO_ANSWER) from error
+        self._answered = True
         if not isinstance(answer, dict):
             raise ServerError(200, _NO_ANSWER)
         return cast(JsonObject, answer)

@@ -10,7 +10,18 @@ from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.install.merge import Change, Conflict, Edit, Fields, Path, Side, owned, three_way
 
 Status: TypeAlias = Literal[
-    "create", "update", "adopt", "delete", "unchanged", "conflict", "ambiguous", "foreign", "orphaned", "kept"
+    "create",
+    "update",
+    "adopt",
+    "delete",
+    "unchanged",
+    "edited",
+    "conflict",
+    "ambiguous",
+    "foreign",
+    "left out",
+    "orphaned",
+    "kept",
 ]
 
 TO_DO: frozenset[Status] = frozenset({"create", "update", "adopt", "delete"})
@@ -44,6 +55,14 @@ class Live(NamedTuple):
     """The artefact as it was applied last, if that is known."""
     reason: str = ""
     """Why it is not ours, though it takes the place of ours."""
+
+
+class LeftOut(NamedTuple):
+    """A rule that the target cannot carry."""
+
+    key: str
+    name: str
+    reason: str
 
 
 class Shape(Protocol):
@@ -87,6 +106,7 @@ def plan(
     take: Mapping[str, Side] | None = None,
     prune: bool = False,
     installed: Collection[str] = (),
+    left_out: Sequence[LeftOut] = (),
 ) -> list[Step]:
     """Decide what becomes of each rule, and of what is live without a rule.
 
@@ -97,13 +117,16 @@ def plan(
         take: who is right in the conflicts of a rule, by its id.
         prune: delete what this project made for rules that are no longer among these.
         installed: the ids of rules that are known to have been applied.
+        left_out: rules that cannot be carried; what is live for them stays.
     """
     steps = [
         _of_rule(key, body, [one for one in live if one.key == key], shape, (take or {}).get(key))
         for key, body in wanted.items()
     ]
     steps = [_tell_deleted(step) if step.status == "create" and step.key in installed else step for step in steps]
-    return steps + [_of_orphan(one, shape, prune) for one in live if one.ours and one.key not in wanted]
+    steps += [_of_left_out(rule, live) for rule in left_out]
+    known = {*wanted, *(rule.key for rule in left_out)}
+    return steps + [_of_orphan(one, shape, prune) for one in live if one.ours and one.key not in known]
 
 
 def removal(live: Sequence[Live], shape: Shape, *, force: bool = False) -> list[Step]:
@@ -157,6 +180,8 @@ def _of_rule(key: str, body: JsonObject, found: list[Live], shape: Shape, take: 
         status = "update"
     elif applied is None or not one.recorded or owned(applied, shape.theirs) != owned(then, shape.theirs):
         status = "adopt"
+    elif any(owned({edit.path: edit.live}, shape.theirs) for edit in edits):
+        status = "edited"
     else:
         status = "unchanged"
     reasons: dict[Status, str] = {
@@ -165,6 +190,12 @@ def _of_rule(key: str, body: JsonObject, found: list[Live], shape: Shape, take: 
         "adopt": "as the rule says; only to be recorded as applied",
     }
     return Step(status, key, name, body, one, changes, edits, conflicts, reasons.get(status, ""))
+
+
+def _of_left_out(rule: LeftOut, live: Sequence[Live]) -> Step:
+    there = next((one for one in live if one.ours and one.key == rule.key), None)
+    stays = "\nwhat is there for it stays as it is" if there else ""
+    return Step("left out", rule.key, rule.name, live=there, reason=rule.reason + stays)
 
 
 def _tell_deleted(step: Step) -> Step:
@@ -266,7 +297,7 @@ def _not_planned(now: list[JsonObject], before: list[JsonObject]) -> list[str]:
     """The names of what would be done now and is not planned, or is planned and cannot be done."""
     planned = [step for step in before if step["status"] in TO_DO]
     keys = {step["rule_id"] for step in planned}
-    settled = {step["rule_id"] for step in now if step["status"] in ("unchanged", "adopt")}
+    settled = {step["rule_id"] for step in now if step["status"] in ("unchanged", "edited", "adopt")}
     gone = {step["rule_id"] for step in planned if step["status"] == "delete"} - {step["rule_id"] for step in now}
     more = [
         step

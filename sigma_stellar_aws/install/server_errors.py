@@ -1,8 +1,12 @@
 """What talking to Kibana and to OpenSearch has in common: errors for people, and what to do after one."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
+from urllib.parse import urlsplit
+
+# Of a connection that was never made, NewConnectionError and NameResolutionError among them.
+from urllib3.exceptions import ConnectTimeoutError
 
 from sigma_stellar_aws.base.errors import StoreError
 
@@ -14,6 +18,7 @@ WAITS = (0.5, 1.0, 2.0, 4.0)
 MISSING = 404
 """Status of what is not there."""
 
+_PORTS = {"http": 80, "https": 443}
 _PASSING = (None, 429, 502, 503, 504)
 _LATE = (None, 502, 504)
 _UNKNOWN_USER = 401
@@ -25,15 +30,22 @@ _FIRST_NO_SUCCESS = 300
 class ServerError(StoreError):
     """A server refused a request, or could not be asked; the message is for people."""
 
-    def __init__(self, status: int | None, reason: str) -> None:
-        """Keep the HTTP status, None where there was no answer."""
+    def __init__(self, status: int | None, reason: str, *, never_there: bool = False) -> None:
+        """Keep the HTTP status, None where there was no answer.
+
+        Args:
+            status: of the answer.
+            reason: for people.
+            never_there: whether no connection was made, and none before, so that there is no sense in waiting.
+        """
         super().__init__(reason)
         self.status = status
+        self.never_there = never_there
 
     @property
     def passing(self) -> bool:
         """Whether the same request may succeed in a moment."""
-        return self.status in _PASSING
+        return self.status in _PASSING and not self.never_there
 
     @property
     def of_all(self) -> bool:
@@ -43,7 +55,7 @@ class ServerError(StoreError):
     @property
     def lasting(self) -> bool:
         """Whether the same request would fail again at any time."""
-        return not self.passing and self.status != _CHANGED and not self.uncertain
+        return not self.passing and self.status != _CHANGED and not self.uncertain and not self.never_there
 
     @property
     def uncertain(self) -> bool:
@@ -80,6 +92,38 @@ def if_there(read: Callable[[], T]) -> T | None:
         if error.status == MISSING:
             return None
         raise
+
+
+def unreachable(server: str, url: str, error: Exception, *, known: bool) -> ServerError:
+    """Return the error to raise where a request got no answer.
+
+    Args:
+        server: what it is.
+        url: where it was looked for.
+        error: of the client; its own text is not shown, since it holds the whole address.
+        known: whether the server has answered before; one that was never there is not waited for.
+    """
+    parts = urlsplit(url)
+    chain = list(_chain(error))
+    reasons = [one.strerror for one in chain if isinstance(one, OSError) and one.strerror]
+    made = not any(isinstance(one, ConnectTimeoutError) for one in chain)
+    cause = reasons[0] if reasons else type(error).__name__ if made else "no connection within the time for it"
+    where = f"{parts.hostname}:{parts.port or _PORTS.get(parts.scheme, '')}"
+    return ServerError(None, f"{server} cannot be reached at {where}: {cause}", never_there=not (known or made))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and what it comes from, as far as the libraries tell."""
+    seen: list[BaseException] = []
+    todo = [error]
+    while todo:
+        one = todo.pop(0)
+        if one in seen:
+            continue
+        seen.append(one)
+        yield one
+        behind = (one.__cause__, one.__context__, getattr(one, "reason", None), getattr(one, "info", None), *one.args)
+        todo += [other for other in behind if isinstance(other, BaseException)]
 
 
 def elsewhere(server: str) -> str:

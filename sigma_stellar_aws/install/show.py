@@ -20,12 +20,15 @@ _SIGNS: dict[Status, tuple[str, str]] = {
     "adopt": ("*", "cyan"),
     "delete": ("-", "red"),
     "unchanged": ("=", "dim"),
+    "edited": ("e", "yellow"),
     "conflict": ("!", "bold red"),
     "ambiguous": ("?", "bold red"),
     "foreign": ("x", "bold red"),
+    "left out": ("x", "bold red"),
     "orphaned": ("o", "magenta"),
     "kept": ("!", "bold red"),
 }
+_SHOWN_AS: dict[Status, str] = {"edited": "edited there"}
 _DONE: dict[Status, str] = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}
 _WIDTH_WITHOUT_TERMINAL = 160
 _NAMED_ORPHANS = 5
@@ -40,7 +43,7 @@ def write_plan(steps: Sequence[Step], stream: TextIO) -> None:
         if (step.status == "unchanged" and not step.edits) or (step.status == "orphaned" and step.reason in many):
             continue
         sign, style = _SIGNS[step.status]
-        line = Text(f"{sign} {step.status:<10}", style)
+        line = Text(f"{sign} {_SHOWN_AS.get(step.status, step.status):<10}", style)
         line.append(_one_line(f"{step.name}  ({step.key})"), "")
         console.print(line)
         for text in _details(step):
@@ -51,7 +54,12 @@ def write_plan(steps: Sequence[Step], stream: TextIO) -> None:
         line.append(_one_line(f"{orphans[reason]} (--json names them): {reason}"), "")
         console.print(line)
     counts = Counter(step.status for step in steps)
-    console.print(Text(", ".join(f"{counts[status]} {status}" for status in _SIGNS if counts[status]) or "nothing"))
+    console.print(
+        Text(
+            ", ".join(f"{counts[status]} {_SHOWN_AS.get(status, status)}" for status in _SIGNS if counts[status])
+            or "nothing"
+        )
+    )
 
 
 def write_result(result: Result, stream: TextIO) -> None:

@@ -1,6 +1,7 @@
 """The commands plan, apply and remove, against servers that keep the contracts of Kibana and OpenSearch Alerting."""
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -881,17 +882,131 @@ def test_json_says_all(somewhere: Place) -> None:
         assert changed == {"triggers.Rule B.severity": ("3", "1")}
 
 
-def test_a_rule_that_cannot_be_converted(somewhere: Place) -> None:
-    """It is an error before anything is done, as leaving it out would make it look like a rule that is gone."""
+def test_a_rule_that_cannot_be_carried_is_left_out(somewhere: Place) -> None:
+    """All others go on, it is said once with its reason and in the exit code, and what is there for it stays."""
     where = somewhere
     where.run("apply")
+    kept = where.live()["Rule A"]
+    spoil(where)
+    write_also(where, "Rule E")
+    shown = where.run("plan")
+    assert (shown.code, where.statuses()["Rule A"], where.statuses()["Rule E"]) == (2, "left out", "create")
+    assert shown.out.count("two fields can only be compared with a script") == 1
+    assert "what is there for it stays as it is" in shown.out
+    ended = where.run("apply", "--prune")
+    assert (ended.code, set(where.live())) == (3, {*FIRST, "Rule E"})
+    assert where.live()["Rule A"] == kept
+    assert "--skip-unsupported" not in ended.out + ended.err
+    assert (ended.out + ended.err).count("two fields can only be compared with a script") == 1
+    assert where.run("plan").code == 3, "there is nothing to do, and one is left out"
+    assert where.run("apply").code == 3
+    assert where.run("apply", "--exclude", "Rule A").code == 0
+    assert where.run("plan", "--exclude", "Rule A", "--prune").code == 0
+
+
+def test_strict_refuses(somewhere: Place) -> None:
+    """With --strict one rule that cannot be carried is an error before anything is done."""
+    where = somewhere
+    spoil(where)
+    for command in ("plan", "apply"):
+        ended = where.run(command, "--strict")
+        assert (ended.code, where.live()) == (1, {})
+        assert "Rule A" in ended.err
+
+
+def test_no_rule_is_left(somewhere: Place) -> None:
+    """If none can be carried, nothing is done, and the reasons are said: to prune would delete all."""
+    where = somewhere
+    where.run("apply")
+    write_rules(where.rules, {"Rule A": FIRST["Rule A"]})
+    spoil(where)
+    ended = where.run("apply", "--prune")
+    assert (ended.code, set(where.live())) == (1, set(FIRST))
+    assert "there are no rules to install" in ended.err
+    assert "two fields can only be compared with a script" in ended.err
+
+
+def test_rules_are_chosen(somewhere: Place) -> None:
+    """--only and --exclude take title, id and file; what was not chosen is not touched, nor called left over."""
+    where = somewhere
+    assert where.run("apply", "--only", "Rule A", "--only", "aws_updateuser.yml").code == 0
+    assert set(where.live()) == {"Rule A", "Rule C"}
+    assert where.run("apply", "--exclude", "00000000-0000-4000-8000-00000000000b").code == 0
+    assert set(where.live()) == {"Rule A", "Rule C"}
+    assert where.run("apply").code == 0
+    before = where.content()
+    write_rules(where.rules, {title: (event, "critical") for title, (event, _) in FIRST.items()})
+    assert where.statuses("--only", where.rules / "aws_createuser.yml") == {"Rule A": "update"}
+    assert where.statuses("--exclude", "Rule A", "--prune") == {"Rule B": "update", "Rule C": "update"}
+    assert where.run("apply", "--only", "Rule A").code == 0
+    assert [name for name, body in where.content().items() if body != before[name]] == ["Rule A"]
+    assert where.run("remove", "--exclude", "Rule B", "--exclude", where.rules / "aws_createuser.yml").code == 0
+    assert set(where.live()) == {"Rule A", "Rule B"}
+    assert where.run("remove", "--only", where.rules / "aws_createuser.yml").code == 0
+    assert set(where.live()) == {"Rule B"}
+
+
+def test_names_that_are_not_there(somewhere: Place) -> None:
+    """A slip of the pen is an error with the name that was meant; nothing is done."""
+    where = somewhere
+    where.run("apply")
+    for command in ("plan", "apply"):
+        for option in ("--only", "--exclude"):
+            ended = where.run(command, option, "Rule a")
+            assert ended.code == 1
+            assert "'Rule a' is not the title, id or file of one of these rules; did you mean 'Rule A'?" in ended.err
+    ended = where.run("remove", "--exclude", "Rule a")
+    assert (ended.code, set(where.live())) == (1, set(FIRST))
+    assert "did you mean 'Rule A'?" in ended.err
+    ended = where.run("remove", "--only", "Rule a")
+    assert (ended.code, set(where.live())) == (0, set(FIRST))
+    assert "did you mean 'Rule A'?" in ended.err
+    everything = [option for title in FIRST for option in ("--exclude", title)]
+    assert "no rule is left" in where.run("apply", *everything, "--prune").err
+    assert where.run("plan", "--only", "Rule A", "--prune").code == 1
+    assert set(where.live()) == set(FIRST)
+
+
+def test_a_query_that_somebody_replaced_is_called_edited(somewhere: Place) -> None:
+    """A rule that finds something else than it was made for is never called unchanged."""
+    where = somewhere
+    where.run("apply")
+    change_query(where, "Rule B")
+    shown = where.run("plan")
+    assert (shown.code, where.statuses()["Rule B"]) == (0, "edited")
+    assert re.search(r"^e edited there ?Rule B ", shown.out, re.MULTILINE)
+    assert "2 unchanged, 1 edited there" in shown.out
+
+
+def spoil(where: Place) -> None:
+    """Make Rule A one that nothing can carry."""
     file = where.rules / "aws_createuser.yml"
     text = file.read_text("utf-8").replace("eventName: CreateUser", "eventName|fieldref: eventSource")
     file.write_text(text, "utf-8")
-    ended = where.run("apply", "--prune")
-    assert ended.code == 1
-    assert "Rule A" in ended.err
-    assert set(where.live()) == set(FIRST)
+
+
+def write_also(where: Place, title: str) -> None:
+    """Put a rule beside those that are there."""
+    folder = where.rules.with_name("more")
+    write_rules(folder, {title: ("TagRole", "low")})
+    (folder / "aws_tagrole.yml").rename(where.rules / "aws_tagrole.yml")
+
+
+@pytest.mark.parametrize("target", ["elastic", "opensearch"])
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://localhost:9", "cannot be reached at localhost:9: Connection refused"),
+        ("https://nobody.invalid", "cannot be reached at nobody.invalid:443: "),
+    ],
+)
+def test_a_host_that_is_not_there(target: str, url: str, said: str, tmp_path: Path) -> None:
+    """It is said at once, with host and cause: nobody waits for what was never there."""
+    began = time.monotonic()
+    ended = CliRunner().invoke(main, ["plan", target, "--url", url, "--state", str(tmp_path / "state.json")])
+    assert time.monotonic() - began < 4
+    assert ended.exit_code == 1
+    assert said in ended.stderr
 
 
 def test_an_opensearch_without_alerting(opensearch_url: str, tmp_path: Path) -> None:
@@ -945,3 +1060,20 @@ def test_ecs_names(tmp_path: Path) -> None:
         body = where.live()["Rule A"]
         assert body["index"] == ["logs-aws.cloudtrail-*"]
         assert "event.action" in str(body["query"])
+
+
+def test_the_whole_pack_in_ecs(tmp_path: Path) -> None:
+    """28 of the 29 rules are carried in the fields of Elastic's integration; one is left out with a word."""
+    with place("elastic", tmp_path) as where:
+        where.rules = pack_path()
+        shown = where.run("plan", "--ecs")
+        assert shown.code == 2
+        assert "28 create, 1 left out" in shown.out
+        assert re.search(r"^x left out  .*\n      field '.*': ", shown.out, re.MULTILINE)
+        assert where.run("apply", "--ecs").code == 3
+        assert len(where.live()) == 28
+        assert where.run("plan", "--ecs").code == 3
+        [left] = [name for name, status in where.statuses("--ecs").items() if status == "left out"]
+        assert where.run("plan", "--ecs", "--exclude", left).code == 0
+        assert where.run("remove").code == 0
+        assert where.live() == {}

@@ -189,7 +189,7 @@ def test_the_editor_of_dashboards_makes_nobody_forget(alerting_server: Alerting,
     [monitor_id] = alerting_server.monitors
     cron: Json = {"cron": {"expression": "0 * * * *", "timezone": "UTC"}}
     alerting_server.analyst_edits(monitor_id, name="My name", schedule=cron, ui_metadata={"schedule": {}})
-    assert planned(target, monitor()).status == "unchanged"
+    assert planned(target, monitor()).status == "edited"
     target.update(planned(target, monitor(severity="1")))
     assert (live(alerting_server)["schedule"], live(alerting_server)["name"]) == (cron, "My name")
     assert set(cast(JsonObject, live(alerting_server)["ui_metadata"])) == {"schedule", "sigma_stellar_aws"}
@@ -224,7 +224,8 @@ def test_triggers_that_come_and_go(alerting_server: Alerting, state: State) -> N
     target.update(step)
     names = [trigger_of(live(alerting_server), number)["name"] for number in range(3)]
     assert names == ["high", "own", "critical"]
-    assert planned(target, _with_triggers("high", "critical")).status == "unchanged"
+    again = planned(target, _with_triggers("high", "critical"))
+    assert (again.status, again.changes, again.conflicts) == ("edited", (), ())
 
 
 def _with_triggers(*names: str) -> JsonObject:

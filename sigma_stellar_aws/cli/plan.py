@@ -1,0 +1,61 @@
+"""The command plan."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sigma_stellar_aws.cli.install_options import (
+    CHANGES,
+    UNDECIDED,
+    InstallCommand,
+    extra_for,
+    json_option,
+    location_and_rules,
+    location_options,
+    rule_options,
+)
+from sigma_stellar_aws.cli.problems import as_click_errors, needs, note
+
+
+@click.command(cls=InstallCommand)
+@location_options
+@rule_options
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Keep the plan for apply --plan.")
+@json_option
+def plan(output: Path | None, as_json: bool, **values: Any) -> None:
+    """Show what apply would do to the rules in Kibana (elastic) or the monitors in OpenSearch. Changes nothing.
+
+    Exit code 0: nothing is to be done. 2: something is to be done, or to be decided. 3: nothing is to be done, but a
+    rule was left out. 1: an error, misuse too.
+    """
+    location, options = location_and_rules(values)
+    if output is not None and not output.parent.is_dir():
+        raise click.ClickException(f"there is no folder {output.parent} for {output.name}")
+    with needs(extra_for(location)), as_click_errors():
+        from sigma_stellar_aws.install import show
+        from sigma_stellar_aws.install.plan import TO_DECIDE, TO_DO, as_plan
+        from sigma_stellar_aws.install.prepare import prepare
+
+        steps = prepare(location, options, note).steps
+        content = as_plan(steps, location.identity(), options.as_json())
+        if output is not None:
+            _write_private(output, json.dumps(content, indent=1) + "\n")
+        if as_json:
+            click.echo(json.dumps(content))
+        else:
+            show.write_plan(steps, sys.stdout)
+    if any(step.status in TO_DO | TO_DECIDE for step in steps):
+        sys.exit(CHANGES)
+    if any(step.status == "left out" for step in steps):
+        sys.exit(UNDECIDED)
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Write a file that nobody else may read: it tells what is watched, and what is not."""
+    with open(file, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
+        file.chmod(0o600)
+        stream.write(text)

@@ -1,0 +1,222 @@
+"""From rules and a live system to the steps of a plan."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import yaml
+from sigma.collection import SigmaCollection
+from sigma.exceptions import SigmaError
+from sigma.processing.pipeline import ProcessingPipeline
+from sigma.rule import SigmaRule
+
+from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
+from sigma_stellar_aws.base.errors import NotFoundError, StoreError, UserError
+from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.formats.elastic_rule import DEFAULT_STACK, Stack, stack_version
+from sigma_stellar_aws.formats.opensearch_monitor import ALL_RULES
+from sigma_stellar_aws.install.kibana import Elastic
+from sigma_stellar_aws.install.merge import Side
+from sigma_stellar_aws.install.opensearch_alerting import OpenSearchAlerting, check_kind, monitors_by_rule
+from sigma_stellar_aws.install.plan import LeftOut, Live, Step
+from sigma_stellar_aws.install.plan import plan as make_plan
+from sigma_stellar_aws.install.request import Location, RuleOptions
+from sigma_stellar_aws.install.state import State, default_file
+from sigma_stellar_aws.pipelines import ecs_aws_cloudtrail as ecs
+from sigma_stellar_aws.pipelines.stellar_aws import INDEX, stellar_aws, stellar_aws_published
+from sigma_stellar_aws.query.store_profile import StoreProfile, read_profile
+from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
+from sigma_stellar_aws.rule_files.choose import choose_rules, did_you_mean, names_of
+from sigma_stellar_aws.rule_files.load import find_rules, load_rules
+from sigma_stellar_aws.rule_files.stellar_block import rule_name
+from sigma_stellar_aws.store.client import Aws, connect
+
+_FORMATS = {"elastic": "elastic_rule", "opensearch": "opensearch_monitor"}
+_LAST_WITHOUT_PREVIEW = 7
+
+
+class Prepared(NamedTuple):
+    """A live system and what is to be done there."""
+
+    target: Elastic | OpenSearchAlerting
+    state: State
+    steps: list[Step]
+    tries_out: bool = True
+    """Whether the system can try an artefact out before it is installed."""
+
+
+def connected(location: Location) -> tuple[Elastic | OpenSearchAlerting, State]:
+    """Return the live system and what was applied to it, without talking to it yet.
+
+    Raises:
+        StoreError: URL, space, credentials or state file are not as they should be.
+        OSError: the state file cannot be read.
+        ModuleNotFoundError: a package is missing by which requests to Amazon OpenSearch Service are signed.
+    """
+    identity = location.identity()
+    file = location.state_file or default_file(identity["target"], identity["url"], identity["space"])
+    state = State(file, " ".join(part for part in identity.values() if part))
+    if location.target == "elastic":
+        return Elastic(location.url, location.space, location.ca_file, os.environ, state), state
+    aws = Aws(location.aws_region) if location.aws_region else None
+    client = connect(location.url, location.ca_file, os.environ, aws=aws)
+    return OpenSearchAlerting(client, state), state
+
+
+def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None]) -> Prepared:
+    """Convert the rules, look at what is there, and decide what is to be done.
+
+    A rule that cannot be carried is a step of its own, which says why; all others go on.
+
+    Args:
+        location: the live system.
+        options: which rules, and how they are converted.
+        tell: is told what else there is to know, a line at a time.
+
+    Raises:
+        SigmaError: a rule file cannot be read, or, if the options are strict, a rule cannot be carried.
+        StoreError: the live system cannot be asked, or is not one of this kind.
+        NotFoundError: an option names a rule that is not there, or no rule can be installed.
+        UserError: the version of Kibana is not one that rules can be made for.
+    """
+    _refuse_unread(options.rule_paths)
+    all_rules = load_rules(*options.rule_paths, filters=options.filter_paths)
+    rules = choose_rules(all_rules, options.only, options.exclude)
+    called = {rule_name(rule): names_of(rule) for rule in rules.rules}
+    passed_over = {rule_name(rule) for rule in all_rules.rules} - {rule_name(rule) for rule in rules.rules}
+    profile = read_profile(options.store) if options.store else None
+    target, state = connected(location)
+    stack = _stack(options, target)
+    artefacts, left_out = _artefacts(rules, location, options, profile, stack, tell)
+    names = {key: [key, str(body["name"]), *called.get(key, ())] for key, body in artefacts.items()}
+    take = {key: cast(Side, side) for side, rule in options.take for key in _keys(rule, names)}
+    live = [one for one in target.read(artefacts) if _concerns(one, options, passed_over, artefacts)]
+    if location.target == "opensearch" and not options.prune:
+        check_kind(artefacts, live)
+    if any(one.ours for one in live) and not state.file.exists():
+        tell(f"note: there is no state file {state.file}; were these rules applied from elsewhere, or with --state?")
+    steps = make_plan(
+        artefacts, live, target, take=take, prune=options.prune, installed=state.rules(), left_out=left_out
+    )
+    return Prepared(target, state, steps, tries_out=stack.major > _LAST_WITHOUT_PREVIEW)
+
+
+def _keys(name: str, names: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the keys of the artefacts that a name stands for.
+
+    Raises:
+        NotFoundError: there is no such artefact.
+    """
+    found = [key for key, known in names.items() if name == "all" or name in known]
+    if not found:
+        hint = did_you_mean(name, [each for known in names.values() for each in known])
+        raise NotFoundError(f"{name!r} is not the title, id or file of one of these rules{hint}")
+    return found
+
+
+def _concerns(live: Live, options: RuleOptions, passed_over: set[str], artefacts: Mapping[str, JsonObject]) -> bool:
+    """Return whether a plan is about a live artefact: not if its rule was not chosen."""
+    if live.key in artefacts or live.key == ALL_RULES:
+        return True
+    return not options.only and live.key not in passed_over
+
+
+def _stack(options: RuleOptions, target: Elastic | OpenSearchAlerting) -> Stack:
+    stack = options.stack or (target.version() if isinstance(target, Elastic) else DEFAULT_STACK)
+    try:
+        return stack_version(stack)
+    except ValueError as error:
+        raise UserError(f"--stack {stack}: {error}") from error
+
+
+def _artefacts(
+    rules: SigmaCollection,
+    location: Location,
+    options: RuleOptions,
+    profile: StoreProfile | None,
+    stack: Stack,
+    tell: Callable[[str], None],
+) -> tuple[dict[str, JsonObject], list[LeftOut]]:
+    """Return the artefacts by the ids of their rules, and the rules that cannot be carried."""
+    backend = StellarAwsBackend(
+        _pipeline(options, profile),
+        collect_errors=not options.strict,
+        case_sensitive=options.case_sensitive,
+        store=profile,
+        stack=str(stack),
+        monitor=options.monitor,
+        channel=options.channel,
+        enabled=options.enabled,
+    )
+    with _warnings_told(tell):
+        bodies: list[JsonObject] = backend.convert(rules, _FORMATS[location.target])
+    left_out = [LeftOut(rule_name(rule), rule.title, _reason(rule, error)) for rule, error in backend.errors]
+    if not bodies:
+        # To prune would delete all that is installed.
+        reasons = "".join(f"\n{one.name}: {one.reason}" for one in left_out)
+        raise NotFoundError(f"there are no rules to install{reasons}")
+    if location.target == "elastic":
+        return {str(body["rule_id"]): body for body in bodies}, left_out
+    return monitors_by_rule(bodies), left_out
+
+
+def _reason(rule: SigmaRule, error: SigmaError) -> str:
+    """Return why a rule is left out, without its title and its file, which are told beside."""
+    return str(getattr(error, "reason", "") or error.args[0]).removeprefix(f"Rule {rule.title!r}: ")
+
+
+def _pipeline(options: RuleOptions, profile: StoreProfile | None) -> ProcessingPipeline:
+    if options.ecs:
+        return ecs.stellar_aws_ecs(options.index or ecs.INDEX, options.time_field or ecs.TIME_FIELD)
+    pipeline = stellar_aws_published if options.published else stellar_aws
+    flattened = profile is None or profile.flattened
+    return pipeline(options.index or INDEX, options.time_field or TIME_FIELD, flattened=flattened)
+
+
+@contextmanager
+def _warnings_told(tell: Callable[[str], None]) -> Iterator[None]:
+    """Tell each warning of the conversion once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for text in dict.fromkeys(str(warning.message) for warning in caught):
+        tell(f"note: {text}")
+
+
+def _refuse_unread(paths: Sequence[Path]) -> None:
+    """Refuse a folder with rules in files that are not read: what was installed for them would look like left over."""
+    for file in (file for path in paths if path.is_dir() for file in sorted(path.rglob("*.yaml"))):
+        if file.name.endswith(".test.yaml"):
+            continue
+        try:
+            documents = list(yaml.safe_load_all(file.read_text("utf-8")))
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise StoreError(f"{file} cannot be read, so that nobody knows whether it is a rule") from error
+        if any(isinstance(one, dict) and "detection" in one for one in documents):
+            raise StoreError(f"{file} is a rule, but of a folder only *.yml files are read; rename it")
+
+
+def installed_for(name: str, steps: Sequence[Step]) -> set[str]:
+    """Return the keys of what is installed for a rule.
+
+    Args:
+        name: title or id of what is installed, or a rule of this project or a rule file, as ``find_rules`` takes it.
+        steps: one for each artefact that is installed.
+
+    Raises:
+        NotFoundError: nothing is installed for a rule of that name, and no such rule is known here.
+        SigmaError: the name is that of a file, which cannot be read as Sigma rules.
+        OSError: the file cannot be opened.
+    """
+    found = {step.key for step in steps if name in ("all", step.key, step.name)}
+    if found:
+        return found
+    try:
+        rules = find_rules(name)
+    except NotFoundError as error:
+        hint = did_you_mean(name, [each for step in steps for each in (step.name, step.key)])
+        raise NotFoundError(f"nothing is installed for {name!r}{hint}" if hint else str(error)) from error
+    return {step.key for step in steps} & {rule_name(rule) for rule in rules}
