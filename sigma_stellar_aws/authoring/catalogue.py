@@ -14,7 +14,7 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.terminal import print_table, style_of, table_of
-from sigma_stellar_aws.base.text import cell, printable
+from sigma_stellar_aws.base.text import cell, plural, printable
 from sigma_stellar_aws.base.times import duration_text
 from sigma_stellar_aws.reference.attack import attack, label, tactic_name
 from sigma_stellar_aws.rule_files.load import load_rules
@@ -133,9 +133,7 @@ def as_markdown(rules: Iterable[Entry], *, of_pack: bool = True) -> str:
     rows = list(rules)
     errata = [entry for entry in rows if entry.erratum]
     lines = [
-        f'# The {len(rows)} rules of "{ALERT_TITLE}"'
-        if of_pack
-        else f"# {len(rows)} Sigma rule{'s' * (len(rows) != 1)}",
+        f'# The {len(rows)} rules of "{ALERT_TITLE}"' if of_pack else f"# {plural(len(rows), 'Sigma rule')}",
         "",
         "Made by `sigma-stellar-aws rules --format md`; do not edit.",
         "",

@@ -21,7 +21,7 @@ from sigma_stellar_aws import __version__
 from sigma_stellar_aws.authoring.check import CheckReport, at_least
 from sigma_stellar_aws.authoring.rule_documents import SEVERITIES, Checked, Finding, FindingSeverity
 from sigma_stellar_aws.base.json_types import JsonObject
-from sigma_stellar_aws.base.text import printable
+from sigma_stellar_aws.base.text import plural, printable
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -77,8 +77,8 @@ def summary(report: CheckReport) -> str:
     """How many findings there are, in what, as a sentence."""
     found = Counter(finding.severity for finding in report.findings)
     kinds = ", ".join(f"{found[severity]} {severity}" for severity in reversed(SEVERITIES) if found[severity])
-    text = f"{_count(len(report.findings), 'finding')}{f' ({kinds})' if kinds else ''}"
-    text += f" in {_count(len(report.checked), 'rule')} of {_count(len(report.files), 'file')}"
+    text = f"{plural(len(report.findings), 'finding')}{f' ({kinds})' if kinds else ''}"
+    text += f" in {plural(len(report.checked), 'rule')} of {plural(len(report.files), 'file')}"
     if report.others:
         text += f"; {report.others} not about CloudTrail, and so checked in general only"
     return text
@@ -249,7 +249,3 @@ def _shown(path: Path) -> str:
 
 def _plain(text: str) -> str:
     return " ".join(printable(text).split())
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

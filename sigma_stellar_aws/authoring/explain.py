@@ -6,7 +6,6 @@ disagree; fields are shown by the names that the rule gives them.
 
 import copy
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Literal, NamedTuple, TextIO, TypeAlias, cast
 
 from rich.console import Console
@@ -28,7 +27,7 @@ from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections, Sigm
 
 from sigma_stellar_aws.backends.stellar_aws import AnyCondition, StellarAwsBackend
 from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
-from sigma_stellar_aws.base.text import printable
+from sigma_stellar_aws.base.text import nearest, printable
 from sigma_stellar_aws.logs.flatten import flatten
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
 from sigma_stellar_aws.pipelines.transformations import UsePublishedDetection
@@ -42,7 +41,6 @@ Kind: TypeAlias = Literal["all", "any", "not", "value"]
 
 _SHOWN_VALUES = 5
 _SHOWN_LENGTH = 120
-_CLOSE = 0.8
 _WIDTH_WITHOUT_TERMINAL = 10_000
 _MARKS = {
     True: ("\N{CHECK MARK} yes  ", "green"),
@@ -300,8 +298,8 @@ def _nearest(field: str, names: Iterable[str]) -> str | None:
     siblings = {
         name.rpartition(".")[2]: name for name in known.values() if name.rpartition(".")[0].lower() == folder.lower()
     }
-    close = get_close_matches(last, siblings, n=1, cutoff=_CLOSE)
-    return siblings[close[0]] if close else None
+    meant = nearest(last, siblings)
+    return siblings[meant] if meant else None
 
 
 def _dotted_names(event: Mapping[str, Json]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Writes the skeleton of a rule, and the file of its sample events, from an example event."""
 
-import difflib
 import ipaddress
 import re
 import textwrap
@@ -14,6 +13,7 @@ import yaml
 from sigma_stellar_aws.authoring.sample_events import SUFFIX
 from sigma_stellar_aws.base.errors import EventError
 from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
+from sigma_stellar_aws.base.text import nearest
 from sigma_stellar_aws.reference import aws_events
 
 TO_DO = "TODO"
@@ -215,7 +215,7 @@ def cases_text(event: JsonObject, rule: str, note: str) -> str:
     source, name = _source_and_name(event)
     base = _base_name(name)
     names = sorted(other for other in aws_events.names(source) if not other.casefold().startswith(base.casefold()))
-    other_name = next(iter(difflib.get_close_matches(base, names, n=1, cutoff=0)), "AnotherEvent")
+    other_name = nearest(base, names, alike=0) or "AnotherEvent"
     text = _CASES.format(
         rule=rule, note=note, event=_lines(event, " " * 4), other_name=_lines({"eventName": other_name})
     )

@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -21,7 +20,7 @@ from sigma_stellar_aws.authoring.sample_events import SUFFIX, Case, CaseFile, Gr
 from sigma_stellar_aws.authoring.watch import changes, remembered
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import JsonObject
-from sigma_stellar_aws.base.text import printable
+from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest, plural, printable
 from sigma_stellar_aws.logs.flatten import flatten
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
@@ -261,14 +260,14 @@ def summary(results: Sequence[Result], suite: Suite) -> str:
     """How it went, in one line."""
     failed = sum(not result.passed for result in results)
     rules = len({id(result.rule) for result in results})
-    ran = f"{_counted(len(results), 'case')} of {_counted(rules, 'rule')}"
+    ran = f"{plural(len(results), 'case')} of {plural(rules, 'rule')}"
     parts = [f"{ran}: {len(results) - failed} passed, {failed} failed"]
     if suite.problems:
-        parts.append(f"{_counted(len(suite.problems), 'problem')}, see above")
+        parts.append(f"{plural(len(suite.problems), 'problem')}, see above")
     if suite.untested:
         titles = ", ".join(rule.rule.title for rule in suite.untested[:_LISTED])
         more = ", ..." if len(suite.untested) > _LISTED else ""
-        parts.append(f"{_counted(len(suite.untested), 'rule')} without cases: {titles}{more}")
+        parts.append(f"{plural(len(suite.untested), 'rule')} without cases: {titles}{more}")
     return "; ".join(parts)
 
 
@@ -281,12 +280,10 @@ def _verdict(result: Result) -> str:
 
 
 def _files(changed: set[Path]) -> str:
-    names = ", ".join(sorted(file.name for file in changed)) if len(changed) <= _LISTED else f"{len(changed)} files"
+    names = (
+        ", ".join(sorted(file.name for file in changed)) if len(changed) <= _LISTED else plural(len(changed), "file")
+    )
     return printable(names)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _problem(file: Path, error: Exception) -> Problem:
@@ -345,5 +342,4 @@ def _no_rule(name: str | None, titles: Sequence[str], beside: Path | None, *, se
         return f"needs a key rule with the title or id of one of the rules of {where}"
     if several:
         return f"several rules are called {name!r}; name one by its id"
-    close = get_close_matches(name, titles, n=1)
-    return f"no rule is called {name!r} in {where}" + (f"; did you mean {close[0]!r}?" if close else "")
+    return f"no rule is called {name!r} in {where}{did_you_mean(nearest(name, titles, LOOSELY_ALIKE))}"

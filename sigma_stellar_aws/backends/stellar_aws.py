@@ -44,6 +44,7 @@ from sigma_stellar_aws.base.sigma_errors import (
     UnsupportedConditionError,
     UnsupportedRuleError,
 )
+from sigma_stellar_aws.base.text import did_you_mean
 from sigma_stellar_aws.formats import lucene_text
 from sigma_stellar_aws.formats.converted_rule import ConvertedRule, merged
 from sigma_stellar_aws.formats.elastic_rule import INVESTIGATED, QueryForm, elastic_rules, stack_version
@@ -494,8 +495,7 @@ class StellarAwsBackend(Backend):
             return field_query(ask, [self._assumed(name, state)])
         if mappings := self.store.mappings(name):
             return field_query(ask, mappings, self.store.engine)
-        nearest = self.store.nearest(name)
-        reason = f"{self.store.indices} has no such field" + (f"; did you mean {nearest}?" if nearest else "")
+        reason = f"{self.store.indices} has no such field{did_you_mean(self.store.nearest(name))}"
         as_keyword = field_query(ask, [Field(name, "keyword")])
         return FieldQuery(as_keyword.clause, (Doubt("missing", reason),))
 

@@ -1,15 +1,140 @@
-"""Text for people: safe to print, and safe in a cell of a spreadsheet."""
+"""Text for people: counted, listed, corrected, and safe to print or to put into a cell of a spreadsheet."""
+
+import re
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
+from functools import lru_cache
+from typing import NamedTuple
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet takes for the start of a formula, full-width forms included."""
 
+ALIKE = 0.8
+"""How like a name the one that was probably meant is at least, from 0 to 1, as difflib measures it."""
+
+LOOSELY_ALIKE = 0.6
+"""The same for titles and the like: few to choose from, and people type them from memory."""
+
 
 def printable(text: str) -> str:
-    """The text without what could steer a terminal: log records hold what attackers typed."""
+    r"""Replace what could steer a terminal: log records hold what attackers typed.
+
+    >>> printable("a\x1b[2Jb")
+    'a\ufffd[2Jb'
+    """
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def cell(text: str) -> str:
-    """The text as a cell of CSV: printable, and no formula to a spreadsheet."""
+    """Make a text safe as a cell of CSV: printable, and not a formula to a spreadsheet.
+
+    >>> cell("=1+1")
+    "'=1+1"
+    """
     text = printable(text)
     return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
+
+
+def plural(count: int, noun: str, nouns: str | None = None) -> str:
+    """Write a number of things.
+
+    >>> plural(1, "rule"), plural(2000, "rule"), plural(0, "index", "indices")
+    ('1 rule', '2,000 rules', '0 indices')
+    """
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def first_of(names: Sequence[str], most: int = 5) -> str:
+    """List names, and count those after the first few.
+
+    >>> first_of(["a", "b", "c"]), first_of(["a", "b", "c"], most=2)
+    ('a, b, c', 'a, b and 1 more')
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def did_you_mean(name: str | None) -> str:
+    """Ask for a name that was probably meant, to end a message with; return "" if there is none.
+
+    A name with blanks is quoted, so that it can be pasted as one word.
+
+    >>> did_you_mean("eventName"), did_you_mean("KMS Key"), did_you_mean(None)
+    ('; did you mean eventName?', "; did you mean 'KMS Key'?", '')
+    """
+    if not name:
+        return ""
+    return f"; did you mean {repr(name) if ' ' in name else name}?"
+
+
+def nearest(word: str, choices: Iterable[str], alike: float = ALIKE) -> str | None:
+    """Return the choice that somebody probably meant by a word, or None if nothing is close.
+
+    One that differs only in case, blanks and punctuation comes first; otherwise the most alike, as difflib measures
+    it. Keep large sets of choices as a frozenset: what is made of them is then made once.
+
+    >>> nearest("event_name", ["eventName", "eventTime"]), nearest("eventNmae", ["eventName", "eventTime"])
+    ('eventName', 'eventName')
+    >>> nearest("requestID", ["eventName", "eventTime"])
+    """
+    known = _known(frozenset(choices))
+    plain = _plain(word)
+    if not plain:
+        return None
+    if plain in known.choices:
+        return known.choices[plain]
+    # Letters in common, whatever their order, are the most that can be alike. That is counted in a moment, and leaves
+    # few to compare letter by letter, the most promising first.
+    letters = _letters(plain, known.bits)
+    promising = [
+        (2 * (letters & others).bit_count() / (len(plain) + len(choice)), choice)
+        for choice, others in known.letters.items()
+    ]
+    matcher = SequenceMatcher(None, b=plain)
+    best: tuple[float, str | None] = (alike, None)
+    for at_most, choice in sorted((p for p in promising if p[0] >= alike), key=lambda p: (-p[0], p[1])):
+        if best[1] is not None and at_most <= best[0]:
+            break
+        matcher.set_seq1(choice)
+        ratio = matcher.ratio()
+        if ratio > best[0] or (best[1] is None and ratio == alike):
+            best = (ratio, choice)
+    return None if best[1] is None else known.choices[best[1]]
+
+
+class _Known(NamedTuple):
+    """Choices, prepared to be searched."""
+
+    choices: dict[str, str]
+    """By their plain forms."""
+    letters: dict[str, int]
+    """By plain forms: a bit for each letter, another for a second one of its kind, and so on."""
+    bits: dict[tuple[str, int], int]
+    """The bits, by letter and how often it came before."""
+
+
+@lru_cache(maxsize=64)
+def _known(choices: frozenset[str]) -> _Known:
+    # Backwards, for the first of the alphabet to stay: it has the capital letters.
+    by_plain = {_plain(choice): choice for choice in sorted(choices, reverse=True)}
+    bits: dict[tuple[str, int], int] = {}
+    for plain in by_plain:
+        for letter in set(plain):
+            for number in range(plain.count(letter)):
+                bits.setdefault((letter, number), 1 << len(bits))
+    return _Known(by_plain, {plain: _letters(plain, bits) for plain in by_plain}, bits)
+
+
+def _letters(plain: str, bits: dict[tuple[str, int], int]) -> int:
+    found = 0
+    for letter in set(plain):
+        for number in range(plain.count(letter)):
+            bit = bits.get((letter, number))
+            if bit is None:
+                break
+            found |= bit
+    return found
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[\W_]", "", word).casefold()

@@ -1,47 +1,89 @@
 """Times and durations: read, written and counted in milliseconds."""
 
 import re
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
+
+import msgspec
 
 from sigma_stellar_aws.base.json_types import Json
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MILLISECOND = timedelta(milliseconds=1)
+
+# Our own, since every Python reads other forms: 3.10 has no "00:00:00.1Z", and only 3.14 has "24:00".
+_INSTANT = re.compile(
+    r"(?P<date>[0-9]{4}(?P<dash>-?)[0-9]{2}(?P=dash)[0-9]{2})"
+    r"(?:[Tt ](?P<hour>[0-9]{2})(?::?(?P<minute>[0-9]{2})(?::?(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]+))?)?)?"
+    r" ?(?P<zone>[Zz]|UTC|(?P<sign>[+-])(?P<zone_hours>[0-9]{2})(?::?(?P<zone_minutes>[0-5][0-9]))?)?)?"
+)
+
+_CLOUDTRAIL_LENGTH = len("2026-01-05T00:00:00Z")
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DURATION = re.compile(r"([1-9][0-9]{0,8})([mhd])")
+_LONGEST = timedelta(days=99_999)
+"""Older than any log, and short enough to be taken from any time."""
+
+
+def parse_instant(text: str) -> datetime | None:
+    """Read an ISO 8601 time, the same on every version of Python; return None if the text is something else.
+
+    A time without a zone is in UTC, and a date alone is its midnight. Digits after the microseconds are cut off.
+
+    >>> parse_instant("2026-01-05T00:00:00.123456789+0100")
+    datetime.datetime(2026, 1, 4, 23, 0, 0, 123456, tzinfo=datetime.timezone.utc)
+    >>> parse_instant("yesterday")
+    """
+    if len(text) == _CLOUDTRAIL_LENGTH:
+        # The form that CloudTrail writes takes a tenth of the time.
+        with suppress(msgspec.ValidationError, UnicodeEncodeError):
+            return msgspec.convert(text, datetime)
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        return None
+    digits = match["date"].replace("-", "")
+    hour, minute, second, zone_hours, zone_minutes = (
+        int(match[name] or 0) for name in ("hour", "minute", "second", "zone_hours", "zone_minutes")
+    )
+    microsecond = int((match["fraction"] or "")[:6].ljust(6, "0"))
+    offset = timedelta(hours=zone_hours, minutes=zone_minutes)
+    try:
+        local = datetime(
+            int(digits[:4]), int(digits[4:6]), int(digits[6:]), hour, minute, second, microsecond, timezone.utc
+        )
+        return local + offset if match["sign"] == "-" else local - offset
+    except (ValueError, OverflowError):
+        return None
+
 
 def epoch_millis(event_time: Json) -> int | None:
-    """Milliseconds since 1970-01-01 UTC of an ISO 8601 time, or None where the value is no such time."""
-    if not isinstance(event_time, str):
-        return None
-    try:
-        time = datetime.fromisoformat(event_time.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return millis(time if time.tzinfo else time.replace(tzinfo=timezone.utc))
+    """Return the milliseconds since 1970-01-01 UTC of an ISO 8601 time, or None for any other value.
+
+    >>> epoch_millis("1970-01-01T00:00:01.5Z")
+    1500
+    """
+    time = parse_instant(event_time) if isinstance(event_time, str) else None
+    return None if time is None else millis(time)
 
 
 def millis(time: datetime) -> int:
-    """Milliseconds since 1970-01-01 UTC of a time that is aware of its time zone."""
-    return round(time.timestamp() * 1000)
+    """Return the whole milliseconds since 1970-01-01 UTC of a time that is aware of its zone.
 
+    Rounded down, as data stores do it: the same text comes to the same number here and there.
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-
-
-def duration_text(window: timedelta) -> str:
-    """A window as rules write it, such as 24h."""
-    hours, rest = divmod(round(window.total_seconds()), 3600)
-    return f"{rest // 60 + hours * 60}m" if rest else f"{hours}h"
-
-
-def parse_duration(text: str) -> timedelta | None:
-    """The window that a text such as 90m, 24h or 7d stands for, or None where it is none."""
-    match = re.fullmatch(r"([1-9]\d{0,4})([mhd])", text)
-    return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+    >>> millis(datetime(1970, 1, 1, 0, 0, 0, 1999, tzinfo=timezone.utc))
+    1
+    """
+    return (time - _EPOCH) // _MILLISECOND
 
 
 def time_text(time: int | None) -> str | None:
-    """A time in milliseconds since 1970-01-01 UTC as ISO 8601, to the second where it is a whole one."""
+    """Write milliseconds since 1970-01-01 UTC as ISO 8601, to the second where they are whole seconds.
+
+    >>> time_text(1500)
+    '1970-01-01T00:00:01.500Z'
+    """
     if time is None:
         return None
     try:
@@ -50,3 +92,35 @@ def time_text(time: int | None) -> str | None:
         # A store may hold any number.
         return str(time)
     return moment.isoformat(timespec="milliseconds" if time % 1000 else "seconds").replace("+00:00", "Z")
+
+
+def parse_duration(text: str) -> timedelta | None:
+    """Read a duration as rules and options write it: 90m, 24h or 7d; return None if the text is something else.
+
+    >>> parse_duration("90m")
+    datetime.timedelta(seconds=5400)
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        return None
+    duration = amount(int(match[1]), match[2])
+    return duration if duration <= _LONGEST else None
+
+
+def amount(number: int, unit: str) -> timedelta:
+    """Return so many seconds (s), minutes (m), hours (h) or days (d).
+
+    >>> amount(2, "h")
+    datetime.timedelta(seconds=7200)
+    """
+    return timedelta(**{_UNITS[unit]: number})
+
+
+def duration_text(duration: timedelta) -> str:
+    """Write a duration as rules do, in hours, or in minutes where hours do not do.
+
+    >>> duration_text(timedelta(days=7)), duration_text(timedelta(minutes=90))
+    ('168h', '90m')
+    """
+    minutes = round(duration.total_seconds()) // 60
+    return f"{minutes}m" if minutes % 60 else f"{minutes // 60}h"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from sigma_stellar_aws import __version__
+from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.cli.options import (
     FILES,
     ca_file_option,
@@ -262,7 +263,7 @@ def _of_files(files: tuple[Path, ...], request: _Request, problems: Problems) ->
         events = Counted()
         alerts = _ordered(raise_alerts(events.counting(found), pack.rules, most_open=request.most_open))
         count = _tell(alerts, request, ", ".join(map(str, files)), pack, events, problems, lambda: records)
-    note(f"{_numbers(count, events)} among {records} records{problems.summary()}")
+    note(f"{_numbers(count, events)} among {plural(records, 'record')}{problems.summary()}")
 
 
 def _of_store(where: _Store, request: _Request, problems: Problems) -> None:
@@ -424,7 +425,7 @@ def _tell(
 
 
 def _numbers(alerts: int, events: "Counted") -> str:
-    return f"{alerts} alert{'s' * (alerts != 1)} of {events.count} matching event{'s' * (events.count != 1)}"
+    return f"{plural(alerts, 'alert')} of {plural(events.count, 'matching event')}"
 
 
 def _tell_of_doubts(client: "OpenSearch", profile: "StoreProfile", pack: "Pack", problems: Problems) -> None:

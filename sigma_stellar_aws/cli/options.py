@@ -1,6 +1,5 @@
 """Options, types of options and exit codes that commands share."""
 
-import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -8,46 +7,39 @@ from typing import Any
 
 import click
 
-_RELATIVE_TIME = re.compile(r"([1-9]\d*)([mhd])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+from sigma_stellar_aws.base.times import parse_duration, parse_instant
 
 
 def instant(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
-    """The value of an option that is an instant: ISO 8601 (UTC unless it says otherwise), or a time ago such as 24h."""
+    """Read an option that is a time: ISO 8601 (UTC unless it says otherwise), or how long ago, such as 24h."""
     if value is None:
         return None
-    try:
-        if ago := _RELATIVE_TIME.fullmatch(value):
-            return datetime.now(timezone.utc) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        time = datetime.fromisoformat(value.replace("Z", "+00:00"))
-    except (ValueError, OverflowError):
-        raise click.BadParameter(
-            f"{value!r} is no time; write 2026-11-24, 2026-11-24T12:00:00Z, 90m, 24h or 7d"
-        ) from None
-    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+    if (ago := parse_duration(value)) is not None:
+        return datetime.now(timezone.utc) - ago
+    if (time := parse_instant(value)) is None:
+        raise click.BadParameter(f"{value!r} is not a time; write 2026-11-24, 2026-11-24T12:00:00Z, 90m, 24h or 7d")
+    return time
 
 
 def duration(context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
-    """The value of an option that is a time span, such as 24h."""
+    """Read an option that is a time span, such as 24h."""
     if value is None:
         return None
-    from sigma_stellar_aws.base.times import parse_duration
-
     if (span := parse_duration(value)) is None:
-        raise click.BadParameter(f"{value!r} is no time span; write 90m, 24h or 7d")
+        raise click.BadParameter(f"{value!r} is not a time span; write 90m, 24h or 7d")
     return span
 
 
 def fields(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
-    """The value of an option that names fields of CloudTrail, with commas between; none if it is not given."""
+    """Read an option that names CloudTrail fields, separated by commas; return none of them if it is not given."""
     if value is None:
         return ()
-    from sigma_stellar_aws.reference.cloudtrail_fields import is_known, nearest
+    from sigma_stellar_aws.reference.cloudtrail_fields import is_known, nearest_field
 
     names = tuple(dict.fromkeys(name.strip() for name in value.split(",")))
     for name in names:
         if not is_known(name) or not all(name.split(".")):
-            close = nearest(name) if name else None
+            close = nearest_field(name) if name else None
             hint = f"did you mean {close}?" if close else "write names as CloudTrail has them, such as userIdentity.arn"
             raise click.BadParameter(f"{name!r} is no field of CloudTrail; {hint}")
     return names

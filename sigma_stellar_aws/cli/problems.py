@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import click
 from sigma.exceptions import SigmaError
 
+from sigma_stellar_aws.base.errors import UserError
+from sigma_stellar_aws.base.text import first_of, plural, printable
+
 if TYPE_CHECKING:
     from sigma_stellar_aws.reference.flat_schema import Document
 
@@ -22,15 +25,11 @@ NOT_RUN = 2
 UNREAD = 3
 """Exit code: the command ran, but some input could not be read or some document was not taken."""
 _KEPT = 100
-_NAMED = 5
 
 
 @contextmanager
 def as_click_errors() -> Iterator[None]:
     """Errors of our modules as errors of the command line."""
-    from sigma_stellar_aws.base.errors import UserError
-    from sigma_stellar_aws.base.text import printable
-
     try:
         yield
     except BrokenPipeError:
@@ -100,7 +99,7 @@ class Problems:
 
     def summary(self) -> str:
         """How many there were, to go on with a sentence."""
-        return f"; {self.count} problems, see above" if self.count else ""
+        return f"; {plural(self.count, 'problem')}, see above" if self.count else ""
 
     def leave(self) -> None:
         """End the command with the exit code for it, if there were any."""
@@ -110,8 +109,6 @@ class Problems:
 
 def note(text: str) -> None:
     """Write a line to standard error."""
-    from sigma_stellar_aws.base.text import printable
-
     click.echo(printable(" ".join(text.splitlines())), err=True)
 
 
@@ -122,9 +119,7 @@ def find_logs(paths: tuple[Path, ...], problems: Problems) -> list[Path]:
     left_out: list[Path] = []
     found = find_files(paths, problems.report, left_out.append)
     if left_out:
-        names = ", ".join(map(str, left_out[:_NAMED]))
-        more = ", ..." if len(left_out) > _NAMED else ""
-        note(f"not read, by their names: {len(left_out)} files, {names}{more}")
+        note(f"not read, by their names: {plural(len(left_out), 'file')}, {first_of(list(map(str, left_out)))}")
     if not found:
         raise click.ClickException(
             f"no CloudTrail files in {', '.join(map(str, paths))}; looked for {', '.join(SUFFIXES)}, also with .gz"
@@ -149,5 +144,5 @@ def progress(files: list[Path]) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"{len(files)} files", total=sum(map(stored_size, files)))
+        task = bar.add_task(plural(len(files), "file"), total=sum(map(stored_size, files)))
         yield lambda done: bar.advance(task, done)

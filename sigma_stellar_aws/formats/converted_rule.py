@@ -15,7 +15,7 @@ from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.index_template import IGNORE_ABOVE
 from sigma_stellar_aws.query.store_profile import OBJECTS_OF_KEYWORDS, Engine, Field, StoreProfile
-from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS, is_known, nearest
+from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS, is_known, nearest_field
 from sigma_stellar_aws.rule_files.stellar_block import SEVERITY_OF_LEVEL, rule_name, severity
 
 MARK = "sigma-stellar-aws"
@@ -198,7 +198,7 @@ def group_fields(converted: ConvertedRule, fields: Iterable[str]) -> list[str]:
 
 def _no_group(converted: ConvertedRule, field: str) -> str:
     if not is_known(field):
-        hint = f" (did you mean {name}?)" if (name := nearest(field)) else ""
+        hint = f" (did you mean {name}?)" if (name := nearest_field(field)) else ""
         return f"which CloudTrail records do not have{hint}"
     if field in OBJECTS:
         return "which is an object; only a field inside it has values to tell events apart"

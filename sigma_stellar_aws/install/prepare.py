@@ -16,6 +16,7 @@ from sigma.rule import SigmaRule
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.errors import NotFoundError, StoreError, UserError
 from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.formats.elastic_rule import DEFAULT_STACK, Stack, stack_version
 from sigma_stellar_aws.formats.opensearch_monitor import ALL_RULES
 from sigma_stellar_aws.install.kibana import Elastic
@@ -29,7 +30,7 @@ from sigma_stellar_aws.pipelines import ecs_aws_cloudtrail as ecs
 from sigma_stellar_aws.pipelines.stellar_aws import INDEX, stellar_aws, stellar_aws_published
 from sigma_stellar_aws.query.store_profile import StoreProfile, read_profile
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
-from sigma_stellar_aws.rule_files.choose import choose_rules, did_you_mean, names_of
+from sigma_stellar_aws.rule_files.choose import choose_rules, names_of
 from sigma_stellar_aws.rule_files.load import find_rules, load_rules
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 from sigma_stellar_aws.store.client import Aws, connect
@@ -112,7 +113,7 @@ def _keys(name: str, names: Mapping[str, Sequence[str]]) -> list[str]:
     """
     found = [key for key, known in names.items() if name == "all" or name in known]
     if not found:
-        hint = did_you_mean(name, [each for known in names.values() for each in known])
+        hint = did_you_mean(nearest(name, [each for known in names.values() for each in known], LOOSELY_ALIKE))
         raise NotFoundError(f"{name!r} is not the title, id or file of one of these rules{hint}")
     return found
 
@@ -217,6 +218,6 @@ def installed_for(name: str, steps: Sequence[Step]) -> set[str]:
     try:
         rules = find_rules(name)
     except NotFoundError as error:
-        hint = did_you_mean(name, [each for step in steps for each in (step.name, step.key)])
+        hint = did_you_mean(nearest(name, [each for step in steps for each in (step.name, step.key)], LOOSELY_ALIKE))
         raise NotFoundError(f"nothing is installed for {name!r}{hint}" if hint else str(error)) from error
     return {step.key for step in steps} & {rule_name(rule) for rule in rules}

@@ -5,7 +5,6 @@ A profile says of every field how it is mapped: ``{"type": "text", "fields": {"k
 mapping that do not change what a query finds are left out, so that a profile changes only when it has to.
 """
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Literal, NamedTuple, cast
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.sigma_errors import StoreProfileError
+from sigma_stellar_aws.base.text import nearest
 
 VERSION = 1
 """Of the format of profiles, under the key ``store_profile``."""
@@ -103,10 +103,7 @@ class StoreProfile(NamedTuple):
 
     def nearest(self, name: str) -> str | None:
         """The field of the store whose name is the most like this one."""
-        if alike := [field for field in self.fields if _plain(field) == _plain(name)]:
-            return alike[0]
-        close = difflib.get_close_matches(name, self.fields, n=1, cutoff=0.85)
-        return close[0] if close else None
+        return nearest(name, self.fields, alike=0.85)
 
 
 def read_profile(path: Path) -> StoreProfile:
@@ -378,7 +375,3 @@ def parents(name: str) -> Iterator[str]:
     """All names of objects that a dotted name is inside of, the outermost first."""
     parts = name.split(".")
     return (".".join(parts[:end]) for end in range(1, len(parts)))
-
-
-def _plain(name: str) -> str:
-    return name.replace(".", "").replace("_", "").lower()

@@ -5,15 +5,16 @@ names every week, and console and service events are documented in part only: a 
 Sources are compared without regard to case, names with it.
 """
 
-import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
+
+from sigma_stellar_aws.base.text import nearest
 
 IDENTITY_TYPES = frozenset(
     {
@@ -193,23 +194,6 @@ def instead(source: str, name: str) -> str | None:
     return table().instead.get(source.lower(), {}).get(name, IAM_ACTIONS.get(name))
 
 
-def nearest(word: str, among: Iterable[str]) -> str | None:
-    """The spelling that is closest to a word, or None if nothing is close.
-
-    Slips of case, blanks, hyphens and underscores come first.
-    """
-    plain = _plain_spellings(frozenset(among))
-    if found := plain.get(_plain(word)):
-        return found
-    close = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=0.8)
-    return plain[close[0]] if close else None
-
-
-@lru_cache(maxsize=64)
-def _plain_spellings(choices: frozenset[str]) -> dict[str, str]:
-    return {_plain(choice): choice for choice in sorted(choices, reverse=True)}
-
-
 def nearest_source(source: str) -> str | None:
     """The known eventSource that somebody probably meant, or None if nothing is close."""
     word = source.lower().removesuffix(DOMAIN)
@@ -254,7 +238,3 @@ def _split(name: str) -> tuple[str, str]:
 def _undated(source: str, name: str) -> str:
     undated, version = _split(name)
     return undated if version.partition("v")[0] in _dates(source) else name
-
-
-def _plain(word: str) -> str:
-    return re.sub(r"[\s_-]", "", word).casefold()

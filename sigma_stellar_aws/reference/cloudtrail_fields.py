@@ -7,9 +7,10 @@ records with names of their own; they are not in the table.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
+
+from sigma_stellar_aws.base.text import nearest
 
 _KB = 1024
 
@@ -162,7 +163,7 @@ def is_known(field: str) -> bool:
     return field in FIELDS or (_is_in_open_object(field) and field.casefold() not in _FOLDED)
 
 
-def nearest(field: str) -> str | None:
+def nearest_field(field: str) -> str | None:
     """The CloudTrail name that a wrong one probably means; None if it is known, or if nothing is close.
 
     It looks past case, underscores in place of dots (userIdentity_type), and small typing errors in each part.
@@ -190,7 +191,7 @@ def _closest_path(parts: list[str]) -> str | None:
     """The name that is closest part by part; what is in an open object stays as it is."""
     name = ""
     for depth, part in enumerate(parts):
-        child = _closest(part, _names_in(name))
+        child = nearest(part, _names_in(name), _ALIKE)
         if child is None:
             return None
         name = f"{name}.{child}" if name else child
@@ -204,12 +205,6 @@ def _names_in(parent: str) -> list[str]:
     """The last parts of the names in an object, or the first level of the table for ""."""
     split = [name.rpartition(".") for name in FIELDS]
     return [last for before, _, last in split if before == parent]
-
-
-def _closest(part: str, names: Iterable[str]) -> str | None:
-    by_folded = {name.casefold(): name for name in names}
-    found = get_close_matches(part.casefold(), by_folded, n=1, cutoff=_ALIKE)
-    return by_folded[found[0]] if found else None
 
 
 _BY_SQUASHED = {_squash(name): name for name in FIELDS}

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS, is_known, nearest
+from sigma_stellar_aws.base.text import did_you_mean
+from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS, is_known, nearest_field
 
 
 class EcsField(NamedTuple):
@@ -34,8 +35,7 @@ def ecs_field(field: str) -> EcsField:
         return around._replace(field=f"{around.field}.{rest}")
     if is_known(field):
         return EcsField("", "nothing", "Elastic's AWS integration drops it")
-    hint = f"; did you mean {name}?" if (name := nearest(field)) else ""
-    return EcsField("", "nothing", f"CloudTrail records have no such field{hint}")
+    return EcsField("", "nothing", f"CloudTrail records have no such field{did_you_mean(nearest_field(field))}")
 
 
 def _read_places() -> Mapping[str, EcsField]:

@@ -1,7 +1,6 @@
 """Choosing some of the rules by what people call them: title, id or file."""
 
-from collections.abc import Collection, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 from pathlib import Path
 
 from sigma.collection import SigmaCollection
@@ -9,6 +8,7 @@ from sigma.correlations import SigmaCorrelationRule
 from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.base.errors import NotFoundError
+from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 
@@ -43,17 +43,6 @@ def names_of(rule: SigmaRule | SigmaCorrelationRule) -> list[str]:
     return names
 
 
-def did_you_mean(name: str, names: Collection[str]) -> str:
-    """Return the question to ask after a name that is not among the known ones; empty if none is close.
-
-    >>> did_you_mean("KMS Key Creation", ["KMS Keys Creation"])
-    "; did you mean 'KMS Keys Creation'?"
-    """
-    spelled = {known.casefold(): known for known in names}
-    close = get_close_matches(name.casefold(), spelled, n=1)
-    return f"; did you mean {spelled[close[0]]!r}?" if close else ""
-
-
 def _named(rules: SigmaCollection, wanted: Sequence[str]) -> set[int]:
     names = [names_of(rule) for rule in rules.rules]
     found: set[int] = set()
@@ -61,7 +50,7 @@ def _named(rules: SigmaCollection, wanted: Sequence[str]) -> set[int]:
         path = str(Path(name).resolve())
         matching = {number for number, known in enumerate(names) if name in known or path in known}
         if not matching:
-            hint = did_you_mean(name, [each for known in names for each in known[:4]])
+            hint = did_you_mean(nearest(name, [each for known in names for each in known[:4]], LOOSELY_ALIKE))
             raise NotFoundError(f"{name!r} is not the title, id or file of one of these rules{hint}")
         found |= matching
     return found

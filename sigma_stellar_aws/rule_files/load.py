@@ -13,7 +13,6 @@
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
 
@@ -24,6 +23,7 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.base import yaml_positions
 from sigma_stellar_aws.base.errors import NotFoundError
+from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.rule_files.as_written import misreadings
 
 
@@ -74,9 +74,8 @@ def find_rules(name: str) -> list[SigmaRule]:
     else:
         names = {alias: rule for rule in load_rules().rules for alias in _aliases(cast(SigmaRule, rule))}
         if name not in names:
-            close = get_close_matches(name, names, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise NotFoundError(f"{name!r} is no file and no title or id of a rule of this project{hint}")
+            hint = did_you_mean(nearest(name, names, LOOSELY_ALIKE))
+            raise NotFoundError(f"{name!r} is neither a file nor the title or id of a rule of this project{hint}")
         found = [names[name]]
     rules = [rule for rule in found if isinstance(rule, SigmaRule)]
     if not rules:

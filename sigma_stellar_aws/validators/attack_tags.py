@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 
 from sigma.rule import SigmaRuleTag
 
+from sigma_stellar_aws.base.text import LOOSELY_ALIKE, nearest
 from sigma_stellar_aws.reference.attack import attack, label, tactic_name
 from sigma_stellar_aws.validators.event_names import Fault
 from sigma_stellar_aws.validators.issues import AttackTacticIssue, OutdatedAttackTagIssue, UnknownAttackTagIssue
@@ -58,7 +58,7 @@ def _tactic_fault(tactic: str) -> Fault | None:
     if instead := FORMER_TACTICS.get(hyphened, (hyphened,) if hyphened in table.tactics else ()):
         wanted = " or ".join(f"attack.{one}" for one in instead)
         return Fault(OutdatedAttackTagIssue, f"ATT&CK {table.version} has no tactic {tactic!r}; write {wanted}.")
-    by_id = [name for name, known in table.tactics.items() if known.id.lower() == tactic]
-    close = by_id or get_close_matches(hyphened, table.tactics, n=1)
-    hint = f"; write attack.{close[0]}" if close else ""
+    by_id = {known.id.lower(): name for name, known in table.tactics.items()}
+    meant = by_id.get(tactic) or nearest(hyphened, table.tactics, LOOSELY_ALIKE)
+    hint = f"; write attack.{meant}" if meant else ""
     return Fault(UnknownAttackTagIssue, f"ATT&CK {table.version} has no tactic {tactic!r}{hint}.")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sigma.types import SigmaString, SigmaType, SpecialChars
 
+from sigma_stellar_aws.base.text import nearest
 from sigma_stellar_aws.reference.aws_events import (
     DOMAIN,
     IDENTITY_TYPES,
@@ -18,7 +19,6 @@ from sigma_stellar_aws.reference.aws_events import (
     instead,
     known,
     names,
-    nearest,
     nearest_source,
     sources,
     sources_of,

@@ -299,12 +299,12 @@ def _judge_way(
 
 def _dotted(field: str) -> str | None:
     """The CloudTrail name of which a field is the flattened form."""
-    meant = None if "_" not in field or cloudtrail_fields.is_known(field) else cloudtrail_fields.nearest(field)
+    meant = None if "_" not in field or cloudtrail_fields.is_known(field) else cloudtrail_fields.nearest_field(field)
     return meant if meant is not None and "." in meant and flat_name(meant) == field else None
 
 
 def _unknown_field(field: str) -> Fault:
-    meant = ELSEWHERE.get(field) or cloudtrail_fields.nearest(field)
+    meant = ELSEWHERE.get(field) or cloudtrail_fields.nearest_field(field)
     if meant is None:
         return Fault(UnknownFieldIssue, f"CloudTrail has no field {field!r}.")
     if meant.casefold() == field.casefold():
@@ -321,7 +321,7 @@ def _suppression_field(field: str) -> Fault:
         return Fault(
             SuppressionFieldIssue, f"{field!r} is an object; name the field inside it that tells alerts apart."
         )
-    meant = _dotted(field) or ELSEWHERE.get(field) or cloudtrail_fields.nearest(field)
+    meant = _dotted(field) or ELSEWHERE.get(field) or cloudtrail_fields.nearest_field(field)
     return Fault(SuppressionFieldIssue, f"CloudTrail has no field {field!r}{f'; write {meant}' if meant else ''}.")
 
 

@@ -301,7 +301,7 @@ def test_rules_and_cases_that_do_not_find_each_other(write: Callable[..., Path],
     suite = load([tmp_path / "one.yml", tmp_path / "twins.yml"], [elsewhere])
     assert told(suite, tmp_path) == [
         "one.test.yaml:1: needs a key rule with the title or id of one of the rules of one.yml",
-        "one.test.yaml:2: no rule is called 'Tow' in one.yml; did you mean 'Two'?",
+        "one.test.yaml:2: no rule is called 'Tow' in one.yml; did you mean Two?",
         "twins.test.yaml:1: several rules are called 'Twin'; name one by its id",
         "cases/x.yaml:1: no rule is called 'Unheard of' in the rules that are tested",
         "cases/x.yaml:3: needs a key rule with the title or id of one of the rules of the rules that are tested",

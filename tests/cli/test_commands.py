@@ -435,7 +435,7 @@ def test_damage_is_told_and_the_rest_is_read(run: Run, tmp_path: Path) -> None:
         f"{tmp_path / 'b.json.gz'}:1",
         f"{tmp_path / 'c.json'}:1",
     ]
-    assert "1 alert of 1 matching event among 1 records; 3 problems" in last
+    assert "1 alert of 1 matching event among 1 record; 3 problems" in last
 
 
 def test_files_that_are_not_read_are_told(run: Run, tmp_path: Path) -> None:
@@ -473,17 +473,17 @@ def test_an_event_without_time_is_lost(run: Run, tmp_path: Path) -> None:
         (["alerts", "--url", "http://127.0.0.1:1", "--write", "a", "--follow", "5m", "--until", "1h"], 2, "exclude"),
         (["alerts", "--url", "http://127.0.0.1:1", "--write", "a", "--each-event"], 2, "--each-event excludes"),
         (["alerts", "{event}", "--each-event", "--window", "1h"], 2, "--each-event excludes"),
-        (["alerts", "{event}", "--window", "0h"], 2, "'0h' is no time span; write 90m, 24h or 7d"),
+        (["alerts", "{event}", "--window", "0h"], 2, "'0h' is not a time span; write 90m, 24h or 7d"),
         (["alerts", "{event}", "--suppress-by", ","], 2, "'' is no field of CloudTrail; write names as CloudTrail"),
         (["alerts", "{event}", "--suppress-by", "useridentity.arn"], 2, "did you mean userIdentity.arn?"),
         (["alerts", "{event}", "--suppress-by", "requestParameters.a..b"], 2, "is no field of CloudTrail"),
         (["alerts", "{event}", "--html", "{folder}/none/a.html"], 2, "there is no folder for {folder}/none/a.html"),
         (["alerts", "--url", "http://127.0.0.1:1", "--write", "a", "--overlap", "5m"], 2, "--overlap is for"),
         (["alerts", "{event}", "--most-open", "0"], 2, "0 is not in the range"),
-        (["alerts", "{event}", "--since", "yesterday"], 2, "'yesterday' is no time; write 2026-11-24"),
-        (["alerts", "{event}", "--since", "0h"], 2, "'0h' is no time"),
-        (["alerts", "{event}", "--until", "99999999999d"], 2, "'99999999999d' is no time"),
-        (["alerts", "{event}", "--until", "9999999d"], 2, "'9999999d' is no time"),
+        (["alerts", "{event}", "--since", "yesterday"], 2, "'yesterday' is not a time; write 2026-11-24"),
+        (["alerts", "{event}", "--since", "0h"], 2, "'0h' is not a time"),
+        (["alerts", "{event}", "--until", "99999999999d"], 2, "'99999999999d' is not a time"),
+        (["alerts", "{event}", "--until", "9999999d"], 2, "'9999999d' is not a time"),
         (["alerts", "{event}", "--rules", "{folder}/gone.yml"], 2, "gone.yml' does not exist"),
         (["alerts", "{event}", "--rules", "{folder}/empty"], 1, "there are no rules to convert"),
         (["alerts", "{event}", "--filter", "{filters}"], 2, "is a directory"),
@@ -508,7 +508,7 @@ def test_an_event_without_time_is_lost(run: Run, tmp_path: Path) -> None:
         (["doctor"], 2, "Missing option '--url'"),
         (["doctor", "--url", "http://127.0.0.1:1"], 1, "the store cannot be reached"),
         (["doctor", "{folder}/gone.yml", "--url", "http://127.0.0.1:1"], 2, "gone.yml' does not exist"),
-        (["doctor", "--url", "http://127.0.0.1:1", "--since", "soon"], 2, "'soon' is no time"),
+        (["doctor", "--url", "http://127.0.0.1:1", "--since", "soon"], 2, "'soon' is not a time"),
         (["doctor", "--url", "http://127.0.0.1:1", "--filter", "{folder}/idle.yaml"], 1, "applies to no rule"),
         (["rules", "--rules", "{folder}/gone"], 2, "gone' does not exist"),
         (["check", "{folder}/gone"], 2, "gone' does not exist"),

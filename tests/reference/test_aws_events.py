@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from sigma_stellar_aws.base.json_types import Json
+from sigma_stellar_aws.base.text import nearest
 from sigma_stellar_aws.reference.aws_events import (
     COMMON_SOURCES,
     IAM_ACTIONS,
@@ -23,7 +24,6 @@ from sigma_stellar_aws.reference.aws_events import (
     instead,
     known,
     names,
-    nearest,
     nearest_source,
     sources,
     sources_of,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigma_stellar_aws.base.json_types import Json
-from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS, Field, is_known, nearest
+from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS, Field, is_known, nearest_field
 from sigma_stellar_aws.reference.flat_schema import flat_name
 from tests.alerts.test_samples import committed
 from tests.support.records import cases
@@ -107,7 +107,7 @@ def test_what_stands_in_a_field(name: str, field: Field) -> None:
 def test_known(field: str) -> None:
     """Names of the table are known, and everything in an open object is."""
     assert is_known(field)
-    assert nearest(field) is None
+    assert nearest_field(field) is None
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_known(field: str) -> None:
 def test_wrong_name_that_means_another(field: str, meant: str) -> None:
     """A wrong name is not known, and the hint is the name that somebody meant."""
     assert not is_known(field)
-    assert nearest(field) == meant
+    assert nearest_field(field) == meant
 
 
 @pytest.mark.parametrize(
@@ -168,13 +168,13 @@ def test_wrong_name_that_means_another(field: str, meant: str) -> None:
 def test_wrong_name_that_means_nothing(field: str) -> None:
     """A name that is like no name of CloudTrail's is not known and gets no hint."""
     assert not is_known(field)
-    assert nearest(field) is None
+    assert nearest_field(field) is None
 
 
 @given(NAMES, st.sampled_from(SLIPS))
 def test_any_name_is_found_by_its_slips(name: str, slip: Callable[[str], str]) -> None:
     """A name of the table in any other case, or flattened, leads back to it."""
-    assert nearest(slip(name)) == (None if slip(name) == name else name)
+    assert nearest_field(slip(name)) == (None if slip(name) == name else name)
 
 
 def test_any_name_is_found_without_one_letter() -> None:
@@ -184,7 +184,7 @@ def test_any_name_is_found_without_one_letter() -> None:
         if len(name) - start < 6 or name.partition(".")[0] in OPEN:
             continue
         for lost in range(start, len(name)):
-            assert nearest(name[:lost] + name[lost + 1 :]) == name
+            assert nearest_field(name[:lost] + name[lost + 1 :]) == name
 
 
 @given(st.sampled_from(OPEN), st.lists(SERVICE_NAMES, min_size=1, max_size=3))
@@ -192,12 +192,12 @@ def test_names_in_open_objects_survive_flattening(name: str, parts: list[str]) -
     """A field in an open object is known, and its flattened name leads back to it."""
     field = ".".join([name, *parts])
     assert is_known(field)
-    assert nearest(flat_name(field)) == field
+    assert nearest_field(flat_name(field)) == field
 
 
 @given(st.lists(st.sampled_from([*"._x", "requestParamters", "resource", "ARN", "arn", "user", "Identity", "typ"])))
 def test_a_hint_is_always_a_known_name(pieces: list[str]) -> None:
     """Whatever somebody writes, a hint is a known name and never the same one."""
     field = "".join(pieces)
-    hint = nearest(field)
+    hint = nearest_field(field)
     assert hint is None or (is_known(hint) and hint != field and not is_known(field))

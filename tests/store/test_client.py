@@ -238,7 +238,7 @@ def test_a_rule_that_the_store_cannot_answer_is_told(engine_url: str, tmp_path: 
         assert result.exit_code == 3
         assert titles(result) == ["Rule 1"]
         assert "warning: this rule is left out: Rule 'Rule 0': field 'userAgent': it is analysed text" in result.stderr
-        assert "1 problems, see above" in result.stderr
+        assert "1 problem, see above" in result.stderr
         none = run("alerts", "--url", engine_url, "--index", "partly", "--json", "--rules", str(folder / "0.yml"))
         assert (none.exit_code, none.stdout) == (1, "")
         assert "field 'userAgent': it is analysed text" in none.stderr

@@ -274,7 +274,7 @@ def test_discovery_stays_light() -> None:
     """Loading the plugin, as sigma-cli does at every start, reads no table and imports no client or engine."""
     code = """
 import sys, sigma.validators.stellar_aws
-from sigma_stellar_aws import attack, aws_events
+from sigma_stellar_aws.reference import attack, aws_events
 assert not attack.attack.cache_info().currsize and not aws_events.table.cache_info().currsize
 print(*{"opensearchpy", "jgo", "rich", "zlib_ng"} & set(sys.modules))
 """
