@@ -10,7 +10,8 @@ from typing import NoReturn
 
 import pytest
 
-from sigma_stellar_aws.store.embedded import EngineError, embedded_opensearch
+from sigma_stellar_aws.base.errors import EngineError
+from sigma_stellar_aws.store.embedded import embedded_opensearch
 from tests.support.contract import Alerting, Kibana, alerting, kibana
 from tests.support.engine.elasticsearch import elasticsearch
 

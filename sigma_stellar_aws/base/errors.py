@@ -9,6 +9,10 @@ class StoreError(UserError):
     """The data store cannot be used, or did not do what it was asked."""
 
 
+class EngineError(UserError):
+    """An engine of one's own cannot be started; the message says what failed and what to do."""
+
+
 class TooManyAlertsError(UserError):
     """More alerts are open at one time than is allowed."""
 

@@ -30,6 +30,7 @@ from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_pub
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.evaluate import matched_queries
 from sigma_stellar_aws.rule_files.load import load_rules
+from tests.support.processes import as_in_foreground
 from tests.support.records import cases, record
 
 DELETED: dict[str, Json] = {"eventSource": "monitoring.amazonaws.com", "eventName": "DeleteAlarms"}
@@ -256,12 +257,13 @@ def test_nobody_is_left_behind(pack: Pack, tree: list[Path], monkeypatch: pytest
 ENDLESS = """
 import itertools, pickle, sys
 from pathlib import Path
-from sigma_stellar_aws import local_scan
+from multiprocessing import active_children
+from sigma_stellar_aws.alerts import files
 if __name__ == "__main__":
     pack, tree = pickle.load(open(sys.argv[1], "rb"))
-    local_scan._GROUP = 1
-    for batch in local_scan.scan_files(tree * 1000, pack, processes=2, start_method=sys.argv[2]):
-        print(*(process.pid for process in local_scan.multiprocessing.active_children()), flush=True)
+    files._GROUP = 1
+    for batch in files.scan_files(tree * 1000, pack, processes=2, start_method=sys.argv[2]):
+        print(*(process.pid for process in active_children()), flush=True)
 """
 
 
@@ -275,7 +277,12 @@ def test_an_interrupt_ends_all(
     (tmp_path / "input").write_bytes(pickle.dumps((pack, tree)))
     command = [sys.executable, str(tmp_path / "endless.py"), str(tmp_path / "input"), start_method]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=as_in_foreground,
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

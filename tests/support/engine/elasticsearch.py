@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from sigma_stellar_aws.store.embedded import LOGGING, EngineError, cached, class_path, java, jvm, running_node
+from sigma_stellar_aws.base.errors import EngineError
+from sigma_stellar_aws.store.embedded.jars import cached, class_path, java
+from sigma_stellar_aws.store.embedded.node import LOGGING, jvm, running_node
 
 VERSION = "8.19.21"
 _ARTEFACTS = (
