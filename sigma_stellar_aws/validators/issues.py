@@ -112,6 +112,19 @@ class WholeObjectIssue(CloudTrailIssue):
     description: ClassVar[str] = "The field is an object, which has no value of its own"
 
 
+class SharedListIssue(CloudTrailIssue):
+    """Two conditions on one list, which different elements of it can meet."""
+
+    description: ClassVar[str] = "Two elements of a list can meet this together"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _LOW
+
+
+class LoneStarIssue(CloudTrailIssue):
+    """A wildcard where the character is meant."""
+
+    description: ClassVar[str] = "A lone * asks for any value"
+
+
 class SeverityIssue(CloudTrailIssue):
     """A severity that is no number from 0 to 100."""
 

@@ -49,6 +49,8 @@ from sigma_stellar_aws.validators.issues import (
     UnknownFieldIssue,
     WholeObjectIssue,
 )
+from sigma_stellar_aws.validators.list_elements import shared_lists
+from sigma_stellar_aws.validators.lone_star import lone_stars
 from sigma_stellar_aws.validators.sigma_values import is_missing
 
 Found: TypeAlias = tuple[Fault, YamlPath]
@@ -145,6 +147,22 @@ class StellarAwsWholeObjectValidator(StellarAwsValidator):
                 yield Fault(WholeObjectIssue, problem), at
 
 
+class StellarAwsSharedListValidator(StellarAwsValidator):
+    """Conditions on the elements of one list, which different elements can meet together."""
+
+    def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
+        """Fields of one list of objects, such as a port and an address range of a security group."""
+        yield from shared_lists(itertools.chain.from_iterable(_wanted(rule)))
+
+
+class StellarAwsLoneStarValidator(StellarAwsValidator):
+    """A value ``*`` where AWS means the character."""
+
+    def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
+        """Values of Principal, Action, Resource and address ranges."""
+        yield from lone_stars(comparisons(*_detections(rule)))
+
+
 class StellarAwsSeverityValidator(StellarAwsValidator):
     """A severity that is missing, out of range, or does not agree with the level."""
 
@@ -210,6 +228,8 @@ validators: dict[str, type[SigmaRuleValidator]] = {
     "stellar_aws_flattened_field": StellarAwsFlattenedFieldValidator,
     "stellar_aws_unknown_field": StellarAwsUnknownFieldValidator,
     "stellar_aws_whole_object": StellarAwsWholeObjectValidator,
+    "stellar_aws_shared_list": StellarAwsSharedListValidator,
+    "stellar_aws_lone_star": StellarAwsLoneStarValidator,
     "stellar_aws_severity": StellarAwsSeverityValidator,
     "stellar_aws_suppression": StellarAwsSuppressionValidator,
     "stellar_aws_attack_tag": StellarAwsAttackTagValidator,

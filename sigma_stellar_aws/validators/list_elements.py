@@ -1,0 +1,58 @@
+"""Conditions that two different elements of a list can meet together: flattened records do not keep them apart."""
+
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+
+from sigma_stellar_aws.validators.condition_tree import FieldComparison, Way, YamlPath
+from sigma_stellar_aws.validators.event_names import Fault
+from sigma_stellar_aws.validators.issues import SharedListIssue
+
+# In the records of EC2, ELB and RDS every list is an object with the key items (EC2 API reference, shapes of lists).
+_ITEMS = "items"
+_LISTS = frozenset(
+    {
+        "resources",  # CloudTrail record contents
+        "requestParameters.attachments",  # ECS RunTask
+        "requestParameters.changeBatch.changes",  # Route 53 ChangeResourceRecordSets
+        "requestParameters.containerDefinitions",  # ECS RegisterTaskDefinition
+        "requestParameters.eventSelectors",  # CloudTrail PutEventSelectors
+        "requestParameters.filters",  # query APIs in JSON
+        "requestParameters.rules",  # WAF, Network Firewall, S3
+        "requestParameters.tags",  # tagging in JSON APIs
+        "requestParameters.targets",  # EventBridge PutTargets
+    }
+)
+
+
+def list_around(field: str) -> str | None:
+    """Return the outermost list of objects that a field is in, by its dotted name; None if none is known.
+
+    >>> list_around("requestParameters.ipPermissions.items.ipRanges.items.cidrIp")
+    'requestParameters.ipPermissions.items'
+    >>> list_around("requestParameters.bucketName") is None
+    True
+    """
+    parts = field.split(".")
+    around = (".".join(parts[:end]) for end in range(1, len(parts)))
+    return next((name for name in around if name in _LISTS or name.rpartition(".")[2] == _ITEMS), None)
+
+
+def shared_lists(ways: Iterable[Way]) -> Iterator[tuple[Fault, YamlPath]]:
+    """Yield two conditions on different fields of one list that hold together in a way to meet a rule, once a list."""
+    reported: set[str] = set()
+    for way in ways:
+        for first, second in combinations(filter(_asks, way), 2):
+            around = list_around(first.field or "")
+            if around is None or first.field == second.field or around in reported:
+                continue
+            if around == list_around(second.field or ""):
+                reported.add(around)
+                problem = (
+                    f"{first.field} and {second.field} may hold for two different elements of the list {around}: "
+                    "flattened records do not keep its elements apart."
+                )
+                yield Fault(SharedListIssue, problem), second.at
+
+
+def _asks(comparison: FieldComparison) -> bool:
+    return comparison.field is not None and not comparison.negated
