@@ -1,4 +1,4 @@
-"""Processes that look through files, and what they find in the order of the files."""
+"""Search files with several processes, and put what they find into the order of the files."""
 
 import multiprocessing
 import signal
@@ -10,17 +10,22 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeAlias
 
 from sigma_stellar_aws.alerts.file_search import Batch, Search, Task
 
-_MOST_HELD = 10_000
-"""Hits and problems that wait for those of an earlier file."""
+_Message: TypeAlias = Batch | str | None
+"""What a process sends: what it found, the traceback that it fails with, or None after each group."""
+_ParentEnd: TypeAlias = "Connection[list[Path], _Message]"
+_WorkerEnd: TypeAlias = "Connection[_Message, list[Path]]"
+
+_MOST_WAITING = 10_000
+"""Hits, problems and batches that may wait for those of an earlier file."""
 
 
 class _Worker(NamedTuple):
     process: BaseProcess
-    connection: "Connection[object, object]"
+    connection: _ParentEnd
     given: deque[tuple[int, list[Path]]]
     """The groups that it was given and has not finished, with their numbers."""
 
@@ -43,7 +48,7 @@ def with_processes(groups: list[list[Path]], task: Task, number: int, start_meth
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes that are started meanwhile do not hear Ctrl-C, which is for this one to act on."""
+    """Start processes in here that ignore Ctrl-C, which is for this process to act on."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -56,7 +61,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start(task: Task, start_method: str, others: "list[Connection[object, object]]") -> _Worker:
+def _start(task: Task, start_method: str, others: list[_ParentEnd]) -> _Worker:
     context = multiprocessing.get_context(start_method)
     ours, theirs = context.Pipe()
     # A fork has all that this process has; with these open it would not see that this one ended.
@@ -68,14 +73,14 @@ def _start(task: Task, start_method: str, others: "list[Connection[object, objec
     return _Worker(process, ours, deque())
 
 
-def _work(connection: "Connection[object, object]", task: Task, inherited: "list[Connection[object, object]]") -> None:
-    """Look through groups of files, as they are given, and send what is found, and None behind each group."""
+def _work(connection: _WorkerEnd, task: Task, inherited: list[_ParentEnd]) -> None:
+    """Search groups of files as they are given; send what is found, and None after each group."""
     for other in inherited:
         other.close()
     try:
         search = Search(task)
         while True:
-            for batch in search.batches(cast("list[Path]", connection.recv())):
+            for batch in search.batches(connection.recv()):
                 connection.send(batch)
             connection.send(None)
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -86,31 +91,41 @@ def _work(connection: "Connection[object, object]", task: Task, inherited: "list
 
 
 def _gather(workers: list[_Worker], groups: list[list[Path]]) -> Iterator[Batch]:
-    """What the workers find, in the order of the groups."""
-    left = iter(enumerate(groups))
-    found: defaultdict[int, list[Batch]] = defaultdict(list)
+    """Yield what the workers find, in the order of the groups."""
+    remaining = iter(enumerate(groups))
+    waiting: defaultdict[int, list[Batch]] = defaultdict(list)
+    # Kept up with every batch: to add up all that waits at each message would take ever longer.
+    waiting_size = 0
     finished: set[int] = set()
     # One more than it works at, so that it need not wait.
     for worker in workers * 2:
-        _give(worker, left)
+        _give(worker, remaining)
     for number in range(len(groups)):
         while True:
-            yield from found.pop(number, ())
+            batches = waiting.pop(number, [])
+            waiting_size -= sum(map(_size, batches))
+            yield from batches
             if number in finished:
+                finished.remove(number)
                 break
-            # The others wait while there is too much from them, but never the one whose turn it is.
-            held = sum(len(batch.hits) + len(batch.problems) for batches in found.values() for batch in batches)
-            for worker in _with_news(workers, number if held > _MOST_HELD else None):
-                news = _receive(worker)
-                if news is None:
+            # The others pause while too much from them waits, but never the one whose turn it is.
+            for worker in _with_news(workers, number if waiting_size > _MOST_WAITING else None):
+                batch = _receive(worker)
+                if batch is None:
                     finished.add(worker.given.popleft()[0])
-                    _give(worker, left)
+                    _give(worker, remaining)
                 else:
-                    found[worker.given[0][0]].append(news)
+                    waiting[worker.given[0][0]].append(batch)
+                    waiting_size += _size(batch)
 
 
-def _give(worker: _Worker, left: Iterator[tuple[int, list[Path]]]) -> None:
-    given = next(left, None)
+def _size(batch: Batch) -> int:
+    # Batches in which nothing was found take room, too.
+    return 1 + len(batch.hits) + len(batch.problems)
+
+
+def _give(worker: _Worker, remaining: Iterator[tuple[int, list[Path]]]) -> None:
+    given = next(remaining, None)
     if given is not None:
         worker.given.append(given)
         # If it has ended, its last words say why.
@@ -119,31 +134,31 @@ def _give(worker: _Worker, left: Iterator[tuple[int, list[Path]]]) -> None:
 
 
 def _with_news(workers: list[_Worker], only: int | None) -> list[_Worker]:
-    """The workers that sent something or ended; if one group is given, the worker that is at it."""
+    """Return the workers that sent something or ended; with a group's number, only the worker that is at it."""
     asked = [worker for worker in workers if worker.given and only in (None, worker.given[0][0])]
     ready = wait([worker.connection for worker in asked])
     return [worker for worker in asked if worker.connection in ready]
 
 
 def _receive(worker: _Worker) -> Batch | None:
-    """What a worker sends: what it found, or None where it finished a group."""
+    """Receive what a worker found, or None where it finished a group."""
     try:
-        news = worker.connection.recv()
+        message = worker.connection.recv()
     except (EOFError, OSError) as error:
         raise _ended(worker) from error
-    if isinstance(news, str):
-        raise ChildProcessError(f"the process that was reading {_at(worker)} failed:\n{news}")
-    return cast("Batch | None", news)
+    if isinstance(message, str):
+        raise ChildProcessError(f"the process that was reading {_files_of(worker)} failed:\n{message}")
+    return message
 
 
 def _ended(worker: _Worker) -> ChildProcessError:
     worker.process.join()
     code = worker.process.exitcode
     how = f"with exit code {code}" if code is None or code >= 0 else f"by signal {-code}"
-    memory = "; a system without memory ends processes so" if code == -signal.SIGKILL else ""
-    return ChildProcessError(f"the process that was reading {_at(worker)} was ended {how}{memory}: run again")
+    memory = "; a system that runs out of memory ends processes like that" if code == -getattr(signal, "SIGKILL", 9) else ""
+    return ChildProcessError(f"the process that was reading {_files_of(worker)} was ended {how}{memory}: run again")
 
 
-def _at(worker: _Worker) -> str:
+def _files_of(worker: _Worker) -> str:
     files = worker.given[0][1]
     return str(files[0]) if len(files) == 1 else f"{files[0]} to {files[-1]}"

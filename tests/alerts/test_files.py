@@ -8,17 +8,20 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, sleep, thread_time
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sigma.processing.pipeline import ProcessingPipeline
 
-from sigma_stellar_aws.alerts import file_search, files
+from sigma_stellar_aws.alerts import file_search, files, workers
 from sigma_stellar_aws.alerts.file_search import Batch
 from sigma_stellar_aws.alerts.files import scan_files
 from sigma_stellar_aws.alerts.hits import Hit, to_hit
@@ -190,9 +193,72 @@ def test_processes_make_no_difference(
     assert {problem.file for problem in alone.problems} >= {tree[0], tree[30]}
     assert alone.done_bytes == sum(file.stat().st_size for file in tree if file.exists())
     monkeypatch.setattr(files, "_GROUP", 5000)
-    monkeypatch.setattr(files, "_MOST_HELD", held)
+    monkeypatch.setattr(workers, "_MOST_WAITING", held)
     assert together(scan_files(tree, pack, processes=3, start_method=start_method)) == alone
     assert multiprocessing.active_children() == []
+
+
+class Sender:
+    """Stands for two processes, of which the second sends many empty batches while the first still has its turn."""
+
+    def __init__(self, groups: int, batches: int) -> None:
+        """Each group of the second has so many batches."""
+        ends = [multiprocessing.Pipe(), multiprocessing.Pipe()]
+        self.groups = [[Path(str(number))] for number in range(groups)]
+        self.workers = [workers._Worker(multiprocessing.current_process(), ours, deque()) for ours, _ in ends]
+        self.sent = 0
+        self._turn = threading.Event()
+        for send in (self._first, self._second):
+            threading.Thread(target=send, args=(ends[send == self._second][1], batches), daemon=True).start()
+
+    def _first(self, connection: Any, batches: int) -> None:
+        connection.recv()
+        self._turn.wait(60)
+        connection.send(Batch(7, [], [], 1))
+        connection.send(None)
+        while connection.recv():
+            connection.send(None)
+
+    def _second(self, connection: Any, batches: int) -> None:
+        while connection.recv():
+            for _ in range(batches):
+                connection.send(Batch(1, [], [], 1))
+                self.sent += 1
+            connection.send(None)
+
+    def release(self, total: int) -> None:
+        """Let the first go on when the second has sent all, or has been at a standstill for two seconds."""
+
+        def watch() -> None:
+            last, since = 0, monotonic()
+            while last < total and (not last or monotonic() - since < 2):
+                if self.sent != last:
+                    last, since = self.sent, monotonic()
+                sleep(0.01)
+            self.stopped_at = last
+            self._turn.set()
+
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches without a hit wait for those of an earlier file in a bounded number, too, and arrive in order."""
+    monkeypatch.setattr(workers, "_MOST_WAITING", 100)
+    sender = Sender(groups=2, batches=20_000)
+    sender.release(20_000)
+    found = list(workers._gather(sender.workers, sender.groups))
+    assert [batch.records for batch in found] == [7] + [1] * 20_000
+    # What the pipe takes is sent, too.
+    assert sender.stopped_at < 5000
+
+
+def test_what_waits_costs_no_time() -> None:
+    """Thousands of groups that wait for a slow one are not counted again at each message."""
+    sender = Sender(groups=8000, batches=1)
+    sender.release(7998)
+    before = thread_time()
+    assert len(list(workers._gather(sender.workers, sender.groups))) == 7999
+    assert thread_time() - before < 4
 
 
 def test_processes_are_for_much_data(pack: Pack, tree: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,15 +321,14 @@ def test_nobody_is_left_behind(pack: Pack, tree: list[Path], monkeypatch: pytest
 
 
 ENDLESS = """
-import itertools, pickle, sys
+import multiprocessing, pickle, sys
 from pathlib import Path
-from multiprocessing import active_children
 from sigma_stellar_aws.alerts import files
 if __name__ == "__main__":
     pack, tree = pickle.load(open(sys.argv[1], "rb"))
     files._GROUP = 1
     for batch in files.scan_files(tree * 1000, pack, processes=2, start_method=sys.argv[2]):
-        print(*(process.pid for process in active_children()), flush=True)
+        print(*(process.pid for process in multiprocessing.active_children()), flush=True)
 """
 
 
