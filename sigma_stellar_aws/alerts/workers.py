@@ -19,6 +19,8 @@ _Message: TypeAlias = Batch | str | None
 _ParentEnd: TypeAlias = "Connection[list[Path], _Message]"
 _WorkerEnd: TypeAlias = "Connection[_Message, list[Path]]"
 
+_KILLED = 9
+"""SIGKILL, which not every system has."""
 _MOST_WAITING = 10_000
 """Hits, problems and batches that may wait for those of an earlier file."""
 
@@ -155,7 +157,9 @@ def _ended(worker: _Worker) -> ChildProcessError:
     worker.process.join()
     code = worker.process.exitcode
     how = f"with exit code {code}" if code is None or code >= 0 else f"by signal {-code}"
-    memory = "; a system that runs out of memory ends processes like that" if code == -getattr(signal, "SIGKILL", 9) else ""
+    memory = (
+        "; a system that runs out of memory ends processes like that" if code == -getattr(signal, "SIGKILL", 9) else ""
+    )
     return ChildProcessError(f"the process that was reading {_files_of(worker)} was ended {how}{memory}: run again")
 
 

@@ -1,35 +1,44 @@
-"""The command line: one function a command, each calling the modules that do the work."""
+"""The command line: a module for each command, loaded when the command is asked for."""
 
 import io
 import logging
+import os
 import sys
 
 import click
 
 from sigma_stellar_aws import __version__
-from sigma_stellar_aws.cli import (
-    alerts,
-    apply,
-    check,
-    doctor,
-    engine,
-    explain,
-    load,
-    new,
-    plan,
-    profile,
-    remove,
-    rules,
-    template,
-    test,
+from sigma_stellar_aws.cli.lazy_group import LazyCommand, LazyGroup
+
+_COMMANDS = {
+    "alerts": LazyCommand("Raise the alerts of CloudTrail files or of a data store."),
+    "apply": LazyCommand("Install the rules in Kibana or OpenSearch Alerting.", "store"),
+    "check": LazyCommand("Check rules, without a network."),
+    "doctor": LazyCommand("Find out whether rules can match in a data store.", "store"),
+    "engine": LazyCommand("Start an OpenSearch of its own."),
+    "explain": LazyCommand("Show why a rule matches an event, or why it does not."),
+    "load": LazyCommand("Load CloudTrail files into a data store.", "store"),
+    "new": LazyCommand("Write a rule, and its test, from an event."),
+    "plan": LazyCommand("Show what apply would do.", "store"),
+    "profile": LazyCommand("Read the field types of a data store.", "store"),
+    "remove": LazyCommand("Delete from Kibana or OpenSearch what was installed from here.", "store"),
+    "rules": LazyCommand("List the rules."),
+    "template": LazyCommand("Print an index template for flattened records."),
+    "test": LazyCommand("Run rules on the sample events beside them."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    package=__name__,
+    lazy_commands=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, package_name="sigma-stellar-aws")
 def main() -> None:
     """Stellar Cyber's alert type "Potentially Malicious AWS Activity", as open Sigma."""
-    # Its warnings repeat what we tell in our own words.
+    _open_closed_streams()
+    # Its warnings repeat what our own messages say.
     logging.getLogger("opensearch").addHandler(logging.NullHandler())
     for stream in (sys.stdout, sys.stderr):
         # Records may hold characters that the encoding of the terminal or pipe lacks.
@@ -37,20 +46,11 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for command in (
-    rules.rules,
-    check.check,
-    new.new,
-    explain.explain,
-    test.test,
-    template.template,
-    load.load,
-    alerts.alerts,
-    profile.profile,
-    doctor.doctor,
-    engine.engine,
-    plan.plan,
-    apply.apply,
-    remove.remove,
-):
-    main.add_command(command)
+def _open_closed_streams() -> None:
+    """Drop the output where a shell closed the stream (``>&-``), instead of failing at the first word.
+
+    In the order of their numbers, so that each gets its own back, and no file or pipe of ours is taken for it later.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123  (for the whole run)

@@ -18,6 +18,8 @@ from sigma_stellar_aws.cli.install_options import (
 )
 from sigma_stellar_aws.cli.options import FILE
 from sigma_stellar_aws.cli.problems import as_click_errors, needs, note
+from sigma_stellar_aws.install.plan import as_plan, check_as_planned
+from sigma_stellar_aws.install.prepare import prepare
 
 
 @click.command(cls=InstallCommand)
@@ -35,9 +37,6 @@ def apply(plan_file: Path | None, no_dry_run: bool, yes: bool, as_json: bool, **
     """
     location, options = location_and_rules(values)
     with needs(extra_for(location)), as_click_errors():
-        from sigma_stellar_aws.install.plan import as_plan, check_as_planned
-        from sigma_stellar_aws.install.prepare import prepare
-
         prepared = prepare(location, options, note)
         if plan_file is not None:
             now = as_plan(prepared.steps, location.identity(), options.as_json())

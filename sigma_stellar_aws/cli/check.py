@@ -2,15 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
+from sigma_stellar_aws.authoring import check_reports
+from sigma_stellar_aws.authoring.check import at_least
+from sigma_stellar_aws.authoring.check import check as checked
+from sigma_stellar_aws.authoring.rule_documents import FindingSeverity
 from sigma_stellar_aws.cli.options import FILES
 from sigma_stellar_aws.cli.problems import FINDINGS, NOT_RUN, as_click_errors, errors_exit_with, note
-
-if TYPE_CHECKING:
-    from sigma_stellar_aws.authoring.rule_documents import FindingSeverity
 
 
 @click.command()
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     help="Least severity of a finding that is a failure.",
 )
 @errors_exit_with(NOT_RUN)
-def check(paths: tuple[Path, ...], form: str, fail_on: "FindingSeverity | Literal['never']") -> None:
+def check(paths: tuple[Path, ...], form: str, fail_on: FindingSeverity | Literal["never"]) -> None:
     """Check the rules of PATHS, correlations and filters included; without any the 29. Needs no network.
 
     These are pySigma's validators, SigmaHQ's if the package pysigma-validators-sigmahq is installed, ours for
@@ -40,10 +41,6 @@ def check(paths: tuple[Path, ...], form: str, fail_on: "FindingSeverity | Litera
 
     Exit code 0: no finding is as severe as --fail-on. 1: one is. 2: nothing could be checked.
     """
-    from sigma_stellar_aws.authoring import check_reports
-    from sigma_stellar_aws.authoring.check import at_least
-    from sigma_stellar_aws.authoring.check import check as checked
-
     threshold = None if fail_on == "never" else fail_on
     with as_click_errors():
         report = checked(paths)

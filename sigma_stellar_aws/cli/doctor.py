@@ -8,8 +8,15 @@ from pathlib import Path
 
 import click
 
+from sigma_stellar_aws.authoring import doctor as doctors
 from sigma_stellar_aws.cli.options import FILES, ca_file_option, filters_option, index_option, instant, url_option
-from sigma_stellar_aws.cli.problems import UNREAD, as_click_errors, needs
+from sigma_stellar_aws.cli.problems import UNREAD, as_click_errors
+from sigma_stellar_aws.pipelines.stellar_aws import INDEX
+from sigma_stellar_aws.query import store_profile
+from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
+from sigma_stellar_aws.rule_files.load import load_rules
+from sigma_stellar_aws.store.client import connect
+from sigma_stellar_aws.store.mapping import describe_store
 
 
 @click.command()
@@ -42,15 +49,6 @@ def doctor(
 
     Exit code 0: all can, as exactly as they should. 3: some cannot, may be wrong, or the store has no recent events.
     """
-    with needs("store"):
-        from sigma_stellar_aws.authoring import doctor as doctors
-        from sigma_stellar_aws.store.client import connect
-        from sigma_stellar_aws.store.mapping import describe_store
-    from sigma_stellar_aws.pipelines.stellar_aws import INDEX
-    from sigma_stellar_aws.query import store_profile
-    from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
-    from sigma_stellar_aws.rule_files.load import load_rules
-
     with as_click_errors():
         rules = load_rules(*rule_paths, filters=filter_paths)
         client = connect(url, ca_file, os.environ)

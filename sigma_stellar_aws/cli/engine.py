@@ -5,16 +5,14 @@ import threading
 
 import click
 
-from sigma_stellar_aws.cli.problems import as_click_errors, needs, note
+from sigma_stellar_aws.cli.problems import as_click_errors, note
+from sigma_stellar_aws.store.embedded import embedded_opensearch
 
 
 @click.command()
 @click.option("--heap", default="1g", show_default=True, help="Most memory for the node's heap.")
 def engine(heap: str) -> None:
     """Start an OpenSearch of its own, print its URL and wait; it ends with this command, its data too."""
-    with needs("embedded"):
-        from sigma_stellar_aws.store.embedded import embedded_opensearch
-
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sigma_stellar_aws.authoring import explain as explaining
 from sigma_stellar_aws.cli.options import (
     EVENT,
     event_id_option,
@@ -14,6 +15,8 @@ from sigma_stellar_aws.cli.options import (
     published_option,
 )
 from sigma_stellar_aws.cli.problems import Problems, as_click_errors
+from sigma_stellar_aws.logs.reader import read_event
+from sigma_stellar_aws.rule_files.load import find_rules
 
 
 @click.command()
@@ -40,10 +43,6 @@ def explain(
 
     Exit code 0, whether it matches or not. 3: some of EVENT could not be read, as told on standard error.
     """
-    from sigma_stellar_aws.authoring import explain as explaining
-    from sigma_stellar_aws.logs.reader import read_event
-    from sigma_stellar_aws.rule_files.load import find_rules
-
     problems = Problems()
     with as_click_errors():
         rules = find_rules(rule)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -23,10 +23,12 @@ from sigma_stellar_aws.cli.options import (
     strict_option,
 )
 from sigma_stellar_aws.cli.problems import note
+from sigma_stellar_aws.install import show
+from sigma_stellar_aws.install.apply import carry_out
+from sigma_stellar_aws.install.plan import TO_DECIDE, TO_DO
+from sigma_stellar_aws.install.plan import as_json as steps_as_json
+from sigma_stellar_aws.install.prepare import Prepared
 from sigma_stellar_aws.install.request import Location, RuleOptions
-
-if TYPE_CHECKING:
-    from sigma_stellar_aws.install.prepare import Prepared
 
 CHANGES = 2
 """Exit code of ``plan``: there is something to do, or to decide."""
@@ -151,14 +153,8 @@ def location_of(values: Mapping[str, Any]) -> Location:
     return location
 
 
-def carry_out_and_exit(prepared: "Prepared", location: Location, *, dry_run: bool, yes: bool, as_json: bool) -> None:
+def carry_out_and_exit(prepared: Prepared, location: Location, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Show what is to be done, ask, do it, tell what came of it, and end with the exit code that says so."""
-    # These need the packages of the extra, which the command asks for first.
-    from sigma_stellar_aws.install import show
-    from sigma_stellar_aws.install.apply import carry_out
-    from sigma_stellar_aws.install.plan import TO_DECIDE, TO_DO
-    from sigma_stellar_aws.install.plan import as_json as steps_as_json
-
     target, state, steps, _ = prepared
     if not as_json:
         show.write_plan(steps, sys.stdout)

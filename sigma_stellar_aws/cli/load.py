@@ -3,15 +3,18 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from sigma_stellar_aws.alerts.pack import pack_fields
 from sigma_stellar_aws.cli.options import FILES, ca_file_option, url_option
-from sigma_stellar_aws.cli.problems import Problems, as_click_errors, find_logs, needs, note, progress
-
-if TYPE_CHECKING:
-    from sigma_stellar_aws.reference.flat_schema import Document
+from sigma_stellar_aws.cli.problems import Problems, as_click_errors, find_logs, note, progress
+from sigma_stellar_aws.logs.find import stored_size
+from sigma_stellar_aws.logs.flatten import flatten
+from sigma_stellar_aws.logs.reader import read_records
+from sigma_stellar_aws.reference.flat_schema import Document
+from sigma_stellar_aws.store import load as loading
+from sigma_stellar_aws.store.client import connect
 
 
 @click.command()
@@ -21,14 +24,6 @@ if TYPE_CHECKING:
 @ca_file_option
 def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) -> None:
     """Flatten the records of CloudTrail FILES (or folders of them) and load them into a data store."""
-    with needs("store"):
-        from sigma_stellar_aws.store import load as loading
-        from sigma_stellar_aws.store.client import connect
-    from sigma_stellar_aws.alerts.pack import pack_fields
-    from sigma_stellar_aws.logs.find import stored_size
-    from sigma_stellar_aws.logs.flatten import flatten
-    from sigma_stellar_aws.logs.reader import read_records
-
     problems = Problems()
     found = find_logs(files, problems)
     with as_click_errors():
@@ -42,7 +37,7 @@ def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) ->
             )
         with progress(found) as advance:
 
-            def documents() -> "Iterator[Document]":
+            def documents() -> Iterator[Document]:
                 for file in found:
                     for _, record in read_records(file, problems.report):
                         yield flatten(record)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 
+from sigma_stellar_aws.authoring.new_rule import write_rule
 from sigma_stellar_aws.cli.options import EVENT, event_id_option, event_number_option
 from sigma_stellar_aws.cli.problems import Problems, as_click_errors
+from sigma_stellar_aws.logs.reader import read_event
 
 
 @click.command()
@@ -24,9 +26,6 @@ def new(event: Path, folder: Path, event_id: str | None, number: int | None, aut
 
     Exit code 3: some of EVENT could not be read, as told on standard error.
     """
-    from sigma_stellar_aws.authoring.new_rule import write_rule
-    from sigma_stellar_aws.logs.reader import read_event
-
     problems = Problems()
     with as_click_errors():
         record = read_event(event, event_id, number, problems.report)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sigma_stellar_aws.base.times import parse_duration, parse_instant
+from sigma_stellar_aws.reference.cloudtrail_fields import is_known, nearest_field
 
 
 def instant(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
@@ -34,8 +35,6 @@ def fields(context: click.Context, parameter: click.Parameter, value: str | None
     """Read an option that names CloudTrail fields, separated by commas; return none of them if it is not given."""
     if value is None:
         return ()
-    from sigma_stellar_aws.reference.cloudtrail_fields import is_known, nearest_field
-
     names = tuple(dict.fromkeys(name.strip() for name in value.split(",")))
     for name in names:
         if not is_known(name) or not all(name.split(".")):

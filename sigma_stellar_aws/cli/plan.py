@@ -19,6 +19,9 @@ from sigma_stellar_aws.cli.install_options import (
     rule_options,
 )
 from sigma_stellar_aws.cli.problems import as_click_errors, needs, note
+from sigma_stellar_aws.install import show
+from sigma_stellar_aws.install.plan import TO_DECIDE, TO_DO, as_plan
+from sigma_stellar_aws.install.prepare import prepare
 
 
 @click.command(cls=InstallCommand)
@@ -36,10 +39,6 @@ def plan(output: Path | None, as_json: bool, **values: Any) -> None:
     if output is not None and not output.parent.is_dir():
         raise click.ClickException(f"there is no folder {output.parent} for {output.name}")
     with needs(extra_for(location)), as_click_errors():
-        from sigma_stellar_aws.install import show
-        from sigma_stellar_aws.install.plan import TO_DECIDE, TO_DO, as_plan
-        from sigma_stellar_aws.install.prepare import prepare
-
         steps = prepare(location, options, note).steps
         content = as_plan(steps, location.identity(), options.as_json())
         if output is not None:

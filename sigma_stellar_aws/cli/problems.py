@@ -1,20 +1,21 @@
-"""What the commands share: options, exit codes, and how they tell of errors and of what they could not read."""
+"""Exit codes of the commands, and how they report errors and what they could not read."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from sigma.exceptions import SigmaError
 
 from sigma_stellar_aws.base.errors import UserError
 from sigma_stellar_aws.base.text import first_of, plural, printable
-
-if TYPE_CHECKING:
-    from sigma_stellar_aws.reference.flat_schema import Document
-
+from sigma_stellar_aws.cli.lazy_group import missing_package
+from sigma_stellar_aws.logs.find import SUFFIXES, find_files, stored_size
+from sigma_stellar_aws.query.index_template import IGNORE_ABOVE, too_long
+from sigma_stellar_aws.reference.flat_schema import Document
 
 FINDINGS = 1
 """Exit code: the command ran, and the rules that it looked at are not as they should be."""
@@ -45,10 +46,7 @@ def needs(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"this command needs the package {error.name}; install it with: pip install 'sigma-stellar-aws[{extra}]' "
-            f"(in a checkout: pip install '.[{extra}]')"
-        ) from error
+        raise click.ClickException(missing_package(error, extra)) from error
 
 
 @contextmanager
@@ -85,10 +83,8 @@ class Problems:
         """Of the problems of a further run, tell those that the last one did not have."""
         self._before, self.texts, self.count = self.texts, [], 0
 
-    def watching_length(self, documents: "Iterator[Document]") -> "Iterator[Document]":
+    def watching_length(self, documents: Iterator[Document]) -> Iterator[Document]:
         """The documents, telling of values that an index cannot find."""
-        from sigma_stellar_aws.query.index_template import IGNORE_ABOVE, too_long
-
         for document in documents:
             if fields := too_long(document):
                 self.report(
@@ -114,8 +110,6 @@ def note(text: str) -> None:
 
 def find_logs(paths: tuple[Path, ...], problems: Problems) -> list[Path]:
     """The CloudTrail files that are named, and those in the folders that are; there must be one."""
-    from sigma_stellar_aws.logs.find import SUFFIXES, find_files
-
     left_out: list[Path] = []
     found = find_files(paths, problems.report, left_out.append)
     if left_out:
@@ -130,11 +124,6 @@ def find_logs(paths: tuple[Path, ...], problems: Problems) -> list[Path]:
 @contextmanager
 def progress(files: list[Path]) -> Iterator[Callable[[int], None]]:
     """Called with numbers of bytes that were read, it shows on a terminal how far, how fast and how long still."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    from sigma_stellar_aws.logs.find import stored_size
-
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),

@@ -6,7 +6,11 @@ from pathlib import Path
 import click
 
 from sigma_stellar_aws.cli.options import ca_file_option, index_option, url_option
-from sigma_stellar_aws.cli.problems import as_click_errors, needs, note
+from sigma_stellar_aws.cli.problems import as_click_errors, note
+from sigma_stellar_aws.pipelines.stellar_aws import INDEX
+from sigma_stellar_aws.query import store_profile
+from sigma_stellar_aws.store.client import connect
+from sigma_stellar_aws.store.mapping import describe_store
 
 
 @click.command()
@@ -16,12 +20,6 @@ from sigma_stellar_aws.cli.problems import as_click_errors, needs, note
 @ca_file_option
 def profile(url: str, index: str | None, output: Path | None, ca_file: Path | None) -> None:
     """Read the field types of a data store, as a store profile for: sigma convert -O store=FILE."""
-    with needs("store"):
-        from sigma_stellar_aws.store.client import connect
-        from sigma_stellar_aws.store.mapping import describe_store
-    from sigma_stellar_aws.pipelines.stellar_aws import INDEX
-    from sigma_stellar_aws.query import store_profile
-
     with as_click_errors():
         found = describe_store(connect(url, ca_file, os.environ), index or INDEX)
         fields = store_profile.from_json(found, index or INDEX).fields

@@ -1,9 +1,10 @@
 """The command remove."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.cli.install_options import (
     InstallCommand,
     carry_out_and_exit,
@@ -15,9 +16,8 @@ from sigma_stellar_aws.cli.install_options import (
 )
 from sigma_stellar_aws.cli.options import choice_options
 from sigma_stellar_aws.cli.problems import as_click_errors, needs, note
-
-if TYPE_CHECKING:
-    from sigma_stellar_aws.install.plan import Step
+from sigma_stellar_aws.install.plan import Step, removal
+from sigma_stellar_aws.install.prepare import Prepared, connected, installed_for
 
 
 @click.command(cls=InstallCommand)
@@ -35,9 +35,6 @@ def remove(
     """
     location = location_of(values)
     with needs(extra_for(location)), as_click_errors():
-        from sigma_stellar_aws.install.plan import removal
-        from sigma_stellar_aws.install.prepare import Prepared, connected, installed_for
-
         target, state = connected(location)
         steps = removal(target.read({}), target, force=force)
         chosen = {key for name in only for key in _found(name, steps)}
@@ -46,11 +43,8 @@ def remove(
         carry_out_and_exit(Prepared(target, state, steps), location, dry_run=False, yes=yes, as_json=as_json)
 
 
-def _found(name: str, steps: "list[Step]") -> set[str]:
+def _found(name: str, steps: list[Step]) -> set[str]:
     """Return what is installed for a rule; what is gone already is no error."""
-    from sigma_stellar_aws.base.errors import NotFoundError
-    from sigma_stellar_aws.install.prepare import installed_for
-
     try:
         found, hint = installed_for(name, steps), ""
     except NotFoundError as error:

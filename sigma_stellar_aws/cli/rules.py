@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sigma_stellar_aws.authoring import catalogue, navigator
 from sigma_stellar_aws.cli.options import rules_option
 from sigma_stellar_aws.cli.problems import as_click_errors
 
@@ -22,8 +23,6 @@ from sigma_stellar_aws.cli.problems import as_click_errors
 )
 def rules(rule_paths: tuple[Path, ...], form: str) -> None:
     """List the rules, with severity, ATT&CK and suppression."""
-    from sigma_stellar_aws.authoring import catalogue, navigator
-
     with as_click_errors():
         entries = catalogue.entries(rule_paths)
     if form == "table":

@@ -7,15 +7,15 @@ import sys
 import time
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from sigma_stellar_aws.authoring import rule_tests
+from sigma_stellar_aws.authoring.explain import console_of
+from sigma_stellar_aws.authoring.rule_tests import Trial
+from sigma_stellar_aws.authoring.watch import INTERVAL
 from sigma_stellar_aws.cli.options import FILES, ca_file_option
 from sigma_stellar_aws.cli.problems import FINDINGS, UNREAD, Problems, as_click_errors, errors_exit_with, needs, note
-
-if TYPE_CHECKING:
-    from sigma_stellar_aws.authoring.rule_tests import Trial
 
 
 @click.command()
@@ -52,10 +52,6 @@ def test(
     Exit code 0: all passed. 1: a case failed, or with --require-cases a rule has none. 3: something could not be read
     or run, as told on standard error.
     """
-    from sigma_stellar_aws.authoring import rule_tests
-    from sigma_stellar_aws.authoring.explain import console_of
-    from sigma_stellar_aws.authoring.watch import INTERVAL
-
     if (url is not None) + engine + watch > 1 or (watch and as_json):
         raise click.UsageError("--url, --engine and --watch exclude each other, and --watch excludes --json")
     if not paths and not case_paths:
@@ -88,14 +84,13 @@ def test(
     problems.leave()
 
 
-def _on_engine(trials: "list[Trial]", url: str | None, engine: bool, ca_file: Path | None) -> list[bool] | None:
+def _on_engine(trials: list[Trial], url: str | None, engine: bool, ca_file: Path | None) -> list[bool] | None:
     """What a real engine says of trials, if one is asked for."""
-    from sigma_stellar_aws.authoring.rule_tests import ask_engine
-
     if not trials or not (url or engine):
         return None
+    # The cases run without a store, and so without its extras.
     with needs("embedded" if engine else "store"):
         from sigma_stellar_aws.store.client import connect
         from sigma_stellar_aws.store.embedded import embedded_opensearch
     with as_click_errors(), embedded_opensearch() if engine else nullcontext(url or "") as address:
-        return ask_engine(connect(address, ca_file, {} if engine else os.environ), trials)
+        return rule_tests.ask_engine(connect(address, ca_file, {} if engine else os.environ), trials)

