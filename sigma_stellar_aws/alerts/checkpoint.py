@@ -4,9 +4,12 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
+
+import msgspec
 
 from sigma_stellar_aws.base.errors import CheckpointError
+from sigma_stellar_aws.base.files import replace_text
 from sigma_stellar_aws.base.json_types import JsonObject
 
 
@@ -15,6 +18,15 @@ class Checkpoint(NamedTuple):
 
     file: Path
     search: JsonObject
+
+
+_Instant: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class _Content(msgspec.Struct):
+    through: _Instant
+    since: _Instant | None
+    search: dict[str, object]
 
 
 def later(time: datetime, floor: datetime | None) -> datetime:
@@ -30,37 +42,34 @@ def read_checkpoint(checkpoint: Checkpoint, since: datetime | None) -> tuple[dat
     except FileNotFoundError:
         if not os.access(file.absolute().parent, os.W_OK):
             raise CheckpointError(
-                f"{file} cannot be written: its folder is not there or not to be written to"
+                f"{file} cannot be written: its folder does not exist, or nothing may be written there"
             ) from None
         return None, since
     except UnicodeDecodeError:
         text = ""
     try:
-        held = json.loads(text)
-        through, of = datetime.fromisoformat(held["through"]), held["search"]
-        floor = None if held["since"] is None else datetime.fromisoformat(held["since"])
-        complete = all(time is None or time.tzinfo is not None for time in (through, floor))
-    except (ValueError, TypeError, KeyError):
-        complete = False
-    if not complete:
-        raise CheckpointError(f"{file} is no checkpoint; remove it to begin anew (--since), or name another file")
-    if of != search:
+        content = msgspec.json.decode(text, type=_Content)
+    except (msgspec.DecodeError, RecursionError):
         raise CheckpointError(
-            f"{file} is the checkpoint of another search, {json.dumps(of)}, not {json.dumps(search)}; name another file"
+            f"{file} is not a checkpoint; remove it to begin anew (--since), or name another file"
+        ) from None
+    if content.search != search:
+        raise CheckpointError(
+            f"{file} is the checkpoint of another search, {json.dumps(content.search)}, not {json.dumps(search)}; "
+            "name another file"
         )
-    return through, floor
+    return content.through, content.since
 
 
 def write_checkpoint(checkpoint: Checkpoint, through: datetime, floor: datetime | None) -> None:
-    """Replace the file as a whole: whoever is killed leaves the old one or the new one."""
+    """Replace the file: whoever is killed leaves the old one or the new one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     content = {
         "through": through.isoformat(),
         "since": floor.isoformat() if floor else None,
         "search": checkpoint.search,
     }
-    new = checkpoint.file.with_name(f"{checkpoint.file.name}.new")
-    with new.open("w", encoding="utf-8") as stream:
-        stream.write(json.dumps(content) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    new.replace(checkpoint.file)
+    replace_text(checkpoint.file, json.dumps(content) + "\n")

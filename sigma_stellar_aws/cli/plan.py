@@ -1,13 +1,13 @@
 """The command plan."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from sigma_stellar_aws.base.files import replace_text
 from sigma_stellar_aws.cli.install_options import (
     CHANGES,
     UNDECIDED,
@@ -42,7 +42,8 @@ def plan(output: Path | None, as_json: bool, **values: Any) -> None:
         steps = prepare(location, options, note).steps
         content = as_plan(steps, location.identity(), options.as_json())
         if output is not None:
-            _write_private(output, json.dumps(content, indent=1) + "\n")
+            # It tells what is watched, and what is not.
+            replace_text(output, json.dumps(content, indent=1) + "\n", private=True)
         if as_json:
             click.echo(json.dumps(content))
         else:
@@ -51,10 +52,3 @@ def plan(output: Path | None, as_json: bool, **values: Any) -> None:
         sys.exit(CHANGES)
     if any(step.status == "left out" for step in steps):
         sys.exit(UNDECIDED)
-
-
-def _write_private(file: Path, text: str) -> None:
-    """Write a file that nobody else may read: it tells what is watched, and what is not."""
-    with open(file, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
-        file.chmod(0o600)
-        stream.write(text)

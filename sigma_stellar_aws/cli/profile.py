@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from sigma_stellar_aws.base.files import replace_text
 from sigma_stellar_aws.cli.options import ca_file_option, index_option, url_option
 from sigma_stellar_aws.cli.problems import as_click_errors, note
 from sigma_stellar_aws.pipelines.stellar_aws import INDEX
@@ -27,7 +28,7 @@ def profile(url: str, index: str | None, output: Path | None, ca_file: Path | No
         if output is None:
             click.echo(text, nl=False)
         else:
-            output.write_text(text, "utf-8")
+            replace_text(output, text)
     for name, mappings in fields.items():
         if len(mappings) > 1:
             kinds = ", ".join(field.type for field in mappings)

@@ -4,21 +4,21 @@ There is one file for a system, which all who apply to it share: a second one wo
 """
 
 import json
-import os
 import re
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.base.file_lock import locked
+from sigma_stellar_aws.base.files import replace_text
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 
 FOLDER = ".sigma-stellar-aws"
 _FORMAT = 1
 _PORTS = {"http": 80, "https": 443}
-_NOTHING: Mapping[str, JsonObject | None] = {}
+_Rules: TypeAlias = dict[str, JsonObject]
 
 
 def same_url(url: str) -> str:
@@ -83,7 +83,7 @@ class State:
         Raises:
             OSError: the file cannot be written, or has become something else.
         """
-        self.write({key: {"id": server_id, "applied": applied, "version": version}})
+        self._change(lambda rules: {**rules, key: {"id": server_id, "applied": applied, "version": version}})
 
     def forget(self, key: str, server_id: str) -> None:
         """Keep that the artefact of a rule is gone, in the file too.
@@ -91,36 +91,33 @@ class State:
         Raises:
             OSError: the file cannot be written, or has become something else.
         """
-        self.write({key: None} if self.has(key, server_id) else _NOTHING)
+        self._change(lambda rules: {k: rule for k, rule in rules.items() if (k, rule["id"]) != (key, server_id)})
 
-    def write(self, changes: Mapping[str, JsonObject | None] = _NOTHING) -> None:
-        """Write the file with changes to it, as a whole or not at all. What others wrote into it meanwhile stays.
+    def write(self) -> None:
+        """Write the file as it is: what cannot be recorded later fails now.
 
         Raises:
             OSError: the file cannot be written, or has become something else.
         """
+        self._change(lambda rules: rules)
+
+    def _change(self, change: Callable[[_Rules], _Rules]) -> None:
+        """Change the file as a whole or not at all. What others wrote into it meanwhile stays."""
         try:
-            before = self._read()
             self.file.parent.mkdir(parents=True, exist_ok=True)
-        except StoreError as error:
-            raise OSError(str(error)) from error
         except FileExistsError as error:
-            raise OSError(f"{self.file.parent} is no folder, so no state can be kept in it; see --state") from error
-        rules = {key: rule for key, rule in {**before, **changes}.items() if rule is not None}
-        content: Json = {"format": _FORMAT, "where": self._where, "rules": cast(Json, rules)}
-        handle, name = tempfile.mkstemp(dir=self.file.parent, prefix=self.file.name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(json.dumps(content, indent=1, sort_keys=True) + "\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(name).replace(self.file)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            raise OSError(f"{self.file.parent} is not a folder, so no state can be kept there; see --state") from error
+        with locked(self.file):
+            try:
+                rules = change(self._read())
+            except StoreError as error:
+                raise OSError(str(error)) from error
+            content: Json = {"format": _FORMAT, "where": self._where, "rules": cast(Json, rules)}
+            # It tells what is watched, and what is not.
+            replace_text(self.file, json.dumps(content, indent=1, sort_keys=True) + "\n", private=True)
         self._rules = rules
 
-    def _read(self) -> dict[str, JsonObject]:
+    def _read(self) -> _Rules:
         if not self.file.exists():
             return {}
         try:

@@ -148,7 +148,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path, text: str) -> None:
     """A file that is no checkpoint is told by name, and left as it is."""
     file = tmp_path / "checkpoint"
     file.write_text(text, encoding="utf-8", errors="surrogateescape")
-    with pytest.raises(CheckpointError, match="checkpoint is no checkpoint"):
+    with pytest.raises(CheckpointError, match="checkpoint is not a checkpoint"):
         Clock(NOON).runs(file=file)
     assert file.read_bytes() == text.encode(errors="surrogateescape")
 

@@ -2,6 +2,9 @@
 
 import json
 import re
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,7 +80,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(OSError, match="no space"):
         state.record("rule-2", "id-2", {"name": "y"})
     assert file.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [file]
+    assert sorted(tmp_path.iterdir()) == [file, file.with_name("state.json.lock")]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,7 @@ def test_a_file_that_has_become_another_is_not_overwritten(tmp_path: Path) -> No
 def test_what_is_no_folder(tmp_path: Path) -> None:
     """A file in the place of the folder is named."""
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file is no folder, so no state can be kept in it; see --state"):
+    with pytest.raises(OSError, match="file is not a folder, so no state can be kept there; see --state"):
         State(tmp_path / "file" / "state.json", WHERE).write()
 
 
@@ -144,3 +147,43 @@ def test_each_system_has_a_file_of_its_own() -> None:
     assert len(files) == len(systems)
     assert {file.parent for file in files} == {Path(".sigma-stellar-aws")}
     assert default_file(*systems[2]).name == "elastic-kibana.example.com_5601-default.json"
+
+
+_RECORD = """
+import sys, pathlib
+from sigma_stellar_aws.install.state import State
+state = State(pathlib.Path(sys.argv[1]), sys.argv[2])
+for number in range(40):
+    state.record(f"{sys.argv[3]}-{number}", "id", {})
+"""
+
+
+def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+    """What three processes record at the same time is all there in the end."""
+    file = tmp_path / "state.json"
+    writers = [subprocess.Popen([sys.executable, "-c", _RECORD, str(file), WHERE, name]) for name in "abc"]
+    assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0]
+    assert len(State(file, WHERE).rules()) == 120
+
+
+def test_what_another_process_recorded_anew_is_not_forgotten(tmp_path: Path) -> None:
+    """Somebody who deletes an artefact forgets that one, not the one that another run has made since."""
+    file = tmp_path / "state.json"
+    one = State(file, WHERE)
+    one.record("rule-1", "id-1", {})
+    State(file, WHERE).record("rule-1", "id-2", {})
+    one.forget("rule-1", "id-1")
+    assert State(file, WHERE).rules() == {"rule-1": "id-2"}
+
+
+def test_the_mode_and_a_link_stay(tmp_path: Path) -> None:
+    """A file that a group shares, and that is kept elsewhere, stays so; a new one is private."""
+    file, link = tmp_path / "kept" / "state.json", tmp_path / "state.json"
+    State(file, WHERE).write()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    file.chmod(0o664)
+    link.symlink_to(file)
+    State(link, WHERE).record("rule-1", "id-1", {})
+    assert link.is_symlink()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o664
+    assert State(file, WHERE).rules() == {"rule-1": "id-1"}

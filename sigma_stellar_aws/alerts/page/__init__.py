@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
+from sigma_stellar_aws.base.files import replacing
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.reference.attack import attack
 
@@ -36,7 +37,7 @@ def write_html(alerts: Iterable[JsonObject], target: Path | BinaryIO, *, about: 
             page was).
 
     Raises:
-        OSError: the target cannot be written.
+        OSError: the target cannot be written; a file is as it was then.
     """
     before, behind = _frame()
     with tempfile.TemporaryFile() as page:
@@ -45,7 +46,7 @@ def write_html(alerts: Iterable[JsonObject], target: Path | BinaryIO, *, about: 
             page.write(part.encode("ascii"))
         page.write(behind)
         page.seek(0)
-        with target.open("wb") if isinstance(target, Path) else nullcontext(target) as stream:
+        with replacing(target) if isinstance(target, Path) else nullcontext(target) as stream:
             shutil.copyfileobj(page, stream)
 
 
