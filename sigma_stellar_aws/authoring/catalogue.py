@@ -67,7 +67,7 @@ _LICENCES = (
 )
 
 
-class Entry(NamedTuple):
+class CatalogueEntry(NamedTuple):
     """One rule."""
 
     id: str
@@ -90,7 +90,7 @@ class Entry(NamedTuple):
     description: str
 
 
-def entries(paths: Iterable[Path] = ()) -> list[Entry]:
+def catalogue_entries(paths: Iterable[Path] = ()) -> list[CatalogueEntry]:
     """The rules of files and folders, by default all of the pack, from the most severe on.
 
     Raises:
@@ -100,7 +100,7 @@ def entries(paths: Iterable[Path] = ()) -> list[Entry]:
     return sorted(map(_entry, rules), key=lambda entry: (-entry.severity, entry.title))
 
 
-def as_json(entry: Entry) -> JsonObject:
+def entry_as_json(entry: CatalogueEntry) -> JsonObject:
     """A rule as a JSON object."""
     values = cast("dict[str, Json]", entry._asdict())
     values["suppression"] = {
@@ -110,25 +110,25 @@ def as_json(entry: Entry) -> JsonObject:
     return values
 
 
-def as_json_lines(rules: Iterable[Entry]) -> str:
+def catalogue_as_json_lines(rules: Iterable[CatalogueEntry]) -> str:
     """The rules as JSON objects, one a line."""
-    return "".join(json.dumps(as_json(entry)) + "\n" for entry in rules)
+    return "".join(json.dumps(entry_as_json(entry)) + "\n" for entry in rules)
 
 
-def as_csv(rules: Iterable[Entry]) -> str:
+def as_csv(rules: Iterable[CatalogueEntry]) -> str:
     """The rules as CSV, one a row; no cell of it is a formula to a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_CSV_COLUMNS)
     for entry in rules:
-        values = as_json(entry)
+        values = entry_as_json(entry)
         suppressed = cast(JsonObject, values.pop("suppression"))
         values |= {"suppression_window": suppressed["window"], "suppression_fields": suppressed["fields"]}
         writer.writerow(cell(_line(values[column])) for column in _CSV_COLUMNS)
     return text.getvalue()
 
 
-def as_markdown(rules: Iterable[Entry], *, of_pack: bool = True) -> str:
+def as_markdown(rules: Iterable[CatalogueEntry], *, of_pack: bool = True) -> str:
     """The catalogue of the pack, or of other rules, about which there is less to say."""
     rows = list(rules)
     errata = [entry for entry in rows if entry.erratum]
@@ -179,7 +179,7 @@ def as_markdown(rules: Iterable[Entry], *, of_pack: bool = True) -> str:
     return "\n".join(lines)
 
 
-def print_rules(rules: Iterable[Entry]) -> None:
+def print_rules(rules: Iterable[CatalogueEntry]) -> None:
     """Print the rules as a table to standard output."""
     table = table_of("severity", "rule", "ATT&CK", "erratum", "file")
     for entry in rules:
@@ -193,9 +193,9 @@ def print_rules(rules: Iterable[Entry]) -> None:
     print_table(table, sys.stdout)
 
 
-def _entry(rule: SigmaRule) -> Entry:
+def _entry(rule: SigmaRule) -> CatalogueEntry:
     reason = published_reason(rule)
-    return Entry(
+    return CatalogueEntry(
         id=rule_name(rule),
         title=rule.title,
         file=rule.source.path.name if rule.source else "",
@@ -225,11 +225,11 @@ def _markdown_cell(text: str) -> str:
     return _line(printable(text)).replace("|", r"\|")
 
 
-def _link(entry: Entry) -> str:
+def _link(entry: CatalogueEntry) -> str:
     return f"[{entry.title}]({entry.file})"
 
 
-def _attack(entry: Entry) -> str:
+def _attack(entry: CatalogueEntry) -> str:
     """What of ATT&CK a rule is about, with links: its techniques, or its tactics where it has none."""
     table = attack()
     if entry.techniques:

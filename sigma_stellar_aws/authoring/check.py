@@ -17,15 +17,15 @@ from sigma.validators import core
 from sigma.validators.base import SigmaRuleValidator, SigmaValidationIssue
 
 from sigma_stellar_aws.authoring import rule_documents
-from sigma_stellar_aws.authoring.issue_positions import YamlPath, details, find, place_in_document, texts
+from sigma_stellar_aws.authoring.issue_positions import YamlPath, all_texts, find_text, issue_details, path_of_issue
 from sigma_stellar_aws.authoring.rule_documents import (
-    SEVERITIES,
-    Checked,
+    FINDING_SEVERITIES,
+    AnyRule,
+    CheckedDocument,
     Finding,
     FindingSeverity,
-    Rule,
     Subject,
-    sentence,
+    error_text,
 )
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
@@ -69,7 +69,7 @@ class CheckReport(NamedTuple):
     findings: tuple[Finding, ...]
     """In order of files and lines."""
     files: tuple[Path, ...]
-    checked: tuple[Checked, ...]
+    checked: tuple[CheckedDocument, ...]
     others: int
     """How many of the rules are not about CloudTrail, and so were checked in general only."""
     checks: Mapping[str, str]
@@ -96,7 +96,7 @@ def check(paths: Iterable[Path] = ()) -> CheckReport:
     files = list({os.path.realpath(file): file for file in find_rule_files(paths)}.values())
     if not files:
         raise SigmaError(f"no rules in {', '.join(map(str, paths))}; looked for *.yml")
-    contents = [rule_documents.read(file) for file in files]
+    contents = [rule_documents.read_documents(file) for file in files]
     subjects = [subject for content in contents for subject in content.subjects]
     validators = _validators()
     findings = [
@@ -118,7 +118,11 @@ def check(paths: Iterable[Path] = ()) -> CheckReport:
 
 def at_least(findings: Iterable[Finding], severity: FindingSeverity) -> list[Finding]:
     """The findings of a severity and above."""
-    return [finding for finding in findings if SEVERITIES.index(finding.severity) >= SEVERITIES.index(severity)]
+    return [
+        finding
+        for finding in findings
+        if FINDING_SEVERITIES.index(finding.severity) >= FINDING_SEVERITIES.index(severity)
+    ]
 
 
 def _missing_references(subjects: Sequence[Subject]) -> Iterator[Finding]:
@@ -132,7 +136,7 @@ def _missing_references(subjects: Sequence[Subject]) -> Iterator[Finding]:
                 message = f"The rule {reference!r} is not among those checked; if it exists, name its file too."
                 # A single file may be right to name the rule of another.
                 yield subject.finding(
-                    find(subject.document, section, reference) or section, "reference", "low", message
+                    find_text(subject.document, section, reference) or section, "reference", "low", message
                 )
 
 
@@ -147,7 +151,7 @@ def _validators() -> dict[str, SigmaRuleValidator]:
 
 
 def _summary(validator: SigmaRuleValidator) -> str:
-    """What a validator is about: the first sentence of its documentation."""
+    """What a validator is about: the first error_text of its documentation."""
     return " ".join((type(validator).__doc__ or type(validator).__name__).strip().split("\n\n")[0].split())
 
 
@@ -180,13 +184,13 @@ def _of_issue(name: str, issue: SigmaValidationIssue, subject: Subject) -> Itera
         placed = cast(_Placed, issue)
         at, message = placed.at, placed.problem
     else:
-        named = [detail for detail in details(issue) if (name, detail) != ("sigmahq_unknown_field", _OWN_KEY)]
+        named = [detail for detail in issue_details(issue) if (name, detail) != ("sigmahq_unknown_field", _OWN_KEY)]
         if name == "sigmahq_unknown_field" and not named:
             return
         document = subject.document
         if subject.is_filter:
             document = {**document, "detection": document["filter"]}
-        at = place_in_document(issue, subject.rule, document)
+        at = path_of_issue(issue, subject.rule, document)
         message = f"{' '.join(issue.description.split()).rstrip('.')}{': ' if named else '.'}{', '.join(named)}"
     # A filter has no level, no tags and the like; of the rule that stands for it, only the detections are its own.
     if not subject.is_filter or at[:1] == ("detection",):
@@ -199,7 +203,7 @@ def _of_issue(name: str, issue: SigmaValidationIssue, subject: Subject) -> Itera
         )
 
 
-def _about_cloudtrail(rule: Rule) -> bool:
+def _about_cloudtrail(rule: AnyRule) -> bool:
     return isinstance(rule, SigmaRule) and rule.logsource in CLOUDTRAIL
 
 
@@ -209,7 +213,7 @@ def _convert(subject: Subject) -> Iterator[Finding]:
     try:
         StellarAwsBackend(stellar_aws()).convert_rule(cast(SigmaRule, subject.rule))
     except Exception as error:
-        message = sentence(error).removeprefix(f"Rule {subject.rule.title!r}: ")
+        message = error_text(error).removeprefix(f"Rule {subject.rule.title!r}: ")
         yield subject.finding(_place_of_field(subject, message), "convert", "high", message)
 
 
@@ -217,7 +221,7 @@ def _place_of_field(subject: Subject, message: str) -> YamlPath:
     """The path to the field that an error of a conversion names as the pipeline calls it."""
     named = re.search(r"field '([^']+)'", message)
     section = "filter" if subject.is_filter else "detection"
-    for at, text, is_key in texts(subject.document.get(section), (section,)):
+    for at, text, is_key in all_texts(subject.document.get(section), (section,)):
         if named and is_key and flat_name(text.split("|")[0]) == named[1]:
             return at
     return (section,)

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from sigma_stellar_aws import __version__
 from sigma_stellar_aws.authoring.check import CheckReport, at_least
-from sigma_stellar_aws.authoring.rule_documents import SEVERITIES, Checked, Finding, FindingSeverity
+from sigma_stellar_aws.authoring.rule_documents import FINDING_SEVERITIES, CheckedDocument, Finding, FindingSeverity
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.text import plural, printable
 
@@ -31,7 +31,7 @@ _WIDEST_EXCERPT = 160
 _ROOT = "%SRCROOT%"
 
 
-def write(report: CheckReport, form: str, fail_on: FindingSeverity | None, stream: TextIO) -> None:
+def write_report(report: CheckReport, form: str, fail_on: FindingSeverity | None, stream: TextIO) -> None:
     """Write a report.
 
     Args:
@@ -43,7 +43,7 @@ def write(report: CheckReport, form: str, fail_on: FindingSeverity | None, strea
     if form == "text":
         print_text(report, stream)
     elif form == "json":
-        stream.write(as_json_lines(report))
+        stream.write(findings_as_json_lines(report))
     elif form == "junit":
         stream.write(as_junit(report, fail_on))
     else:
@@ -73,10 +73,10 @@ def print_text(report: CheckReport, stream: TextIO) -> None:
             console.print(mark.append("^" * max(cell_len(marked), 1), _STYLES[finding.severity]))
 
 
-def summary(report: CheckReport) -> str:
+def summary_of_report(report: CheckReport) -> str:
     """How many findings there are, in what, as a sentence."""
     found = Counter(finding.severity for finding in report.findings)
-    kinds = ", ".join(f"{found[severity]} {severity}" for severity in reversed(SEVERITIES) if found[severity])
+    kinds = ", ".join(f"{found[severity]} {severity}" for severity in reversed(FINDING_SEVERITIES) if found[severity])
     text = f"{plural(len(report.findings), 'finding')}{f' ({kinds})' if kinds else ''}"
     text += f" in {plural(len(report.checked), 'rule')} of {plural(len(report.files), 'file')}"
     if report.others:
@@ -84,7 +84,7 @@ def summary(report: CheckReport) -> str:
     return text
 
 
-def as_json_lines(report: CheckReport) -> str:
+def findings_as_json_lines(report: CheckReport) -> str:
     """The findings as JSON objects, one a line; lines and columns count from 1, the end column is the one behind."""
     return "".join(
         json.dumps(
@@ -112,10 +112,10 @@ def as_junit(report: CheckReport, fail_on: FindingSeverity | None) -> str:
         fail_on: the least severity that is a failure, None for none; what is less severe stands in ``system-out``.
     """
     failures = set(at_least(report.findings, fail_on)) if fail_on else set()
-    cases: dict[Path, dict[int, Checked]] = {file: {} for file in report.files}
+    cases: dict[Path, dict[int, CheckedDocument]] = {file: {} for file in report.files}
     for checked in report.checked:
         cases[checked.path][checked.line] = checked
-    found: dict[Checked, list[Finding]] = {checked: [] for checked in report.checked}
+    found: dict[CheckedDocument, list[Finding]] = {checked: [] for checked in report.checked}
     for finding in report.findings:
         of_file = cases[finding.path]
         # A document reaches to where the next one starts.

@@ -104,7 +104,7 @@ def diagnose(
     )
 
 
-def as_json(profile: StoreProfile, diagnosis: Diagnosis) -> JsonObject:
+def diagnosis_as_json(profile: StoreProfile, diagnosis: Diagnosis) -> JsonObject:
     """A diagnosis as a JSON value."""
     return {
         "index": profile.indices,

@@ -36,7 +36,7 @@ from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.evaluate import compile_query
 from sigma_stellar_aws.reference.flat_schema import Document, flat_name
 
-Kind: TypeAlias = Literal["all", "any", "not", "value"]
+PartKind: TypeAlias = Literal["all", "any", "not", "value"]
 """How the children of a part make it hold; a value has none."""
 
 _SHOWN_VALUES = 5
@@ -49,23 +49,23 @@ _MARKS = {
 }
 
 
-class Part(NamedTuple):
+class ConditionPart(NamedTuple):
     """A part of a condition: an operator, a selection, an item of it or one of the item's values."""
 
     text: str
-    kind: Kind
+    kind: PartKind
     holds: bool | None
     """None for a part that counts for nothing, such as ``1 of filter_*`` in a rule without such a selection."""
     found: str
     """Of a condition on a field that does not hold: what the event has; else empty."""
-    children: tuple["Part", ...]
+    children: tuple["ConditionPart", ...]
 
 
 class Explanation(NamedTuple):
     """What a rule makes of an event: it matches if one of its conditions, mostly there is only one, holds."""
 
     matches: bool
-    conditions: tuple[Part, ...]
+    conditions: tuple[ConditionPart, ...]
 
 
 class _View(NamedTuple):
@@ -117,7 +117,7 @@ def by_itself(rule: SigmaRule) -> SigmaRule:
     return copied
 
 
-def decisive(part: Part) -> Part:
+def decisive(part: ConditionPart) -> ConditionPart:
     """The part with only those children, all the way down, that make it hold or not hold."""
     if part.kind == "not":
         children = part.children
@@ -126,7 +126,7 @@ def decisive(part: Part) -> Part:
     return part._replace(children=tuple(map(decisive, children)))
 
 
-def as_json(explanation: Explanation) -> JsonObject:
+def explanation_as_json(explanation: Explanation) -> JsonObject:
     """An explanation as a JSON object; a part without children is a value, one with ``holds`` null is ignored."""
     return {"matches": explanation.matches, "conditions": [_part_as_json(part) for part in explanation.conditions]}
 
@@ -139,7 +139,7 @@ def print_explanation(rule: SigmaRule, event: Mapping[str, Json], explanation: E
     print_trees(explanation.conditions, console)
 
 
-def tree(part: Part) -> Tree:
+def tree(part: ConditionPart) -> Tree:
     """A part as a tree for the terminal; it can be read without colours."""
     mark, style = _MARKS[part.holds]
     found = Text(f" \N{EM DASH} {printable(part.found)}", "bold") if part.found else ""
@@ -155,13 +155,13 @@ def console_of(stream: TextIO) -> Console:
     return console
 
 
-def print_trees(parts: Iterable[Part], console: Console) -> None:
+def print_trees(parts: Iterable[ConditionPart], console: Console) -> None:
     """Print parts as trees."""
     for part in parts:
         console.print(tree(part))
 
 
-def _part_as_json(part: Part) -> JsonObject:
+def _part_as_json(part: ConditionPart) -> JsonObject:
     known: JsonObject = {"text": part.text, "kind": part.kind, "holds": part.holds}
     if part.found:
         known["found"] = part.found
@@ -170,7 +170,7 @@ def _part_as_json(part: Part) -> JsonObject:
     return known
 
 
-def _of_condition(view: _View, node: ConditionItem) -> Part:
+def _of_condition(view: _View, node: ConditionItem) -> ConditionPart:
     """The part for a node of a condition as it is written, in which selections are still names."""
     # Looking up the selections changes a node.
     holds = _holds(view, copy.deepcopy(node).postprocess(view.used))
@@ -180,14 +180,14 @@ def _of_condition(view: _View, node: ConditionItem) -> Part:
         return of_selection._replace(holds=holds)
     if isinstance(node, ConditionSelector):
         nodes: list[ConditionItem] = [*node.resolve_referenced_detections(view.used)]
-        kind: Kind = "all" if node.cond_class is ConditionAND else "any"
+        kind: PartKind = "all" if node.cond_class is ConditionAND else "any"
     else:
         nodes = cast("list[ConditionItem]", node.args)
         kind = "not" if isinstance(node, ConditionNOT) else "all" if isinstance(node, ConditionAND) else "any"
-    return Part(_condition_text(node), kind, holds, "", tuple(_of_condition(view, child) for child in nodes))
+    return ConditionPart(_condition_text(node), kind, holds, "", tuple(_of_condition(view, child) for child in nodes))
 
 
-def _of_detection(view: _View, text: str, used: SigmaDetection, written: SigmaDetection) -> Part:
+def _of_detection(view: _View, text: str, used: SigmaDetection, written: SigmaDetection) -> ConditionPart:
     pairs = list(zip(used.detection_items, written.detection_items, strict=True))
     children = [
         _of_item(view, one, cast(SigmaDetectionItem, other))
@@ -195,11 +195,11 @@ def _of_detection(view: _View, text: str, used: SigmaDetection, written: SigmaDe
         else _of_detection(view, f"{text}, entry {number}", one, cast(SigmaDetection, other))
         for number, (one, other) in enumerate(pairs, 1)
     ]
-    kind: Kind = "all" if used.item_linking is ConditionAND else "any"
-    return Part(text, kind, _holds(view, used.postprocess(view.used)), "", tuple(children))
+    kind: PartKind = "all" if used.item_linking is ConditionAND else "any"
+    return ConditionPart(text, kind, _holds(view, used.postprocess(view.used)), "", tuple(children))
 
 
-def _of_item(view: _View, used: SigmaDetectionItem, written: SigmaDetectionItem) -> Part:
+def _of_item(view: _View, used: SigmaDetectionItem, written: SigmaDetectionItem) -> ConditionPart:
     condition = used.postprocess(view.used)
     holds = _holds(view, condition)
     key, texts = _written_item(written)
@@ -207,8 +207,8 @@ def _of_item(view: _View, used: SigmaDetectionItem, written: SigmaDetectionItem)
     field = cast(str, used.field)
     if len(used.value) < 2:
         found = "" if holds else _found(view, field, cast(str, written.field), condition)
-        return Part(f"{key}: {texts[0]}", "value", holds, found, ())
-    kind: Kind = "all" if used.value_linking is ConditionAND else "any"
+        return ConditionPart(f"{key}: {texts[0]}", "value", holds, found, ())
+    kind: PartKind = "all" if used.value_linking is ConditionAND else "any"
     text = f"{kind} of {len(texts)} values"
     children = tuple(
         _of_value(view, text, ConditionFieldEqualsValueExpression(field, value))
@@ -218,15 +218,15 @@ def _of_item(view: _View, used: SigmaDetectionItem, written: SigmaDetectionItem)
     hold = _holds(view, joined)
     found = "" if hold else _found(view, field, cast(str, written.field), joined)
     if used.negated:
-        inner = Part(f"{written.field}: {text}", kind, hold, found, children)
-        return Part(f"{key}: not {text}", "not", holds, "", (inner,))
-    return Part(f"{key}: {text}", kind, holds, found, children)
+        inner = ConditionPart(f"{written.field}: {text}", kind, hold, found, children)
+        return ConditionPart(f"{key}: not {text}", "not", holds, "", (inner,))
+    return ConditionPart(f"{key}: {text}", kind, holds, found, children)
 
 
-def _of_value(view: _View, text: str, condition: ConditionFieldEqualsValueExpression) -> Part:
+def _of_value(view: _View, text: str, condition: ConditionFieldEqualsValueExpression) -> ConditionPart:
     holds = _holds(view, condition)
     found = "differs only in case" if not holds and _differs_in_case(view, condition) else ""
-    return Part(text, "value", holds, found, ())
+    return ConditionPart(text, "value", holds, found, ())
 
 
 def _written_item(item: SigmaDetectionItem) -> tuple[str, list[str]]:

@@ -42,7 +42,7 @@ _SECTIONS: Mapping[str, YamlPath] = {
 }
 
 
-def place_in_document(
+def path_of_issue(
     issue: SigmaValidationIssue, rule: SigmaRule | SigmaCorrelationRule, document: Mapping[str, Json]
 ) -> YamlPath:
     """The path to what an issue is about, in the document of one of its rules; empty if it is the whole rule."""
@@ -51,13 +51,13 @@ def place_in_document(
         if isinstance(subject, SigmaDetectionItem | SigmaString):
             found = _in_detection(subject, rule, document)
         else:
-            found = find(document, section[:1], str(subject), last="Duplicate" in type(issue).__name__)
+            found = find_text(document, section[:1], str(subject), last="Duplicate" in type(issue).__name__)
         if found:
             return found
     return section
 
 
-def details(issue: SigmaValidationIssue) -> list[str]:
+def issue_details(issue: SigmaValidationIssue) -> list[str]:
     """What an issue names, as texts."""
     return [
         f"keywords of {subject.value[0]}"
@@ -67,7 +67,7 @@ def details(issue: SigmaValidationIssue) -> list[str]:
     ]
 
 
-def find(document: Mapping[str, Json], section: YamlPath, text: str, *, last: bool = False) -> YamlPath | None:
+def find_text(document: Mapping[str, Json], section: YamlPath, text: str, *, last: bool = False) -> YamlPath | None:
     """The path to a text in a section of a document: a key, its field name or a modifier, or a value.
 
     Letter case does not count. If nothing is the text, it is the first value that contains it.
@@ -75,7 +75,7 @@ def find(document: Mapping[str, Json], section: YamlPath, text: str, *, last: bo
     value: Json = dict(document)
     for step in section:
         value = value.get(str(step)) if isinstance(value, dict) else None
-    places = [(at, place.casefold(), is_key) for at, place, is_key in texts(value, section)]
+    places = [(at, place.casefold(), is_key) for at, place, is_key in all_texts(value, section)]
     wanted = text.casefold()
     same = [at for at, place, is_key in places if wanted in ((place, *place.split("|")) if is_key else (place,))]
     within = [at for at, place, is_key in places if wanted and not is_key and wanted in place]
@@ -83,15 +83,15 @@ def find(document: Mapping[str, Json], section: YamlPath, text: str, *, last: bo
     return found[-1 if last else 0] if found else None
 
 
-def texts(value: Json, at: YamlPath) -> Iterator[tuple[YamlPath, str, bool]]:
+def all_texts(value: Json, at: YamlPath) -> Iterator[tuple[YamlPath, str, bool]]:
     """All keys and plain values of a part of a document, each with its path and whether it is a key."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield (*at, key), str(key), True
-            yield from texts(inner, (*at, key))
+            yield from all_texts(inner, (*at, key))
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            yield from texts(inner, (*at, number))
+            yield from all_texts(inner, (*at, number))
     else:
         yield at, str(value), False
 

@@ -7,7 +7,7 @@ https://github.com/mitre-attack/attack-navigator/blob/master/layers/spec/v4.5/la
 import json
 from collections.abc import Iterable, Iterator
 
-from sigma_stellar_aws.authoring.catalogue import Entry
+from sigma_stellar_aws.authoring.catalogue import CatalogueEntry
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.reference.attack import attack, tactic_name
 
@@ -15,12 +15,12 @@ _STEPS = ((0, "#f2f2f2"), (25, "#c6dbef"), (50, "#fdd49e"), (75, "#fc8d59"), (10
 """Colours of the severities, at equal distances as the Navigator spreads the colours of a gradient."""
 
 
-def as_layer(rules: Iterable[Entry]) -> str:
+def as_layer(rules: Iterable[CatalogueEntry]) -> str:
     """The layer of the rules, as JSON text."""
     return json.dumps(layer(rules), indent=2) + "\n"
 
 
-def layer(rules: Iterable[Entry]) -> JsonObject:
+def layer(rules: Iterable[CatalogueEntry]) -> JsonObject:
     """A layer with an entry for every technique and tactic of the rules.
 
     The score of a technique is the highest severity of its rules. Their number would say how finely rules are cut, and
@@ -29,7 +29,7 @@ def layer(rules: Iterable[Entry]) -> JsonObject:
     metadata: rules with a tactic only, and techniques that this version of ATT&CK does not have.
     """
     entries = list(rules)
-    cells: dict[tuple[str, str], list[Entry]] = {}
+    cells: dict[tuple[str, str], list[CatalogueEntry]] = {}
     elsewhere: list[Json] = []
     for entry in entries:
         elsewhere += [{"name": why, "value": f"{entry.title} (severity {entry.severity})"} for why in _without(entry)]
@@ -60,7 +60,7 @@ def layer(rules: Iterable[Entry]) -> JsonObject:
     }
 
 
-def _cells(entry: Entry) -> Iterator[tuple[str, str]]:
+def _cells(entry: CatalogueEntry) -> Iterator[tuple[str, str]]:
     """The techniques of a rule under those of its tactics that they have, or under all that they have."""
     for stated in entry.techniques:
         name = attack().replaces.get(stated, stated)
@@ -69,7 +69,7 @@ def _cells(entry: Entry) -> Iterator[tuple[str, str]]:
             yield from ((name, tactic) for tactic in tagged or known.tactics)
 
 
-def _without(entry: Entry) -> list[str]:
+def _without(entry: CatalogueEntry) -> list[str]:
     """What of a rule the matrix has no cell for."""
     known = attack()
     unknown = [
@@ -81,7 +81,7 @@ def _without(entry: Entry) -> list[str]:
     return unknown + tactics
 
 
-def _technique(name: str, tactic: str, rules: list[Entry], shows_children: bool) -> JsonObject:
+def _technique(name: str, tactic: str, rules: list[CatalogueEntry], shows_children: bool) -> JsonObject:
     cell: JsonObject = {"techniqueID": name, "tactic": tactic}
     if rules:
         ordered = sorted(rules, key=lambda entry: (-entry.severity, entry.title))

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import yaml
 
-from sigma_stellar_aws.authoring.sample_events import SUFFIX
+from sigma_stellar_aws.authoring.sample_events import TEST_SUFFIX
 from sigma_stellar_aws.base.errors import EventError
 from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
 from sigma_stellar_aws.base.text import nearest
 from sigma_stellar_aws.reference import aws_events
 
-TO_DO = "TODO"
+PLACEHOLDER = "TODO"
 """Marks what the author of a rule has to write."""
 
 _ACCOUNTS = ("123456789012", "111122223333", "444455556666")
@@ -96,7 +96,9 @@ _REPLACED = """\
 _KEPT = "# The event is as it was recorded, with account numbers, ids and addresses."
 
 
-def write_rule(event: JsonObject, folder: Path, *, author: str = TO_DO, keep_ids: bool = False) -> tuple[Path, Path]:
+def write_rule(
+    event: JsonObject, folder: Path, *, author: str = PLACEHOLDER, keep_ids: bool = False
+) -> tuple[Path, Path]:
     """Write a rule that matches an event, and the sample events of the rule; neither replaces a file.
 
     Args:
@@ -115,7 +117,7 @@ def write_rule(event: JsonObject, folder: Path, *, author: str = TO_DO, keep_ids
     try:
         shown = event if keep_ids else redacted(event)
         stem = file_stem(shown)
-        rule, cases = folder / f"{stem}.yml", folder / f"{stem}{SUFFIX}"
+        rule, cases = folder / f"{stem}.yml", folder / f"{stem}{TEST_SUFFIX}"
         texts = {rule: rule_text(shown, author), cases: cases_text(shown, rule.name, _KEPT if keep_ids else _REPLACED)}
     except RecursionError:
         raise EventError("the event is nested too deeply") from None
@@ -183,7 +185,7 @@ def file_stem(event: JsonObject) -> str:
     return re.sub(r"[^a-z0-9]+", "_", f"aws_{_service(source)}_{words}".lower()).strip("_")[:90]
 
 
-def rule_text(event: JsonObject, author: str = TO_DO) -> str:
+def rule_text(event: JsonObject, author: str = PLACEHOLDER) -> str:
     """The YAML of a rule that matches an event, with what else it could ask for as comments.
 
     Raises:
@@ -196,8 +198,8 @@ def rule_text(event: JsonObject, author: str = TO_DO) -> str:
         "eventName" if base == name else "eventName|startswith": _literal(base),
     }
     return _RULE.format(
-        to_do=TO_DO,
-        title=_lines({"title": f"{TO_DO} AWS {service.upper() if len(service) < 4 else service.title()} {base}"}),
+        to_do=PLACEHOLDER,
+        title=_lines({"title": f"{PLACEHOLDER} AWS {service.upper() if len(service) < 4 else service.title()} {base}"}),
         id=uuid.uuid4(),
         author=_lines({"author": author}),
         date=date.today().isoformat(),

@@ -13,13 +13,13 @@ from sigma.exceptions import SigmaConditionError, SigmaError, SigmaRuleLocation
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
 
-from sigma_stellar_aws.authoring.issue_positions import YamlPath, find
+from sigma_stellar_aws.authoring.issue_positions import YamlPath, find_text
 from sigma_stellar_aws.base import yaml_positions
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.yaml_positions import Span
 
 FindingSeverity: TypeAlias = Literal["low", "medium", "high"]
-SEVERITIES: tuple[FindingSeverity, ...] = ("low", "medium", "high")
+FINDING_SEVERITIES: tuple[FindingSeverity, ...] = ("low", "medium", "high")
 """pySigma's, from a matter of style to a rule that does not do what it should."""
 
 # As YAML counts lines.
@@ -42,7 +42,7 @@ _PLACES_OF_ERRORS: Mapping[str, YamlPath] = {
 # https://github.com/SigmaHQ/sigma-specification; pySigma takes other things in them, on which validators break down.
 _LISTS_OF_TEXTS = ("references", "tags", "falsepositives", "fields")
 
-Rule: TypeAlias = SigmaRule | SigmaCorrelationRule
+AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 
 
 class Finding(NamedTuple):
@@ -65,7 +65,7 @@ class Finding(NamedTuple):
         return self.place.line
 
 
-class Checked(NamedTuple):
+class CheckedDocument(NamedTuple):
     """A rule, correlation or filter that was looked at."""
 
     path: Path
@@ -82,7 +82,7 @@ class Subject(NamedTuple):
     """Of the document in the file."""
     title: str
     document: JsonObject
-    rule: Rule
+    rule: AnyRule
     """What validators judge; of a filter, a rule with its detections."""
     references: tuple[str, ...]
     """The rules that a correlation or filter names."""
@@ -103,12 +103,12 @@ class Subject(NamedTuple):
 class FileContent(NamedTuple):
     """What a file holds: everything that was looked at, what of it is Sigma, and what is wrong with the rest."""
 
-    checked: list[Checked]
+    checked: list[CheckedDocument]
     subjects: list[Subject]
     findings: list[Finding]
 
 
-def read(file: Path) -> FileContent:
+def read_documents(file: Path) -> FileContent:
     """Read a file; whatever is wrong with it is a finding, and hides nothing of the rest."""
     text = ""
     content = FileContent([], [], [])
@@ -124,7 +124,7 @@ def read(file: Path) -> FileContent:
         if not content.checked:
             raise ValueError("there is no rule in this file")
     except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-        content.checked.append(Checked(file, file.name, 1))
+        content.checked.append(CheckedDocument(file, file.name, 1))
         content.findings.append(_unreadable(file, text, error))
     return content
 
@@ -153,7 +153,7 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
     title = str(document.get("title", file.name)) if isinstance(document, dict) else file.name
     if isinstance(document, dict) and document.get("action") in ("global", "reset"):
         return
-    content.checked.append(Checked(file, title, place.line if place else 1))
+    content.checked.append(CheckedDocument(file, title, place.line if place else 1))
     if not isinstance(document, dict):
         message = "This is no Sigma rule: a rule is a map of keys and values."
         content.findings.append(_finding(file, text, place, title, "sigma", "high", message))
@@ -165,7 +165,7 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
         errors = [error]
     for fault in errors:
         place = yaml_positions.place_of(text, _place_of_error(document, fault), number)
-        content.findings.append(_finding(file, text, place, title, "sigma", "high", sentence(fault)))
+        content.findings.append(_finding(file, text, place, title, "sigma", "high", error_text(fault)))
     for at in _no_texts(document):
         place = yaml_positions.place_of(text, at, number)
         message = f"Every entry of {at[0]} has to be a text; put it into quotes, as YAML takes it for something else."
@@ -179,7 +179,7 @@ def _no_texts(document: JsonObject) -> list[YamlPath]:
     return [(key, n) for key, value in lists.items() for n, entry in enumerate(value) if not isinstance(entry, str)]
 
 
-def _parse(documents: Sequence[Json], source: SigmaRuleLocation) -> tuple[Rule, tuple[str, ...], list[Exception]]:
+def _parse(documents: Sequence[Json], source: SigmaRuleLocation) -> tuple[AnyRule, tuple[str, ...], list[Exception]]:
     """The last of some documents as pySigma reads it, the rules it names, and its errors.
 
     The documents before it count only where some are templates (key ``action``), which pySigma merges into others.
@@ -201,7 +201,7 @@ def _parse(documents: Sequence[Json], source: SigmaRuleLocation) -> tuple[Rule, 
 
 def _parse_filter(
     document: JsonObject, parsed: SigmaFilter, source: SigmaRuleLocation
-) -> tuple[Rule, tuple[str, ...], list[Exception]]:
+) -> tuple[AnyRule, tuple[str, ...], list[Exception]]:
     detection = document["filter"]
     parts = {key: value for key, value in detection.items() if key != "rules"} if isinstance(detection, dict) else {}
     rule = SigmaRule.from_dict(
@@ -211,7 +211,7 @@ def _parse_filter(
     return rule, tuple(str(reference.reference) for reference in references), list(parsed.errors) or _errors(rule)
 
 
-def _errors(rule: Rule) -> list[Exception]:
+def _errors(rule: AnyRule) -> list[Exception]:
     """The errors of a rule, those of its conditions included, which pySigma parses only when asked for them."""
     errors: list[Exception] = list(rule.errors)
     if errors or isinstance(rule, SigmaCorrelationRule):
@@ -236,11 +236,11 @@ def _place_of_error(document: JsonObject, error: Exception) -> YamlPath:
     section = _PLACES_OF_ERRORS.get(name, (name.lower(),))
     if section[0] not in document and "filter" in document:
         section = ("filter", *section[1:])
-    named = (find(document, section[:1], text) for text in re.findall("'([^']+)'", str(error)))
+    named = (find_text(document, section[:1], text) for text in re.findall("'([^']+)'", str(error)))
     return next(filter(None, named), section)
 
 
-def sentence(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """What an error says, without the path of the file, which a finding has already."""
     if not isinstance(error, SigmaError):
         return f"pySigma cannot read this: {type(error).__name__}: {error}"

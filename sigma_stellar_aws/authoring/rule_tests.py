@@ -14,9 +14,8 @@ from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.alerts.pack import convert_pack
-from sigma_stellar_aws.authoring.explain import as_json as explanation_as_json
-from sigma_stellar_aws.authoring.explain import by_itself, decisive, explain, print_trees
-from sigma_stellar_aws.authoring.sample_events import SUFFIX, Case, CaseFile, Group, read_case_file
+from sigma_stellar_aws.authoring.explain import by_itself, decisive, explain, explanation_as_json, print_trees
+from sigma_stellar_aws.authoring.sample_events import TEST_SUFFIX, Case, CaseFile, CaseGroup, read_case_file
 from sigma_stellar_aws.authoring.watch import changes, remembered
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import JsonObject
@@ -46,7 +45,7 @@ class RuleUnderTest(NamedTuple):
     matches: Predicate
 
 
-class RuleFile(NamedTuple):
+class TestedRuleFile(NamedTuple):
     """The rules of a file that can be run, and what is wrong with others."""
 
     rules: tuple[RuleUnderTest, ...]
@@ -72,7 +71,7 @@ class Suite(NamedTuple):
     """All that was read."""
 
 
-class Result(NamedTuple):
+class TrialResult(NamedTuple):
     """How a trial went: whether the rule matches the event in process, and on an engine if there is one."""
 
     rule: RuleUnderTest
@@ -86,12 +85,12 @@ class Result(NamedTuple):
         return self.matched == self.case.expected and self.on_engine in (None, self.matched)
 
 
-def read_rule_file(file: Path) -> RuleFile:
+def read_tested_rules(file: Path) -> TestedRuleFile:
     """The rules of a file, converted; not its correlations, which count events."""
     try:
         found = load_rules(file).rules
     except (SigmaError, OSError) as error:
-        return RuleFile((), (), (_problem(file, error),))
+        return TestedRuleFile((), (), (_problem(file, error),))
     rules, refused, problems = [], [], []
     for rule in found:
         if not isinstance(rule, SigmaRule):
@@ -102,13 +101,13 @@ def read_rule_file(file: Path) -> RuleFile:
         except (SigmaError, RecursionError) as error:
             refused.append(rule)
             problems.append(_problem(file, error))
-    return RuleFile(tuple(rules), tuple(refused), tuple(problems))
+    return TestedRuleFile(tuple(rules), tuple(refused), tuple(problems))
 
 
-def load(
+def load_suite(
     paths: Sequence[Path],
     case_paths: Sequence[Path],
-    read_rules: Callable[[Path], RuleFile] = read_rule_file,
+    read_rules: Callable[[Path], TestedRuleFile] = read_tested_rules,
     read_cases: Callable[[Path], CaseFile] = read_case_file,
 ) -> Suite:
     """Bring together rules and cases.
@@ -141,11 +140,11 @@ def load(
     return Suite(trials, untested, problems, {*of_rules, *of_cases, *orphans, *events})
 
 
-def run(trials: Sequence[Trial], on_engine: Sequence[bool] | None = None) -> list[Result]:
+def run_trials(trials: Sequence[Trial], on_engine: Sequence[bool] | None = None) -> list[TrialResult]:
     """Run trials in process; what an engine says of them (:func:`ask_engine`) is put beside it."""
     verdicts: Sequence[bool | None] = on_engine if on_engine is not None else [None] * len(trials)
     return [
-        Result(*trial, trial.rule.matches(flatten(trial.case.event)), verdict)
+        TrialResult(*trial, trial.rule.matches(flatten(trial.case.event)), verdict)
         for trial, verdict in zip(trials, verdicts, strict=True)
     ]
 
@@ -189,34 +188,34 @@ def ask_engine(client: "OpenSearch", trials: Sequence[Trial]) -> list[bool]:
     return [(id(trial.rule), str(number)) in found for number, trial in enumerate(trials)]
 
 
-def watched(
+def watch_suite(
     paths: Sequence[Path], case_paths: Sequence[Path], wait: Callable[[], object]
-) -> Iterator[tuple[set[Path], Suite, list[Result]]]:
+) -> Iterator[tuple[set[Path], Suite, list[TrialResult]]]:
     """Run everything at once, and from then on, each time that files change, what they are part of.
 
     Args:
-        paths: as for :func:`load`.
-        case_paths: as for :func:`load`.
+        paths: as for :func:`load_suite`.
+        case_paths: as for :func:`load_suite`.
         wait: called between two looks at the files.
 
     Yields:
         The files that changed, what there is by now, and how the trials went that have to do with these files.
     """
-    read_rules = remembered(read_rule_file)
+    read_rules = remembered(read_tested_rules)
     read_cases = remembered(read_case_file, lambda cases: cases.event_files)
-    suite = load(paths, case_paths, read_rules, read_cases)
+    suite = load_suite(paths, case_paths, read_rules, read_cases)
 
     def files() -> set[Path]:
         beside, orphans = _beside(paths)
         return {*beside, *filter(None, beside.values()), *orphans, *_case_files(case_paths), *suite.files}
 
     for changed in changes(files, wait):
-        suite = load(paths, case_paths, read_rules, read_cases)
+        suite = load_suite(paths, case_paths, read_rules, read_cases)
         concerned = [trial for trial in suite.trials if changed & {trial.rule.file, trial.case.file, trial.case.source}]
-        yield changed, suite, run(concerned)
+        yield changed, suite, run_trials(concerned)
 
 
-def as_json(result: Result) -> JsonObject:
+def result_as_json(result: TrialResult) -> JsonObject:
     """A result as a JSON object, with the explanation where it failed."""
     known: JsonObject = {
         "rule": result.rule.rule.title,
@@ -235,7 +234,7 @@ def as_json(result: Result) -> JsonObject:
     return known
 
 
-def print_failures(results: Iterable[Result], console: Console) -> None:
+def print_failures(results: Iterable[TrialResult], console: Console) -> None:
     """Print every result that failed, with the parts of the rule's condition that decided it."""
     for result in (result for result in results if not result.passed):
         place = f"{result.case.file}:{result.case.line}"
@@ -247,16 +246,16 @@ def print_failures(results: Iterable[Result], console: Console) -> None:
         print_trees(map(decisive, decided), console)
 
 
-def print_run(changed: set[Path], suite: Suite, results: Sequence[Result], console: Console) -> None:
-    """Print one run of :func:`watched`."""
+def print_run(changed: set[Path], suite: Suite, results: Sequence[TrialResult], console: Console) -> None:
+    """Print one run of :func:`watch_suite`."""
     console.print(Rule(f"{datetime.now():%H:%M:%S}  {_files(changed)}"), width=min(console.width, _RULE_WIDTH))
     for problem in suite.problems:
         console.print(Text.assemble(("ERROR ", "bold red"), printable(str(problem))))
     print_failures(results, console)
-    console.print(Text(printable(summary(results, suite))))
+    console.print(Text(printable(summary_of_results(results, suite))))
 
 
-def summary(results: Sequence[Result], suite: Suite) -> str:
+def summary_of_results(results: Sequence[TrialResult], suite: Suite) -> str:
     """How it went, in one line."""
     failed = sum(not result.passed for result in results)
     rules = len({id(result.rule) for result in results})
@@ -271,7 +270,7 @@ def summary(results: Sequence[Result], suite: Suite) -> str:
     return "; ".join(parts)
 
 
-def _verdict(result: Result) -> str:
+def _verdict(result: TrialResult) -> str:
     expected = "should match" if result.case.expected else "should not match"
     if result.on_engine in (None, result.matched):
         return f"{expected}, and does{'' if result.matched else ' not'}"
@@ -294,14 +293,16 @@ def _problem(file: Path, error: Exception) -> Problem:
 
 def _beside(paths: Sequence[Path]) -> tuple[dict[Path, Path | None], list[Path]]:
     """The rule files, each with the test file beside it, and the test files without a rule file."""
-    tests = {file: file.with_name(file.stem + SUFFIX) for file in find_rule_files(paths)}
-    found = [file for path in paths or (pack_path(),) if path.is_dir() for file in sorted(path.rglob(f"*{SUFFIX}"))]
+    tests = {file: file.with_name(file.stem + TEST_SUFFIX) for file in find_rule_files(paths)}
+    found = [
+        file for path in paths or (pack_path(),) if path.is_dir() for file in sorted(path.rglob(f"*{TEST_SUFFIX}"))
+    ]
     orphans = [file for file in dict.fromkeys(found) if file not in set(tests.values())]
     return {file: test if test.is_file() else None for file, test in tests.items()}, orphans
 
 
 def _rule_file_of(test_file: Path) -> Path:
-    return test_file.with_name(test_file.name.removesuffix(SUFFIX) + ".yml")
+    return test_file.with_name(test_file.name.removesuffix(TEST_SUFFIX) + ".yml")
 
 
 def _case_files(paths: Sequence[Path]) -> list[Path]:
@@ -314,7 +315,7 @@ def _case_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def _assigned(
-    groups: Iterable[Group], rule_files: Sequence[RuleFile], beside: Path | None, problems: list[Problem]
+    groups: Iterable[CaseGroup], rule_files: Sequence[TestedRuleFile], beside: Path | None, problems: list[Problem]
 ) -> Iterator[Trial]:
     """The trials of cases whose rule is found, and problems for the others."""
     rules = [rule for each in rule_files for rule in each.rules]

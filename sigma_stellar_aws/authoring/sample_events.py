@@ -27,7 +27,7 @@ from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.logs.reader import read_records
 
-SUFFIX = ".test.yaml"
+TEST_SUFFIX = ".test.yaml"
 """How the name of a test file beside a rule ends."""
 
 _KEYS = ("rule", "hits", "misses")
@@ -46,7 +46,7 @@ class Case(NamedTuple):
     """The file with the event: the test file or one that it names."""
 
 
-class Group(NamedTuple):
+class CaseGroup(NamedTuple):
     """The cases of one rule in a test file."""
 
     file: Path
@@ -59,7 +59,7 @@ class Group(NamedTuple):
 class CaseFile(NamedTuple):
     """The cases of a test file, and what is wrong with others."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[CaseGroup, ...]
     problems: tuple[Problem, ...]
     event_files: tuple[Path, ...]
     """Files that the test file names."""
@@ -69,7 +69,7 @@ def read_case_file(file: Path) -> CaseFile:
     """The cases of a test file, with the events of the files that it names."""
     problems: list[Problem] = []
     event_files: list[Path] = []
-    groups: list[Group] = []
+    groups: list[CaseGroup] = []
     try:
         groups = _groups(file, file.read_text(encoding="utf-8"), problems, event_files)
     except yaml.MarkedYAMLError as error:
@@ -80,7 +80,7 @@ def read_case_file(file: Path) -> CaseFile:
     return CaseFile(tuple(groups), tuple(problems), tuple(event_files))
 
 
-def _groups(file: Path, text: str, problems: list[Problem], event_files: list[Path]) -> list[Group]:
+def _groups(file: Path, text: str, problems: list[Problem], event_files: list[Path]) -> list[CaseGroup]:
     yaml_positions.check_size(text)
     data: Json = yaml.load(text, _Loader)
 
@@ -113,7 +113,7 @@ def _groups(file: Path, text: str, problems: list[Problem], event_files: list[Pa
             for at_case, name, expected, item in entries
             for name, event, source in _events(file, name, at_case, item, report, problems, event_files)
         ]
-        groups.append(Group(file, line(at), rule, tuple(cases)))
+        groups.append(CaseGroup(file, line(at), rule, tuple(cases)))
     return groups
 
 

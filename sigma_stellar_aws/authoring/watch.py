@@ -9,7 +9,7 @@ Stamp: TypeAlias = tuple[int, int] | None
 
 T = TypeVar("T")
 
-INTERVAL = 0.2
+SECONDS_BETWEEN_LOOKS = 0.2
 """Seconds between two looks."""
 
 

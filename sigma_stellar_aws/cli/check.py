@@ -44,7 +44,7 @@ def check(paths: tuple[Path, ...], form: str, fail_on: FindingSeverity | Literal
     threshold = None if fail_on == "never" else fail_on
     with as_click_errors():
         report = checked(paths)
-        check_reports.write(report, form, threshold, sys.stdout)
-    note(check_reports.summary(report))
+        check_reports.write_report(report, form, threshold, sys.stdout)
+    note(check_reports.summary_of_report(report))
     if threshold and at_least(report.findings, threshold):
         sys.exit(FINDINGS)

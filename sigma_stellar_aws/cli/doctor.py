@@ -55,7 +55,7 @@ def doctor(
         found = store_profile.from_json(describe_store(client, index or INDEX), index or INDEX)
         diagnosis = doctors.diagnose(client, found, rules, time_field or TIME_FIELD, since)
     if as_json:
-        click.echo(json.dumps(doctors.as_json(found, diagnosis)))
+        click.echo(json.dumps(doctors.diagnosis_as_json(found, diagnosis)))
     else:
         doctors.print_diagnosis(found, diagnosis)
     if not diagnosis.healthy:

@@ -50,7 +50,11 @@ def explain(
         for each in rules:
             explanation = explaining.explain(each, record, published=published, case_sensitive=case_sensitive)
             if as_json:
-                known = {"rule": each.title, "eventID": record.get("eventID"), **explaining.as_json(explanation)}
+                known = {
+                    "rule": each.title,
+                    "eventID": record.get("eventID"),
+                    **explaining.explanation_as_json(explanation),
+                }
                 click.echo(json.dumps(known))
             else:
                 explaining.print_explanation(each, record, explanation, explaining.console_of(sys.stdout))

@@ -24,13 +24,13 @@ from sigma_stellar_aws.cli.problems import as_click_errors
 def rules(rule_paths: tuple[Path, ...], form: str) -> None:
     """List the rules, with severity, ATT&CK and suppression."""
     with as_click_errors():
-        entries = catalogue.entries(rule_paths)
+        entries = catalogue.catalogue_entries(rule_paths)
     if form == "table":
         catalogue.print_rules(entries)
         return
-    writers: dict[str, Callable[[list[catalogue.Entry]], str]] = {
+    writers: dict[str, Callable[[list[catalogue.CatalogueEntry]], str]] = {
         "md": partial(catalogue.as_markdown, of_pack=not rule_paths),
-        "json": catalogue.as_json_lines,
+        "json": catalogue.catalogue_as_json_lines,
         "csv": catalogue.as_csv,
         "navigator": navigator.as_layer,
     }

@@ -13,7 +13,7 @@ import click
 from sigma_stellar_aws.authoring import rule_tests
 from sigma_stellar_aws.authoring.explain import console_of
 from sigma_stellar_aws.authoring.rule_tests import Trial
-from sigma_stellar_aws.authoring.watch import INTERVAL
+from sigma_stellar_aws.authoring.watch import SECONDS_BETWEEN_LOOKS
 from sigma_stellar_aws.cli.options import FILES, ca_file_option
 from sigma_stellar_aws.cli.problems import FINDINGS, UNREAD, Problems, as_click_errors, errors_exit_with, needs, note
 
@@ -61,24 +61,24 @@ def test(
         # A shell that starts it in the background has it ignore this signal.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
-            for run in rule_tests.watched(paths, case_paths, lambda: time.sleep(INTERVAL)):
+            for run in rule_tests.watch_suite(paths, case_paths, lambda: time.sleep(SECONDS_BETWEEN_LOOKS)):
                 rule_tests.print_run(*run, console)
         return
-    suite = rule_tests.load(paths, case_paths)
+    suite = rule_tests.load_suite(paths, case_paths)
     if not suite.trials and not suite.problems:
         raise click.ClickException(
             "there are no cases; write those of aws_x.yml into aws_x.test.yaml, or name: --cases PATH"
         )
-    results = rule_tests.run(suite.trials, _on_engine(suite.trials, url, engine, ca_file))
+    results = rule_tests.run_trials(suite.trials, _on_engine(suite.trials, url, engine, ca_file))
     if as_json:
         for result in results:
-            click.echo(json.dumps(rule_tests.as_json(result)))
+            click.echo(json.dumps(rule_tests.result_as_json(result)))
     else:
         rule_tests.print_failures(results, console)
     problems = Problems()
     for problem in suite.problems:
         problems.report(problem)
-    note(rule_tests.summary(results, suite))
+    note(rule_tests.summary_of_results(results, suite))
     if not all(result.passed for result in results) or (require_cases and suite.untested):
         sys.exit(FINDINGS)
     problems.leave()

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from sigma_stellar_aws.authoring.catalogue import as_csv, as_json, as_json_lines, as_markdown, entries, print_rules
+from sigma_stellar_aws.authoring.catalogue import (
+    as_csv,
+    as_markdown,
+    catalogue_as_json_lines,
+    catalogue_entries,
+    entry_as_json,
+    print_rules,
+)
 from sigma_stellar_aws.reference.attack import attack
 from sigma_stellar_aws.rule_files.load import pack_path
 
@@ -33,12 +40,12 @@ def rule(tmp_path: Path) -> Path:
 
 def test_readme_of_the_rules_is_the_catalogue() -> None:
     """The committed catalogue is what the command prints from the rules."""
-    assert (pack_path() / "README.md").read_text(encoding="utf-8") == as_markdown(entries())
+    assert (pack_path() / "README.md").read_text(encoding="utf-8") == as_markdown(catalogue_entries())
 
 
 def test_all_rules_are_listed_from_the_most_severe_on() -> None:
     """The catalogue has the 29 rules, by severity and then title, each with its own file."""
-    listed = entries()
+    listed = catalogue_entries()
     assert len({entry.file for entry in listed}) == len(listed) == 29
     assert [(entry.severity, entry.title) for entry in listed] == sorted(
         ((entry.severity, entry.title) for entry in listed), key=lambda pair: (-pair[0], pair[1])
@@ -48,15 +55,15 @@ def test_all_rules_are_listed_from_the_most_severe_on() -> None:
 
 def test_eight_rules_have_an_erratum() -> None:
     """Eight rules correct their published query, and each says why, in one line."""
-    errata = [entry.erratum for entry in entries() if entry.erratum]
+    errata = [entry.erratum for entry in catalogue_entries() if entry.erratum]
     assert len(errata) == 8
     assert not any("\n" in erratum for erratum in errata)
 
 
 def test_an_entry_says_what_its_rule_says(rule: Path) -> None:
     """What a rule states is told, and what it leaves out is empty or the default."""
-    [entry] = entries([rule])
-    assert as_json(entry) == {
+    [entry] = catalogue_entries([rule])
+    assert entry_as_json(entry) == {
         "id": "00000000-0000-4000-8000-000000000001",
         "title": "A test rule",
         "file": "rule.yml",
@@ -80,29 +87,32 @@ def test_an_entry_says_what_its_rule_says(rule: Path) -> None:
 def test_windows(rule: Path, stated: str, told: str) -> None:
     """A window is told in hours, or in minutes where it is no whole number of hours."""
     rule.write_text(f"{RULE}stellar: {{suppression: {{window: {stated}}}}}\n", encoding="utf-8")
-    assert as_json(*entries([rule]))["suppression"] == {"window": told, "fields": [*entries()[0].suppression.fields]}
+    assert entry_as_json(*catalogue_entries([rule]))["suppression"] == {
+        "window": told,
+        "fields": [*catalogue_entries()[0].suppression.fields],
+    }
 
 
 def test_every_entry_is_json() -> None:
     """The JSON has a line for every rule, with the same keys."""
-    objects = [json.loads(line) for line in as_json_lines(entries()).splitlines()]
-    assert [found["id"] for found in objects] == [entry.id for entry in entries()]
+    objects = [json.loads(line) for line in catalogue_as_json_lines(catalogue_entries()).splitlines()]
+    assert [found["id"] for found in objects] == [entry.id for entry in catalogue_entries()]
     assert len({tuple(found) for found in objects}) == 1
 
 
 def test_every_rule_says_where_it_comes_from(rule: Path) -> None:
     """The origin of a rule is the comment at the head of its file, and all of the pack have one."""
-    assert all(re.match(r"(Derived from|Logic published by) ", entry.origin) for entry in entries())
+    assert all(re.match(r"(Derived from|Logic published by) ", entry.origin) for entry in catalogue_entries())
     rule.write_text(f"# From here,\n#  and there.\n\n# A note.\n{RULE}# Another.\n", encoding="utf-8")
-    assert [entry.origin for entry in entries([rule])] == ["From here, and there."]
+    assert [entry.origin for entry in catalogue_entries([rule])] == ["From here, and there."]
 
 
 def test_every_row_of_the_csv_is_a_rule() -> None:
     """The CSV has a row for every rule, and in it all that is known of the rule."""
-    rows = list(csv.DictReader(io.StringIO(as_csv(entries()))))
-    assert [row["id"] for row in rows] == [entry.id for entry in entries()]
-    for row, entry in zip(rows, entries(), strict=True):
-        known = as_json(entry)
+    rows = list(csv.DictReader(io.StringIO(as_csv(catalogue_entries()))))
+    assert [row["id"] for row in rows] == [entry.id for entry in catalogue_entries()]
+    for row, entry in zip(rows, catalogue_entries(), strict=True):
+        known = entry_as_json(entry)
         assert {*row} == {*known, "suppression_window", "suppression_fields"} - {"suppression"}
         assert row["techniques"] == ", ".join(entry.techniques)
         assert (row["severity"], row["suppression_window"]) == (str(entry.severity), "24h")
@@ -114,16 +124,16 @@ def test_every_row_of_the_csv_is_a_rule() -> None:
 def test_no_cell_is_a_formula(rule: Path, title: str) -> None:
     """A text that a spreadsheet would compute has an apostrophe before it, and stays in its row."""
     rule.write_text(RULE.replace("A test rule", json.dumps(title)), encoding="utf-8")
-    [row] = csv.DictReader(io.StringIO(as_csv(entries([rule]))))
+    [row] = csv.DictReader(io.StringIO(as_csv(catalogue_entries([rule]))))
     assert row["title"].startswith("'")
     assert row["title"].isprintable()
-    assert as_csv(entries([rule])).count("\n") == 2
+    assert as_csv(catalogue_entries([rule])).count("\n") == 2
 
 
 def test_the_markdown_tells_what_is_known_of_every_rule() -> None:
     """Each of the 29 is there with severity, ATT&CK, suppression, erratum, source and links."""
-    text = as_markdown(entries())
-    for entry in entries():
+    text = as_markdown(catalogue_entries())
+    for entry in catalogue_entries():
         of_rule = [line for line in text.splitlines() if entry.file in line or f"| {entry.title} |" in line]
         assert of_rule[0].startswith(f"| {entry.severity} | ")
         assert " | 24h | " in of_rule[0]
@@ -142,13 +152,13 @@ def test_the_markdown_tells_of_a_suppression_and_tags_of_its_own(rule: Path) -> 
         + "stellar: {suppression: {window: 1h, fields: [userIdentity.arn, awsRegion]}}\n",
         encoding="utf-8",
     )
-    assert " | T9999 | 1h for `userIdentity.arn` and `awsRegion` | " in as_markdown(entries([rule]))
+    assert " | T9999 | 1h for `userIdentity.arn` and `awsRegion` | " in as_markdown(catalogue_entries([rule]))
 
 
 def test_the_markdown_of_other_rules_says_nothing_of_the_pack(rule: Path) -> None:
     """Other rules are not called those of the alert type, and what their titles hold does not break the table."""
     rule.write_text(RULE.replace("A test rule", '"A | test\\n\\e[31m"'), encoding="utf-8")
-    text = as_markdown(entries([rule]), of_pack=False)
+    text = as_markdown(catalogue_entries([rule]), of_pack=False)
     assert text.startswith("# 1 Sigma rule\n")
     assert not re.search("Malicious|filters/|Errata|sigmahq", text)
     assert "| 25 | [A \\| test \ufffd[31m](rule.yml) | " in text
@@ -156,7 +166,7 @@ def test_the_markdown_of_other_rules_says_nothing_of_the_pack(rule: Path) -> Non
 
 def test_links_of_the_catalogue_lead_somewhere() -> None:
     """Every link of the Markdown leads to a file of the folder, to its own section, or into the web."""
-    targets = set(re.findall(r"\]\(([^)]*)\)", as_markdown(entries())))
+    targets = set(re.findall(r"\]\(([^)]*)\)", as_markdown(catalogue_entries())))
     files = {target for target in targets if not target.startswith(("https://", "#"))}
     assert files == {path.name for path in pack_path().glob("*.yml")}
     assert {target for target in targets if target.startswith("#")} == {"#errata"}
@@ -164,15 +174,15 @@ def test_links_of_the_catalogue_lead_somewhere() -> None:
 
 def test_the_table_has_a_row_for_every_rule(capsys: pytest.CaptureFixture[str]) -> None:
     """The printed table has the rules in their order, long titles folded, and says yes for each erratum."""
-    print_rules(entries())
+    print_rules(catalogue_entries())
     rows = re.findall("^│ (\\d+) +│ (.{20})", capsys.readouterr().out, re.MULTILINE)
-    assert rows == [(str(entry.severity), entry.title.ljust(20)[:20]) for entry in entries()]
+    assert rows == [(str(entry.severity), entry.title.ljust(20)[:20]) for entry in catalogue_entries()]
 
 
 def test_a_title_cannot_steer_a_terminal(rule: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Control characters and markup in somebody's rule do not reach the terminal as such."""
     rule.write_text(RULE.replace("A test rule", '"\\e[31mA[/x] test\\r"'), encoding="utf-8")
-    print_rules(entries([rule]))
+    print_rules(catalogue_entries([rule]))
     text = capsys.readouterr().out
     assert "\ufffd[31mA[/x] test" in text
     assert [c for c in text if not c.isprintable() and c != "\n"] == []

@@ -313,7 +313,7 @@ def refuse(event, arguments):
         raise OSError("there is no network")
 sys.addaudithook(refuse)
 from pathlib import Path
-from sigma_stellar_aws.check import check
+from sigma_stellar_aws.authoring.check import check
 report = check([Path({str(rules)!r}), Path({str(pack_path())!r})])
 print(len(report.checked), {{f.check for f in report.findings}} & {{"validator"}} or "none failed")
 """

@@ -11,7 +11,13 @@ import jsonschema
 import pytest
 
 from sigma_stellar_aws.authoring.check import CheckReport, check
-from sigma_stellar_aws.authoring.check_reports import as_json_lines, as_junit, as_sarif, print_text, summary
+from sigma_stellar_aws.authoring.check_reports import (
+    as_junit,
+    as_sarif,
+    findings_as_json_lines,
+    print_text,
+    summary_of_report,
+)
 from tests.authoring.test_check import GOOD
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "sarif-2.1.0-rtm.5.json"
@@ -20,11 +26,11 @@ WORSE = GOOD.replace("A Good Rule", "A Worse Rule").replace("9f01", "9f03").repl
 # A terminal's escape, markup of the library that prints, what XML cannot hold, and a change of the writing direction.
 EVIL = "\\e[31m[bold red]x[/bold red]\\x07\\x00\\u202e<&>]]>\\uFFFE\\n::error::x"
 
-Checked = Callable[..., CheckReport]
+CheckedDocument = Callable[..., CheckReport]
 
 
 @pytest.fixture
-def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checked:
+def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CheckedDocument:
     """Checks texts as files of the folder ``rules`` of the working directory."""
     monkeypatch.chdir(tmp_path)
 
@@ -51,7 +57,7 @@ def sarif_of(report: CheckReport) -> Any:
     return log["runs"][0]
 
 
-def evil(checked: Checked) -> CheckReport:
+def evil(checked: CheckedDocument) -> CheckReport:
     """A report of rules full of hostile text, in keys, values, titles and what is no YAML."""
     title = f'title: "{EVIL}"'
     return checked(
@@ -63,7 +69,7 @@ def evil(checked: Checked) -> CheckReport:
     )
 
 
-def test_text_shows_the_line_and_marks_the_place(checked: Checked) -> None:
+def test_text_shows_the_line_and_marks_the_place(checked: CheckedDocument) -> None:
     """A finding is a line with place, severity, sentence and check, then the source with the place marked."""
     lines = text_of(checked(aws_a_rule=GOOD.replace("attack.t1485", "attack.t1485\n    - no.such"))).splitlines()
     assert lines == [
@@ -73,7 +79,7 @@ def test_text_shows_the_line_and_marks_the_place(checked: Checked) -> None:
     ]
 
 
-def test_a_long_line_is_shown_around_the_place(checked: Checked) -> None:
+def test_a_long_line_is_shown_around_the_place(checked: CheckedDocument) -> None:
     """Of a line of any length, the part with the place is shown, and the mark stands below it."""
     values = ", ".join(["'DeleteAlarms'"] * 1000)
     report = checked(aws_a_rule=GOOD.replace("'DeleteAlarms'", f"[{values}, 'a**b', {values}]"))
@@ -84,7 +90,7 @@ def test_a_long_line_is_shown_around_the_place(checked: Checked) -> None:
     assert lines[at + 1][mark.index("^") : mark.rindex("^") + 1] == "'a**b'"
 
 
-def test_wide_characters_do_not_shift_the_mark(checked: Checked) -> None:
+def test_wide_characters_do_not_shift_the_mark(checked: CheckedDocument) -> None:
     """The mark stands below its place where characters before it take two columns, or were tabs."""
     report = checked(aws_a_rule=GOOD.replace("'DeleteAlarms'", "['\u6f22\u5b57\t', 'a**b']"))
     lines = text_of(report).splitlines()
@@ -92,16 +98,16 @@ def test_wide_characters_do_not_shift_the_mark(checked: Checked) -> None:
     assert lines[at + 2].index("^") == lines[at + 1].index("'a**b'") + 2
 
 
-def test_the_summary_counts(checked: Checked) -> None:
+def test_the_summary_counts(checked: CheckedDocument) -> None:
     """The summary counts findings by severity, rules and files, and rules that are not about CloudTrail."""
     other = GOOD.replace("A Good Rule", "Another Rule").replace("9f01", "9f06").replace("cloudtrail", "other")
-    text = summary(checked(aws_clean_rule=GOOD + "---\n" + FAULTY, aws_other_source=other))
+    text = summary_of_report(checked(aws_clean_rule=GOOD + "---\n" + FAULTY, aws_other_source=other))
     assert text == "1 finding (1 medium) in 3 rules of 2 files; 1 not about CloudTrail, and so checked in general only"
 
 
-def test_json_is_one_object_a_finding(checked: Checked) -> None:
+def test_json_is_one_object_a_finding(checked: CheckedDocument) -> None:
     """JSON has the parts of each finding on a line of its own."""
-    (line,) = as_json_lines(checked(aws_faulty=FAULTY)).splitlines()
+    (line,) = findings_as_json_lines(checked(aws_faulty=FAULTY)).splitlines()
     assert json.loads(line) == {
         "path": "rules/aws_faulty.yml",
         "line": 1,
@@ -114,7 +120,7 @@ def test_json_is_one_object_a_finding(checked: Checked) -> None:
     }
 
 
-def test_junit_has_a_suite_a_file_and_a_case_a_rule(checked: Checked) -> None:
+def test_junit_has_a_suite_a_file_and_a_case_a_rule(checked: CheckedDocument) -> None:
     """Every rule is a test case, also one without findings; what is below the threshold is no failure."""
     report = checked(aws_two_rules=GOOD + "---\n" + FAULTY, aws_worse=WORSE, aws_yaml="a: [")
     root = ElementTree.fromstring(as_junit(report, "medium"))
@@ -133,7 +139,7 @@ def test_junit_has_a_suite_a_file_and_a_case_a_rule(checked: Checked) -> None:
     assert ElementTree.fromstring(as_junit(report, None)).get("failures") == "0"
 
 
-def test_sarif_names_rule_level_and_region(checked: Checked) -> None:
+def test_sarif_names_rule_level_and_region(checked: CheckedDocument) -> None:
     """A result has the metadata of its check, a level and a place relative to the working directory."""
     run = sarif_of(checked(aws_faulty=FAULTY, **{"aws worse#ä": WORSE}))
     results = {result["ruleId"]: result for result in run["results"]}
@@ -152,12 +158,12 @@ def test_sarif_names_rule_level_and_region(checked: Checked) -> None:
     assert uri == "rules/aws%20worse%23%C3%A4.yml"
 
 
-def test_sarif_without_findings_is_valid(checked: Checked) -> None:
+def test_sarif_without_findings_is_valid(checked: CheckedDocument) -> None:
     """A clean set gives a log without results, with which GitHub closes what was open."""
     assert sarif_of(checked(aws_clean_rule=GOOD))["results"] == []
 
 
-def test_sarif_outside_of_the_working_directory(checked: Checked, tmp_path: Path) -> None:
+def test_sarif_outside_of_the_working_directory(checked: CheckedDocument, tmp_path: Path) -> None:
     """A file that is not below the working directory is named in full."""
     checked(aws_faulty=FAULTY)
     (tmp_path / "elsewhere").mkdir()
@@ -168,7 +174,7 @@ def test_sarif_outside_of_the_working_directory(checked: Checked, tmp_path: Path
     assert place == {"uri": (tmp_path / "rules" / "aws_faulty.yml").resolve().as_uri()}
 
 
-def test_fingerprints_stay_when_lines_move(checked: Checked) -> None:
+def test_fingerprints_stay_when_lines_move(checked: CheckedDocument) -> None:
     """A finding keeps its fingerprint when lines are added above it, and no two findings share one."""
     two = GOOD.replace("A Good Rule", "A clean thing")
     before, after = (sarif_of(checked(aws_a_rule=text))["results"] for text in (two, f"# A comment\n{two}"))
@@ -177,7 +183,7 @@ def test_fingerprints_stay_when_lines_move(checked: Checked) -> None:
     assert len(set(prints[0])) == len(before) == 2
 
 
-def test_hostile_text_cannot_steer_a_terminal(checked: Checked) -> None:
+def test_hostile_text_cannot_steer_a_terminal(checked: CheckedDocument) -> None:
     """Whatever a rule holds, the text report is printable lines, and markup in it is text."""
     text = text_of(evil(checked))
     assert all(character.isprintable() for line in text.split("\n") for character in line)
@@ -185,16 +191,16 @@ def test_hostile_text_cannot_steer_a_terminal(checked: Checked) -> None:
     assert not any(line.startswith("::error") for line in text.splitlines())
 
 
-def test_hostile_text_leaves_the_formats_valid(checked: Checked) -> None:
+def test_hostile_text_leaves_the_formats_valid(checked: CheckedDocument) -> None:
     """Whatever a rule holds, JSON, JUnit and SARIF stay well-formed and have all findings."""
     report = evil(checked)
     assert {finding.path.stem for finding in report.findings} == {checked.path.stem for checked in report.checked}
-    assert len(as_json_lines(report).splitlines()) == len(report.findings) == len(sarif_of(report)["results"])
+    assert len(findings_as_json_lines(report).splitlines()) == len(report.findings) == len(sarif_of(report)["results"])
     root = ElementTree.fromstring(as_junit(report, "low"))
     names = [case.get("name", "") for case in root.iter("testcase")]
     assert len(names) == 5
     assert all(name.isprintable() for name in names)
-    for text in (as_json_lines(report), as_sarif(report)):
+    for text in (findings_as_json_lines(report), as_sarif(report)):
         assert "\x1b" not in text
         text.encode("utf-8")
 
@@ -210,6 +216,6 @@ def test_hostile_file_names_leave_the_formats_valid(tmp_path: Path, monkeypatch:
     (result,) = sarif_of(report)["results"]
     uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     assert uri == "evil%1B%5B31m%FF%0A.yml"
-    for text in (text_of(report), as_json_lines(report), as_junit(report, "low")):
+    for text in (text_of(report), findings_as_json_lines(report), as_junit(report, "low")):
         assert "\x1b" not in text
         text.encode("utf-8")

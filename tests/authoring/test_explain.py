@@ -14,11 +14,11 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.alerts.pack import convert_pack
 from sigma_stellar_aws.authoring.explain import (
-    Part,
-    as_json,
+    ConditionPart,
     console_of,
     decisive,
     explain,
+    explanation_as_json,
     print_explanation,
     print_trees,
 )
@@ -39,20 +39,20 @@ def rule_of(detection: dict[str, Any]) -> SigmaRule:
     )
 
 
-def of_items(items: dict[str, Any], event: JsonObject) -> Part:
+def of_items(items: dict[str, Any], event: JsonObject) -> ConditionPart:
     """The part of a selection, which is all of a rule's condition."""
     [part] = explain(rule_of({"selection": items, "condition": "selection"}), event).conditions
     return part
 
 
-def parts_of(part: Part) -> Iterator[Part]:
+def parts_of(part: ConditionPart) -> Iterator[ConditionPart]:
     """The part and all below it."""
     yield part
     for child in part.children:
         yield from parts_of(child)
 
 
-def combines(part: Part) -> bool:
+def combines(part: ConditionPart) -> bool:
     """Whether the part holds because of what its children do, all the way down."""
     counted = [child.holds for child in part.children if child.holds is not None]
     expected = {"all": all(counted), "any": any(counted), "not": not all(counted), "value": part.holds}[part.kind]
@@ -206,9 +206,9 @@ def test_what_the_event_has_instead(items: dict[str, Any], text: str, found: str
         "long": "x" * 500,
     }
     [item] = of_items(items, {**DELETED, "requestParameters": parameters}).children
-    assert item == Part(text, "value", False, found, ())
+    assert item == ConditionPart(text, "value", False, found, ())
     [held] = of_items({"eventName": "deletealarms"}, DELETED).children
-    assert held == Part("eventName: 'deletealarms'", "value", True, "", ())
+    assert held == ConditionPart("eventName: 'deletealarms'", "value", True, "", ())
 
 
 def test_several_values() -> None:
@@ -221,23 +221,29 @@ def test_several_values() -> None:
         },
         DELETED,
     ).children
-    assert cased == Part(
+    assert cased == ConditionPart(
         "eventName|cased: any of 2 values",
         "any",
         False,
         "the event has 'DeleteAlarms', which differs only in case",
-        (Part("'deletealarms'", "value", False, "differs only in case", ()), Part("'x'", "value", False, "", ())),
+        (
+            ConditionPart("'deletealarms'", "value", False, "differs only in case", ()),
+            ConditionPart("'x'", "value", False, "", ()),
+        ),
     )
     assert (every.text, every.kind, every.holds) == ("userIdentity.arn|contains|all: all of 2 values", "all", False)
     assert [child.holds for child in every.children] == [True, False]
     assert (negated.text, negated.kind, negated.holds) == ("eventSource|neq: not any of 2 values", "not", False)
     assert negated.children == (
-        Part(
+        ConditionPart(
             "eventSource: any of 2 values",
             "any",
             True,
             "",
-            (Part("'a'", "value", False, "", ()), Part("'monitoring.amazonaws.com'", "value", True, "", ())),
+            (
+                ConditionPart("'a'", "value", False, "", ()),
+                ConditionPart("'monitoring.amazonaws.com'", "value", True, "", ()),
+            ),
         ),
     )
 
@@ -347,7 +353,7 @@ def test_rule_of_a_correlation() -> None:
 def test_json_has_all_parts() -> None:
     """The JSON form says of every part what the explanation says, and leaves out what is empty."""
     explanation = explain(rule_of({"s": {"eventName": ["a", "b"]}, "condition": "not s"}), DELETED)
-    assert json.loads(json.dumps(as_json(explanation))) == {
+    assert json.loads(json.dumps(explanation_as_json(explanation))) == {
         "matches": True,
         "conditions": [
             {

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from sigma_stellar_aws.authoring.catalogue import Entry, entries
+from sigma_stellar_aws.authoring.catalogue import CatalogueEntry, catalogue_entries
 from sigma_stellar_aws.authoring.navigator import as_layer, layer
 from sigma_stellar_aws.reference.attack import attack
 from sigma_stellar_aws.rule_files.stellar_block import DEFAULT_SUPPRESSION
@@ -64,9 +64,9 @@ KEYS: dict[str, tuple[dict[str, type | tuple[type, ...]], set[str]]] = {
 }
 
 
-def rule(title: str, severity: int, techniques: list[str], tactics: list[str]) -> Entry:
+def rule(title: str, severity: int, techniques: list[str], tactics: list[str]) -> CatalogueEntry:
     """A rule about techniques."""
-    return Entry(
+    return CatalogueEntry(
         id=title,
         title=title,
         file="rule.yml",
@@ -84,7 +84,7 @@ def rule(title: str, severity: int, techniques: list[str], tactics: list[str]) -
     )
 
 
-def cells(rules: list[Entry]) -> dict[tuple[str, str], dict[str, Any]]:
+def cells(rules: list[CatalogueEntry]) -> dict[tuple[str, str], dict[str, Any]]:
     """The techniques of a layer by their ids and tactics."""
     techniques = cast("list[dict[str, Any]]", layer(rules)["techniques"])
     found = {(cell["techniqueID"], cell["tactic"]): cell for cell in techniques}
@@ -102,7 +102,7 @@ def check(kind: str, value: dict[str, Any]) -> None:
 
 def test_the_layer_is_as_the_specification_wants_it() -> None:
     """Every object of the layer has the keys and types of version 4.5."""
-    made = json.loads(as_layer(entries()))
+    made = json.loads(as_layer(catalogue_entries()))
     check("layer", made)
     check("versions", made["versions"])
     check("layout", made["layout"])
@@ -123,7 +123,7 @@ def test_the_layer_is_as_the_specification_wants_it() -> None:
 
 def test_the_legend_is_the_gradient() -> None:
     """The colours of the legend are those that the gradient has at these scores, which go from 0 to 100."""
-    made = json.loads(as_layer(entries()))
+    made = json.loads(as_layer(catalogue_entries()))
     gradient, legend = made["gradient"], made["legendItems"]
     assert (gradient["minValue"], gradient["maxValue"]) == (0, 100)
     assert [item["color"] for item in legend] == gradient["colors"]
@@ -135,11 +135,11 @@ def test_the_legend_is_the_gradient() -> None:
 def test_every_technique_of_the_pack_has_a_cell_for_its_tactics() -> None:
     """Nothing of the rules' tags is missing, and nothing else has a score."""
     expected: dict[tuple[str, str], set[str]] = {}
-    for entry in entries():
+    for entry in catalogue_entries():
         for technique in entry.techniques:
             for tactic in set(entry.tactics) & set(attack().techniques[technique].tactics):
                 expected.setdefault((technique, tactic), set()).add(entry.title)
-    scored = {cell: found for cell, found in cells(entries()).items() if "score" in found}
+    scored = {cell: found for cell, found in cells(catalogue_entries()).items() if "score" in found}
     assert {cell: {item["value"] for item in found["metadata"]} for cell, found in scored.items()} == expected
 
 
@@ -206,5 +206,5 @@ def test_what_has_no_cell_is_told(techniques: list[str], tactics: list[str], tol
 
 def test_the_layer_is_stable() -> None:
     """The order of the rules does not matter to techniques, and the same rules give the same text."""
-    assert as_layer(entries()) == as_layer(entries())
-    assert layer(entries())["techniques"] == layer(reversed(entries()))["techniques"]
+    assert as_layer(catalogue_entries()) == as_layer(catalogue_entries())
+    assert layer(catalogue_entries())["techniques"] == layer(reversed(catalogue_entries()))["techniques"]

@@ -74,17 +74,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_skeleton_passes_its_own_test(tmp_path: Path, case: Any, keep_ids: bool) -> None:
     """What is written for an event can be run at once: the rule matches the event and not those that are nearly it."""
     write_rule(case.record, tmp_path, keep_ids=keep_ids)
-    suite = rule_tests.load([tmp_path], [])
+    suite = rule_tests.load_suite([tmp_path], [])
     assert (suite.problems, suite.untested) == ([], [])
     assert {trial.case.expected for trial in suite.trials} == {True, False}
-    assert all(result.passed for result in rule_tests.run(suite.trials))
+    assert all(result.passed for result in rule_tests.run_trials(suite.trials))
 
 
 @pytest.mark.parametrize("name", ["DisableDomainTransferLock", "disableDomainTransferLock"])
 def test_names_that_differ_in_case_only_are_no_misses(tmp_path: Path, name: str) -> None:
     """Where AWS records a name with a small first letter too, the other spelling is no example of a miss."""
     write_rule({"eventSource": "route53domains.amazonaws.com", "eventName": name}, tmp_path)
-    results = rule_tests.run(rule_tests.load([tmp_path], []).trials)
+    results = rule_tests.run_trials(rule_tests.load_suite([tmp_path], []).trials)
     assert results
     assert all(result.passed for result in results)
 

@@ -11,8 +11,16 @@ import yaml
 
 from sigma_stellar_aws.authoring import rule_tests
 from sigma_stellar_aws.authoring.explain import console_of
-from sigma_stellar_aws.authoring.rule_tests import Suite, as_json, ask_engine, load, run, summary, watched
-from sigma_stellar_aws.authoring.sample_events import SUFFIX, read_case_file
+from sigma_stellar_aws.authoring.rule_tests import (
+    Suite,
+    ask_engine,
+    load_suite,
+    result_as_json,
+    run_trials,
+    summary_of_results,
+    watch_suite,
+)
+from sigma_stellar_aws.authoring.sample_events import TEST_SUFFIX, read_case_file
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.query.index_template import IGNORE_ABOVE
@@ -55,7 +63,7 @@ def told(suite: Suite, folder: Path) -> list[str]:
 def failures(suite: Suite) -> list[str]:
     """What is told of the trials that fail."""
     stream = io.StringIO()
-    rule_tests.print_failures(run(suite.trials), console_of(stream))
+    rule_tests.print_failures(run_trials(suite.trials), console_of(stream))
     return stream.getvalue().splitlines()
 
 
@@ -79,13 +87,13 @@ def test_pack_passes_with_test_files_beside_the_rules(write: Callable[..., Path]
     for name, content in of_pack("title").items():
         del content["rule"]
         write(f"{name}.yml", (pack_path() / f"{name}.yml").read_text())
-        write(f"{name}{SUFFIX}", yaml.safe_dump(content))
-    suite = load([tmp_path], [])
-    results = run(suite.trials)
+        write(f"{name}{TEST_SUFFIX}", yaml.safe_dump(content))
+    suite = load_suite([tmp_path], [])
+    results = run_trials(suite.trials)
     assert (suite.problems, suite.untested) == ([], [])
     assert len(results) == len(cases())
     assert [result.case.name for result in results if not result.passed] == []
-    assert summary(results, suite) == f"{len(cases())} cases of 29 rules: {len(cases())} passed, 0 failed"
+    assert summary_of_results(results, suite) == f"{len(cases())} cases of 29 rules: {len(cases())} passed, 0 failed"
     assert len(load_rules(tmp_path).rules) == 29
 
 
@@ -98,9 +106,9 @@ def test_pack_passes_with_test_files_elsewhere(form: str, write: Callable[..., P
         elsewhere = tmp_path / "deep"
         for name, content in of_pack("title").items():
             write(f"deep/er/{name}.yml", yaml.safe_dump(content))
-    suite = load([], [elsewhere])
+    suite = load_suite([], [elsewhere])
     assert (suite.problems, suite.untested) == ([], [])
-    assert [result.passed for result in run(suite.trials)] == [True] * len(cases())
+    assert [result.passed for result in run_trials(suite.trials)] == [True] * len(cases())
 
 
 def test_failures_say_which_condition_did_not_hold(write: Callable[..., Path], tmp_path: Path) -> None:
@@ -120,7 +128,7 @@ misses:
   event: {eventName: CreateKey, eventSource: KMS.amazonaws.com}
 """,
     )
-    suite = load([tmp_path], [])
+    suite = load_suite([tmp_path], [])
     assert failures(suite) == [
         f"FAIL  {tmp_path}/one.test.yaml:2: One: 'a slip' should match, and does not",
         "✗ no   condition: selection",
@@ -133,9 +141,9 @@ misses:
         "│   └── ✓ yes  'CreateKey'",
         "└── ✓ yes  eventSource: 'kms.amazonaws.com'",
     ]
-    results = run(suite.trials)
-    assert summary(results, suite) == "3 cases of 1 rule: 1 passed, 2 failed"
-    told: list[Any] = [json.loads(json.dumps(as_json(result))) for result in results]
+    results = run_trials(suite.trials)
+    assert summary_of_results(results, suite) == "3 cases of 1 rule: 1 passed, 2 failed"
+    told: list[Any] = [json.loads(json.dumps(result_as_json(result))) for result in results]
     assert [(each["case"], each["expected"], each["matched"], each["passed"]) for each in told] == [
         ("a slip", True, False, False),
         ("well", True, True, True),
@@ -153,7 +161,10 @@ def test_failure_of_a_rule_of_several_conditions(write: Callable[..., Path], tmp
         rule_text("eventName: CreateKey").replace("condition: selection", "condition: [not selection, selection]"),
     )
     write("one.test.yaml", "misses: [{name: a, event: {eventName: CreateKey}}]")
-    assert failures(load([tmp_path], []))[1:] == ["✓ yes  condition: selection", "└── ✓ yes  eventName: 'CreateKey'"]
+    assert failures(load_suite([tmp_path], []))[1:] == [
+        "✓ yes  condition: selection",
+        "└── ✓ yes  eventName: 'CreateKey'",
+    ]
 
 
 def test_plain_words_mean_what_they_mean_in_json(write: Callable[..., Path]) -> None:
@@ -212,14 +223,14 @@ def test_events_of_other_files(write: Callable[..., Path], tmp_path: Path) -> No
         "one.test.yaml",
         "hits:\n- {name: made, file: logs/made.json}\nmisses:\n- {name: others, file: logs/others.json}\n",
     )
-    suite = load([tmp_path], [])
+    suite = load_suite([tmp_path], [])
     assert suite.problems == []
     assert [(trial.case.name, trial.case.event, trial.case.line) for trial in suite.trials] == [
         ("made", made[0], 2),
         ("others, event 1", made[1], 4),
         ("others, event 2", made[2], 4),
     ]
-    assert all(result.passed for result in run(suite.trials))
+    assert all(result.passed for result in run_trials(suite.trials))
 
 
 @pytest.mark.parametrize(
@@ -265,7 +276,7 @@ def test_faulty_test_file_is_told_with_its_line(
     """What is wrong with a test file is told with file and line, and is never a case that passes or a traceback."""
     write("one.yml", rule_text())
     write("one.test.yaml", text)
-    suite = load([tmp_path], [])
+    suite = load_suite([tmp_path], [])
     found = [problem.partition(":")[2] for problem in told(suite, tmp_path)]
     assert len(found) == len(problems)
     assert all(reason.startswith(start) for reason, start in zip(found, problems, strict=True)), found
@@ -278,12 +289,15 @@ def test_one_fault_does_not_keep_the_other_cases_from_running(write: Callable[..
     write("one.test.yaml", "hits:\n- {name: good, event: {eventName: CreateKey}}\n- {name: bad}\n")
     write("broken.yml", "title: [")
     write("broken.test.yaml", "hits: [{name: a, event: {}}]")
-    suite = load([tmp_path], [])
+    suite = load_suite([tmp_path], [])
     assert [trial.case.name for trial in suite.trials] == ["good"]
     [broken, bad] = told(suite, tmp_path)
     assert broken.startswith("broken.yml:1: This is not valid YAML")
     assert bad.startswith("one.test.yaml:3: ")
-    assert summary(run(suite.trials), suite) == "1 case of 1 rule: 1 passed, 0 failed; 2 problems, see above"
+    assert (
+        summary_of_results(run_trials(suite.trials), suite)
+        == "1 case of 1 rule: 1 passed, 0 failed; 2 problems, see above"
+    )
 
 
 def test_rules_and_cases_that_do_not_find_each_other(write: Callable[..., Path], tmp_path: Path) -> None:
@@ -298,7 +312,7 @@ def test_rules_and_cases_that_do_not_find_each_other(write: Callable[..., Path],
     )
     write("twins.test.yaml", f"rule: Twin\n{event}")
     elsewhere = write("cases/x.yaml", f"- rule: Unheard of\n  {event}\n- {event}\n")
-    suite = load([tmp_path / "one.yml", tmp_path / "twins.yml"], [elsewhere])
+    suite = load_suite([tmp_path / "one.yml", tmp_path / "twins.yml"], [elsewhere])
     assert told(suite, tmp_path) == [
         "one.test.yaml:1: needs a key rule with the title or id of one of the rules of one.yml",
         "one.test.yaml:2: no rule is called 'Tow' in one.yml; did you mean Two?",
@@ -308,9 +322,9 @@ def test_rules_and_cases_that_do_not_find_each_other(write: Callable[..., Path],
     ]
     assert [trial.rule.rule.title for trial in suite.trials] == ["Two"]
     assert [rule.rule.title for rule in suite.untested] == ["One", "Twin", "Twin"]
-    assert summary([], suite).endswith("3 rules without cases: One, Twin, Twin")
+    assert summary_of_results([], suite).endswith("3 rules without cases: One, Twin, Twin")
     assert "lost.test.yaml:1: there is no rule file lost.yml beside this test file" in told(
-        load([tmp_path], []), tmp_path
+        load_suite([tmp_path], []), tmp_path
     )
 
 
@@ -323,14 +337,14 @@ def test_rules_that_cannot_run(write: Callable[..., Path], tmp_path: Path) -> No
     write("two.test.yaml", "rule: Two\nhits: [{name: b, event: {eventName: createKey}}]")
     write("half.yml", rule_text("userIdentity: x") + "---\n" + rule_text(title="Two", rule_id=TWO))
     write("half.test.yaml", "misses: [{name: a, event: {}}]")
-    suite = load([tmp_path], [])
+    suite = load_suite([tmp_path], [])
     assert [problem.split("; ")[0] for problem in told(suite, tmp_path)] == [
         "half.yml:1: Rule 'One': field 'userIdentity': an object has no field of its own in flattened documents",
         "one.yml:1: Rule 'One': field 'userIdentity': an object has no field of its own in flattened documents",
         "half.test.yaml:1: needs a key rule with the title or id of one of the rules of half.yml",
     ]
     # The rule that the correlation counts is as good as any other.
-    assert [(result.case.name, result.passed) for result in run(suite.trials)] == [("b", True)]
+    assert [(result.case.name, result.passed) for result in run_trials(suite.trials)] == [("b", True)]
     assert [rule.file.name for rule in suite.untested] == ["half.yml"]
 
 
@@ -338,7 +352,7 @@ def test_cases_beside_a_file_without_a_rule(write: Callable[..., Path], tmp_path
     """Cases beside a file that holds nothing to test are told of, not passed over."""
     write("one.yml", "")
     write("one.test.yaml", "hits: [{name: a, event: {eventName: CreateKey}}]")
-    assert told(load([tmp_path], []), tmp_path) == ["one.test.yaml:1: one.yml has no rule to test"]
+    assert told(load_suite([tmp_path], []), tmp_path) == ["one.test.yaml:1: one.yml has no rule to test"]
 
 
 def test_watching_runs_what_changes(write: Callable[..., Path], tmp_path: Path) -> None:
@@ -371,7 +385,7 @@ def test_watching_runs_what_changes(write: Callable[..., Path], tmp_path: Path) 
     stream = io.StringIO()
 
     def watch() -> None:
-        for changed, suite, results in watched([tmp_path], [], wait):
+        for changed, suite, results in watch_suite([tmp_path], [], wait):
             rule_tests.print_run(changed, suite, results, console_of(stream))
             names = " ".join(sorted(file.name.removesuffix(".yaml") for file in changed))
             seen.append((names, {result.case.name: result.passed for result in results}, len(suite.problems)))
@@ -405,11 +419,11 @@ def test_engine_agrees_on_the_pack(engine_url: str, write: Callable[..., Path]) 
     copied["hits"].append(
         {"name": "a fragment", "event": {"eventSource": "kms.amazonaws.com", "eventName": "CreateKey"}}
     )
-    suite = load([], [write("cases.yaml", yaml.safe_dump(list(content.values())))])
-    results = run(suite.trials, ask_engine(client, suite.trials))
+    suite = load_suite([], [write("cases.yaml", yaml.safe_dump(list(content.values())))])
+    results = run_trials(suite.trials, ask_engine(client, suite.trials))
     assert all(result.passed and result.on_engine == result.matched for result in results)
     assert {result.on_engine for result in results} == {True, False}
-    assert [as_json(result)["on_engine"] for result in results] == [result.matched for result in results]
+    assert [result_as_json(result)["on_engine"] for result in results] == [result.matched for result in results]
     assert [index for index in client.indices.get(index="*") if index.startswith("sigma-stellar-aws-test")] == []
 
 
@@ -421,8 +435,8 @@ def test_difference_to_an_engine_is_a_failure(opensearch_url: str, write: Callab
         "one.test.yaml",
         yaml.safe_dump({"hits": [{"name": "too long", "event": {"userAgent": "curl" + "x" * IGNORE_ABOVE}}]}),
     )
-    suite = load([tmp_path], [])
-    results = run(suite.trials, ask_engine(client, suite.trials))
+    suite = load_suite([tmp_path], [])
+    results = run_trials(suite.trials, ask_engine(client, suite.trials))
     assert [(result.matched, result.on_engine, result.passed) for result in results] == [(True, False, False)]
     stream = io.StringIO()
     rule_tests.print_failures(results, console_of(stream))
@@ -434,7 +448,7 @@ def test_index_is_removed_whatever_happens(opensearch_url: str, write: Callable[
     client = connect(opensearch_url, None, {})
     write("one.yml", rule_text())
     write("one.test.yaml", "hits: [{name: a, event: {eventName: CreateKey}}]")
-    [trial] = load([tmp_path], []).trials
+    [trial] = load_suite([tmp_path], []).trials
     broken = trial._replace(rule=trial.rule._replace(query={"regexp": {"eventName": {"value": "("}}}))
     with pytest.raises(StoreError):
         ask_engine(client, [broken])

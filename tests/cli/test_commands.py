@@ -23,7 +23,7 @@ import pytest
 
 import sigma_stellar_aws
 from sigma_stellar_aws.alerts.pack import pack_fields
-from sigma_stellar_aws.authoring.catalogue import as_markdown, entries
+from sigma_stellar_aws.authoring.catalogue import as_markdown, catalogue_entries
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.reference.attack import attack
@@ -103,9 +103,9 @@ def test_rules(run: Run) -> None:
     assert table == run("rules", "--format", "table")
     markdown, lines, rows, layer = (run("rules", "--format", form) for form in ("md", "json", "csv", "navigator"))
     assert {result.code for result in (table, markdown, lines, rows, layer)} == {0}
-    assert markdown.out == as_markdown(entries())
-    assert [line["id"] for line in lines.lines()] == [entry.id for entry in entries()]
-    assert [row["id"] for row in csv.DictReader(io.StringIO(rows.out))] == [entry.id for entry in entries()]
+    assert markdown.out == as_markdown(catalogue_entries())
+    assert [line["id"] for line in lines.lines()] == [entry.id for entry in catalogue_entries()]
+    assert [row["id"] for row in csv.DictReader(io.StringIO(rows.out))] == [entry.id for entry in catalogue_entries()]
     assert "T1485" in {cell["techniqueID"] for cell in json.loads(layer.out)["techniques"]}
 
 
