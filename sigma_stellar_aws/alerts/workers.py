@@ -157,9 +157,7 @@ def _ended(worker: _Worker) -> ChildProcessError:
     worker.process.join()
     code = worker.process.exitcode
     how = f"with exit code {code}" if code is None or code >= 0 else f"by signal {-code}"
-    memory = (
-        "; a system that runs out of memory ends processes like that" if code == -getattr(signal, "SIGKILL", 9) else ""
-    )
+    memory = "; a system that runs out of memory ends processes like that" if code == -_KILLED else ""
     return ChildProcessError(f"the process that was reading {_files_of(worker)} was ended {how}{memory}: run again")
 
 
