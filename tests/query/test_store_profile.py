@@ -709,7 +709,7 @@ def test_profile_tells_what_is_wrong(engine_url: str, tmp_path: Path) -> None:
     with indices(engine_url, {"writing": {}}):
         unwritable = run("profile", "--url", engine_url, "--index", "writing", "-o", tmp_path / "no" / "store.json")
         assert unwritable.exit_code == 1
-        assert "No such file or directory" in unwritable.stderr
+        assert "there is no folder" in unwritable.stderr
 
 
 # --- sigma-cli ---
