@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import NamedTuple, cast
 
 from sigma.collection import SigmaCollection
+from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
@@ -75,31 +76,45 @@ def convert_pack(
     case_sensitive: bool = False,
     store: StoreProfile | None = None,
     override: Override = NO_OVERRIDE,
+    strict: bool = False,
 ) -> Pack:
     """Convert rules to a pack; the rules are changed by that, so load them anew to convert them again.
 
-    With a store profile, what the store can answer is converted as well as can be, and the rest is told of.
-    An override replaces window or fields of every rule's suppression.
+    A rule that cannot be converted is left out, and the pack says why. With a store profile, what the store can answer
+    is converted as well as can be. An override replaces window or fields of every rule's suppression.
 
     Raises:
-        SigmaError: a rule cannot be converted, or, with a store profile, no rule can be; or there is none.
+        SigmaError: no rule can be converted, or there is none; or, if ``strict``, one cannot be.
     """
     backend = StellarAwsBackend(
         pipeline,
-        collect_errors=store is not None,
+        collect_errors=not strict,
         case_sensitive=case_sensitive,
         store=store,
         inexact="refuse" if store is None else "warn",
     )
-    known = {rule_name(rule): _told_of(rule, override) for rule in rules.rules if isinstance(rule, SigmaRule)}
+    known: dict[str, PackRule] = {}
+    errors: list[SigmaError] = []
+    good: list[SigmaRule | SigmaCorrelationRule] = []
+    for rule in rules.rules:
+        try:
+            if isinstance(rule, SigmaRule):
+                known[rule_name(rule)] = _told_of(rule, override)
+            good.append(rule)
+        except SigmaError as error:
+            if strict:
+                raise
+            errors.append(error)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        bodies = backend.convert(rules, "pack")
-    refused = [str(error) for _, error in backend.errors]
+        bodies = backend.convert(SigmaCollection([*good], resolve_references=False), "pack")
+    errors += [error for _, error in backend.errors]
     if not bodies:
-        raise SigmaError("; ".join(refused) or "there are no rules to convert")
+        if len(errors) == 1:
+            raise errors[0]
+        raise SigmaError("; ".join(map(str, errors)) or "there are no rules to convert")
     doubts = [warning.message for warning in caught if isinstance(warning.message, InexactQueryWarning)]
-    return Pack(cast(Clause, bodies[0]["query"]), known, refused, doubts)
+    return Pack(cast(Clause, bodies[0]["query"]), known, [*map(str, errors)], doubts)
 
 
 def _told_of(rule: SigmaRule, override: Override) -> PackRule:

@@ -16,6 +16,7 @@ from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.cli.options import (
     FILES,
     ca_file_option,
+    choice_options,
     duration,
     exact_case_option,
     fields,
@@ -23,6 +24,7 @@ from sigma_stellar_aws.cli.options import (
     instant,
     published_option,
     rules_option,
+    strict_option,
 )
 from sigma_stellar_aws.cli.problems import Problems, as_click_errors, find_logs, needs, note, progress
 
@@ -96,6 +98,8 @@ if TYPE_CHECKING:
 @exact_case_option
 @rules_option
 @filters_option
+@choice_options
+@strict_option
 @ca_file_option
 def alerts(
     files: tuple[Path, ...],
@@ -119,6 +123,9 @@ def alerts(
     case_sensitive: bool,
     rule_paths: tuple[Path, ...],
     filter_paths: tuple[Path, ...],
+    only: tuple[str, ...],
+    exclude: tuple[str, ...],
+    strict: bool,
     ca_file: Path | None,
 ) -> None:
     """Raise the alerts of CloudTrail FILES (or folders of them), or of a data store (--url).
@@ -128,8 +135,8 @@ def alerts(
 
     With --write, the index is the record of what was raised: of alerts in it, a run that was ended may not have told.
 
-    Exit code 0: everything was looked at. 1: it could not be; no alerts are told. 3: some input could not be read, as
-    told on standard error.
+    Exit code 0: everything was looked at. 1: it could not be; no alerts are told. 3: some input could not be read, or
+    a rule was left out, as told on standard error.
     """
     from sigma_stellar_aws.alerts.pack import Override
     from sigma_stellar_aws.alerts.repeat import OVERLAP
@@ -160,6 +167,9 @@ def alerts(
             published,
             case_sensitive,
             Override(timedelta(0) if each_event else window, suppress_by),
+            only,
+            exclude,
+            strict,
         ),
         since=since,
         until=until,
@@ -190,20 +200,25 @@ class _Rules(NamedTuple):
     published: bool
     case_sensitive: bool
     override: "Override"
+    only: tuple[str, ...]
+    exclude: tuple[str, ...]
+    strict: bool
 
     def convert(self, index: str, time_field: str, profile: "StoreProfile | None" = None) -> "Pack":
         """Convert them to a query, for a data store if its profile is given."""
         from sigma_stellar_aws.alerts.pack import convert_pack
         from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
+        from sigma_stellar_aws.rule_files.choose import choose_rules
         from sigma_stellar_aws.rule_files.load import load_rules
 
         pipeline = stellar_aws_published if self.published else stellar_aws
         return convert_pack(
-            load_rules(*self.paths, filters=self.filters),
+            choose_rules(load_rules(*self.paths, filters=self.filters), self.only, self.exclude),
             pipeline(index, time_field, flattened=profile.flattened if profile else True),
             case_sensitive=self.case_sensitive,
             store=profile,
             override=self.override,
+            strict=self.strict,
         )
 
 
@@ -247,6 +262,8 @@ def _of_files(files: tuple[Path, ...], request: _Request, problems: Problems) ->
     records = 0
     with as_click_errors():
         pack = request.rules.convert(INDEX, TIME_FIELD)
+        for refused in pack.refused:
+            problems.report(f"this rule is left out: {refused}")
         logs = find_logs(files, problems)
         with progress(logs) as advance:
 

@@ -9,11 +9,20 @@ from pathlib import Path
 import click
 
 from sigma_stellar_aws.authoring import doctor as doctors
-from sigma_stellar_aws.cli.options import FILES, ca_file_option, filters_option, index_option, instant, url_option
+from sigma_stellar_aws.cli.options import (
+    FILES,
+    ca_file_option,
+    choice_options,
+    filters_option,
+    index_option,
+    instant,
+    url_option,
+)
 from sigma_stellar_aws.cli.problems import UNREAD, as_click_errors
 from sigma_stellar_aws.pipelines.stellar_aws import INDEX
 from sigma_stellar_aws.query import store_profile
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
+from sigma_stellar_aws.rule_files.choose import choose_rules
 from sigma_stellar_aws.rule_files.load import load_rules
 from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.mapping import describe_store
@@ -34,6 +43,7 @@ from sigma_stellar_aws.store.mapping import describe_store
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @filters_option
+@choice_options
 @ca_file_option
 def doctor(
     rule_paths: tuple[Path, ...],
@@ -43,6 +53,8 @@ def doctor(
     since: datetime,
     as_json: bool,
     filter_paths: tuple[Path, ...],
+    only: tuple[str, ...],
+    exclude: tuple[str, ...],
     ca_file: Path | None,
 ) -> None:
     """Look whether each of the RULES (without any: the 29) can match in a data store. Reads only.
@@ -50,7 +62,7 @@ def doctor(
     Exit code 0: all can, as exactly as they should. 3: some cannot, may be wrong, or the store has no recent events.
     """
     with as_click_errors():
-        rules = load_rules(*rule_paths, filters=filter_paths)
+        rules = choose_rules(load_rules(*rule_paths, filters=filter_paths), only, exclude)
         client = connect(url, ca_file, os.environ)
         found = store_profile.from_json(describe_store(client, index or INDEX), index or INDEX)
         diagnosis = doctors.diagnose(client, found, rules, time_field or TIME_FIELD, since)

@@ -65,10 +65,16 @@ def test_suppression_is_the_rules_own_unless_overridden() -> None:
     assert by_name.keys() == {name: ("userIdentity_userName",)}
 
 
-def test_without_a_store_nothing_is_left_out() -> None:
-    """A rule that cannot be converted is an error."""
+def test_a_rule_that_cannot_be_converted_is_left_out() -> None:
+    """The others go on, and the pack says why; if strict, or if none is left, it is an error."""
+    pack = convert_pack(rules({"a": "1"}, {"a|fieldref": "b"}), stellar_aws())
+    assert [name[-1] for name, _ in dsl.named_clauses(pack.query)] == ["0"]
+    [reason] = pack.refused
+    assert "Rule 'Rule 1': field 'a': two fields" in reason
     with pytest.raises(UnsupportedConditionError, match="'Rule 1'"):
-        convert_pack(rules({"a": "1"}, {"a|fieldref": "b"}), stellar_aws())
+        convert_pack(rules({"a": "1"}, {"a|fieldref": "b"}), stellar_aws(), strict=True)
+    with pytest.raises(UnsupportedConditionError, match="'Rule 0'"):
+        convert_pack(rules({"a|fieldref": "b"}), stellar_aws())
 
 
 def test_what_a_store_cannot_answer_is_left_out_and_told() -> None:
@@ -96,8 +102,11 @@ def test_what_may_be_wrong_is_converted_and_told() -> None:
 
 def test_a_store_that_answers_nothing_is_an_error() -> None:
     """Where no rule is left, the reasons are the error."""
+    store = profile(b={"type": "text"})
     with pytest.raises(SigmaError, match=r"'Rule 0'.*; .*'Rule 1'"):
-        convert_pack(rules({"b|re": "x"}, {"b|contains": "x"}), stellar_aws(), store=profile(b={"type": "text"}))
+        convert_pack(rules({"b|re": "x"}, {"b|contains": "x"}), stellar_aws(), store=store)
+    with pytest.raises(UnsupportedConditionError, match="'Rule 1'"):
+        convert_pack(rules({"b": "x"}, {"b|contains": "x"}), stellar_aws(), store=store, strict=True)
 
 
 @pytest.mark.parametrize("store", [None, profile()])

@@ -424,6 +424,38 @@ def test_other_rules_and_case(run: Run, event: Path, tmp_path: Path) -> None:
     assert len(run("alerts", event, "--json", "--rules", rule, "--rules", pack_path()).lines()) == 2
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("eventName:", "eventName|fieldref:", "two fields can only be compared with a script"),
+        ("level: low", "level: low\nstellar: {severity: high}", "severity must be a whole number"),
+    ],
+)
+def test_a_rule_that_cannot_be_carried_is_left_out(
+    run: Run, event: Path, tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    """The other rules are asked, the exit code is 3, and it is said once why; --strict refuses, --exclude is quiet."""
+    text = RULE.replace("level: low", "level: low\n") if "level:" in RULE else RULE + "level: low\n"
+    rule = tmp_path / "rule.yml"
+    rule.write_text(text.replace(old, new), encoding="utf-8")
+    both = ("alerts", event, "--json", "--rules", rule, "--rules", pack_path())
+    result = run(*both)
+    assert (result.code, len(result.lines())) == (3, 1)
+    assert result.err.count(message) == 1
+    assert "A test rule" in result.err
+    strict = run(*both, "--strict")
+    assert (strict.code, strict.out) == (1, "")
+    assert message in strict.err
+    without = run(*both, "--exclude", "A test rule")
+    assert (without.code, len(without.lines())) == (0, 1)
+    assert message not in without.err
+    only = run(*both, "--only", "aws_cloudwatch_alarm_deleted")
+    assert (only.code, len(only.lines())) == (0, 1)
+    slip = run(*both, "--only", "a test rul")
+    assert (slip.code, slip.out) == (1, "")
+    assert "did you mean 'A test rule'?" in slip.err
+
+
 def test_damage_is_told_and_the_rest_is_read(run: Run, tmp_path: Path) -> None:
     """Damaged files are told with file and line, the rest is read, and the exit code says that something was lost."""
     good = write(tmp_path / "a.json", record(DELETED))
