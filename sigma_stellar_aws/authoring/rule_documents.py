@@ -9,7 +9,14 @@ from typing import Literal, NamedTuple, TypeAlias, cast
 import yaml
 from sigma.collection import NestedDict, SigmaCollection
 from sigma.correlations import SigmaCorrelationRule
-from sigma.exceptions import SigmaConditionError, SigmaError, SigmaRuleLocation
+from sigma.exceptions import (
+    SigmaConditionError,
+    SigmaError,
+    SigmaModifierError,
+    SigmaRuleLocation,
+    SigmaTypeError,
+    SigmaValueError,
+)
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
 
@@ -17,6 +24,7 @@ from sigma_stellar_aws.authoring.issue_positions import YamlPath, find_text
 from sigma_stellar_aws.base import yaml_positions
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.yaml_positions import Span
+from sigma_stellar_aws.rule_files.as_written import misreadings
 
 FindingSeverity: TypeAlias = Literal["low", "medium", "high"]
 FINDING_SEVERITIES: tuple[FindingSeverity, ...] = ("low", "medium", "high")
@@ -39,6 +47,7 @@ _PLACES_OF_ERRORS: Mapping[str, YamlPath] = {
     "Type": ("detection",),
     "Value": ("detection",),
 }
+_OF_WHAT_IS_MISREAD = (SigmaConditionError, SigmaModifierError, SigmaTypeError, SigmaValueError)
 # https://github.com/SigmaHQ/sigma-specification; pySigma takes other things in them, on which validators break down.
 _LISTS_OF_TEXTS = ("references", "tags", "falsepositives", "fields")
 
@@ -163,6 +172,12 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
     except Exception as error:
         # pySigma lets errors of any class out where a value is of a type that it does not expect.
         errors = [error]
+    misread = [found for found in misreadings(text) if found.document == number]
+    for found in misread:
+        content.findings.append(_finding(file, text, found.span, title, "as_written", "high", f"{found.reason}."))
+    if misread:
+        # pySigma says less about the same parts, or breaks down on them.
+        errors = [e for e in errors if isinstance(e, SigmaError) and not isinstance(e, _OF_WHAT_IS_MISREAD)]
     for fault in errors:
         place = yaml_positions.place_of(text, _place_of_error(document, fault), number)
         content.findings.append(_finding(file, text, place, title, "sigma", "high", error_text(fault)))
@@ -170,7 +185,7 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
         place = yaml_positions.place_of(text, at, number)
         message = f"Every entry of {at[0]} has to be a text; put it into quotes, as YAML takes it for something else."
         content.findings.append(_finding(file, text, place, title, "sigma", "high", message))
-    if not errors and not _no_texts(document):
+    if not errors and not misread and not _no_texts(document):
         content.subjects.append(Subject(file, text, number, title, document, rule, references))
 
 

@@ -135,7 +135,7 @@ def test_documents_of_one_file_are_all_checked(check_text: CheckText) -> None:
         ("5f0a1b7e-8f0e-4a3f-9a53-0d3a4a0c9f01", "1", (1, "sigma", "high")),
         ("eventName:", "eventName|nearly:", (18, "sigma", "high")),
         ("condition: selection", "condition: selection and", (19, "sigma", "high")),
-        ("condition: selection", "condition: selection and missing", (19, "sigma", "high")),
+        ("condition: selection", "condition: selection and missing", (19, "as_written", "high")),
         ("condition: selection", "condition: [[selection]]", (19, "sigma", "high")),
         (
             "condition: selection",
@@ -161,6 +161,26 @@ def test_documents_of_one_file_are_all_checked(check_text: CheckText) -> None:
 def test_a_fault_has_its_place(check_text: CheckText, old: str, new: str, expected: tuple[int, str, str]) -> None:
     """Each kind of fault is reported with the line that it is in, the name of the check and its severity."""
     assert expected in told(check_text(changed(GOOD, old, new)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("'DeleteAlarms'", "No", 18),
+        ("'DeleteAlarms'", "012345670123", 18),
+        ("'DeleteAlarms'", "2026-01-05", 18),
+        ("'DeleteAlarms'", "[]", 18),
+        ("eventName: 'DeleteAlarms'", "eventName: {a: b}", 18),
+        ("eventName: 'DeleteAlarms'", "eventName|contains: 111122223333", 18),
+        ("eventName: 'DeleteAlarms'", "1: x", 18),
+        ("condition: selection", "condition: selection AND selection", 19),
+        ("condition: selection", "condition: selection and 1 of other_*", 19),
+        ("condition: selection", "condition: 2 of selection*", 19),
+    ],
+)
+def test_what_would_be_misread_is_reported_once(check_text: CheckText, old: str, new: str, line: int) -> None:
+    """What YAML or pySigma would turn into something else is one finding, with its line, and nothing repeats it."""
+    assert told(check_text(changed(GOOD, old, new))) == [(line, "as_written", "high")]
 
 
 def test_the_excerpt_is_the_line_and_the_place_a_part_of_it(check_text: CheckText) -> None:
