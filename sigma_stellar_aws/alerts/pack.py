@@ -99,7 +99,8 @@ def convert_pack(
     for rule in rules.rules:
         try:
             if isinstance(rule, SigmaRule):
-                known[rule_name(rule)] = _told_of(rule, override)
+                # Of rules with the same id, the backend keeps the first.
+                known.setdefault(rule_name(rule), _told_of(rule, override))
             good.append(rule)
         except SigmaError as error:
             if strict:

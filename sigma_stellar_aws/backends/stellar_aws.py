@@ -1,10 +1,17 @@
-"""pySigma backend for native Query DSL of Elasticsearch (7.17+) and OpenSearch (2+)."""
+"""pySigma backend for native Query DSL of Elasticsearch (7.17+) and OpenSearch (2+): how conditions are converted.
+
+What becomes of converted conditions is in ``backends.outputs``, and what options may be in ``backends.options``.
+
+Three things here are due to pySigma. A condition is converted without its rule in sight, so the first item of the
+pipeline leaves the rule's title in the state, where errors and warnings find it. pySigma declares one abstract method
+for each kind of correlation, so the one refusal of correlations has many names. And ``convert_condition`` may return
+None for a part that the pipelines dropped, so parts are converted by pySigma's own method and the whole by ours.
+"""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, ClassVar, Literal, NoReturn, TypeAlias, TypeVar, cast
 
 from sigma.conditions import (
@@ -15,10 +22,8 @@ from sigma.conditions import (
     ConditionOR,
     ConditionValueExpression,
 )
-from sigma.conversion.base import Backend
 from sigma.conversion.state import ConversionState
 from sigma.correlations import SigmaCorrelationRule
-from sigma.exceptions import SigmaError
 from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
 from sigma.processing.transformations.base import PreprocessingTransformation
 from sigma.rule import SigmaRule
@@ -37,26 +42,11 @@ from sigma.types import (
     SpecialChars,
 )
 
+from sigma_stellar_aws.backends.options import read_options
+from sigma_stellar_aws.backends.outputs import OutputFormats, rule_of
 from sigma_stellar_aws.base.json_types import JsonObject
-from sigma_stellar_aws.base.sigma_errors import (
-    InexactQueryWarning,
-    StoreProfileError,
-    UnsupportedConditionError,
-    UnsupportedRuleError,
-)
+from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedConditionError, UnsupportedRuleError
 from sigma_stellar_aws.base.text import did_you_mean
-from sigma_stellar_aws.formats import lucene_text
-from sigma_stellar_aws.formats.converted_rule import ConvertedRule, merged
-from sigma_stellar_aws.formats.elastic_rule import INVESTIGATED, QueryForm, elastic_rules, stack_version
-from sigma_stellar_aws.formats.opensearch_detector import detector_rules
-from sigma_stellar_aws.formats.opensearch_monitor import (
-    SHOWN,
-    MonitorKind,
-    bucket_monitor,
-    document_monitor,
-    query_monitor,
-)
-from sigma_stellar_aws.formats.pipeline_names import names
 from sigma_stellar_aws.pipelines.transformations import RefuseMisreadings, RefuseMisreadModifiers
 from sigma_stellar_aws.query import dsl, lucene_regex
 from sigma_stellar_aws.query.by_field_type import field_query
@@ -75,19 +65,14 @@ from sigma_stellar_aws.query.questions import (
     Present,
     Text,
 )
-from sigma_stellar_aws.query.store_profile import Field, StoreProfile, read_profile
-from sigma_stellar_aws.rule_files.stellar_block import rule_name, suppression
+from sigma_stellar_aws.query.store_profile import MappedField, StoreProfile
+from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 FieldCondition: TypeAlias = ConditionFieldEqualsValueExpression
 AnyCondition: TypeAlias = ConditionItem | ConditionFieldEqualsValueExpression | ConditionValueExpression
 AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
-NamedSearch: TypeAlias = tuple[int, JsonObject]
-"""The number of a condition within its rule, and its search body."""
-NumberedRule: TypeAlias = tuple[int, ConvertedRule]
-"""The number of a condition within its rule, and the rule with that condition alone."""
 
-Chosen = TypeVar("Chosen")
-Made = TypeVar("Made", JsonObject, str)
+Value = TypeVar("Value")
 
 # From here on not every whole number has a floating point number of its own, which is what pySigma keeps.
 _FIRST_INEXACT = 2**53
@@ -111,7 +96,7 @@ class _RememberRule(PreprocessingTransformation):
             self._pipeline.state["file"] = str(rule.source.path) if rule.source else "sigma"
 
 
-class StellarAwsBackend(Backend):
+class StellarAwsBackend(OutputFormats):
     """Converts Sigma rules to Query DSL.
 
     With a store profile, every condition is asked as the type of its field demands. Without, every field is taken for a
@@ -170,23 +155,9 @@ class StellarAwsBackend(Backend):
             TypeError: an option has a value that it cannot have, or the file is no store profile.
         """
         super().__init__(_first() + (processing_pipeline or ProcessingPipeline()), collect_errors)
-        self.case_sensitive = _flag("case_sensitive", case_sensitive)
-        # sigma-cli turns an option's text into a number where it can.
-        self.keyword_suffix = str(keyword_suffix)
-        self.store = _profile(store)
-        if self.store is not None and self.keyword_suffix:
-            raise TypeError("'keyword_suffix (a store profile knows the sub-fields)' is not an option beside store")
-        self.accepts_inexact = _choice("inexact", inexact, {"refuse": False, "warn": True})
-        try:
-            self.stack = None if stack is None else stack_version(stack)
-        except ValueError as error:
-            raise TypeError(f"'stack={stack} ({error})' is not an option of this backend") from error
-        self.query: QueryForm = _choice("query", query, {"auto": "auto", "lucene": "lucene", "dsl": "dsl"})
-        self.monitor: MonitorKind = _choice(
-            "monitor", monitor, {"query": "query", "bucket": "bucket", "document": "document"}
+        self.options = read_options(
+            case_sensitive, keyword_suffix, store, inexact, stack, query, monitor, channel, enabled
         )
-        self.channel = str(channel)
-        self.enabled = _flag("enabled", enabled)
 
     def convert_condition(self, cond: AnyCondition | None, state: ConversionState) -> Clause:
         """Convert the whole condition of a rule.
@@ -197,7 +168,7 @@ class StellarAwsBackend(Backend):
         """
         clause: Clause | None = super().convert_condition(cond, state)
         if clause is None:
-            raise UnsupportedRuleError(_rule(state), "its pipelines dropped every condition")
+            raise UnsupportedRuleError(rule_of(state), "its pipelines dropped every condition")
         return clause
 
     def convert_condition_field_eq_val(self, cond: FieldCondition, state: ConversionState) -> Clause | None:
@@ -228,7 +199,7 @@ class StellarAwsBackend(Backend):
 
     def convert_condition_field_eq_val_str(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Compare text without regard to case, unless the backend is case-sensitive."""
-        return self._text(cond, state, case_insensitive=not self.case_sensitive)
+        return self._text(cond, state, case_insensitive=not self.options.case_sensitive)
 
     def convert_condition_field_eq_val_str_case_sensitive(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Compare text exactly (modifier cased)."""
@@ -236,15 +207,15 @@ class StellarAwsBackend(Backend):
 
     def convert_condition_field_eq_val_num(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Compare with a number."""
-        return self._query(cond, state, Number(self._number(cond, state, cast(SigmaNumber, cond.value))))
+        return self._clause(cond, state, Number(self._number(cond, state, _value(cond, SigmaNumber))))
 
     def convert_condition_field_eq_val_bool(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Compare with a typed boolean."""
-        return self._query(cond, state, Boolean(cast(SigmaBool, cond.value).boolean))
+        return self._clause(cond, state, Boolean(_value(cond, SigmaBool).boolean))
 
     def convert_condition_field_eq_val_re(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Search for a regular expression."""
-        value = cast(SigmaRegularExpression, cond.value)
+        value = _value(cond, SigmaRegularExpression)
         if value.contains_placeholder():
             self._refuse(cond, state, _unresolved(value.regexp))
         try:
@@ -256,33 +227,33 @@ class StellarAwsBackend(Backend):
             )
         except lucene_regex.UnsupportedRegexError as error:
             self._refuse(cond, state, f"the regular expression {str(value.regexp)!r} {error}")
-        return self._query(cond, state, Pattern(pattern, ignore_case))
+        return self._clause(cond, state, Pattern(pattern, ignore_case))
 
     def convert_condition_field_eq_val_cidr(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Match the addresses of a network."""
-        return self._query(cond, state, Network(cast(SigmaCIDRExpression, cond.value).network))
+        return self._clause(cond, state, Network(_value(cond, SigmaCIDRExpression).network))
 
     def convert_condition_field_compare_op_val(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Compare numbers."""
-        value = cast(SigmaCompareExpression, cond.value)
+        value = _value(cond, SigmaCompareExpression)
         number = self._number(cond, state, value.number)
         if value.op == CompareOperators.NEQ:
-            return dsl.none_of(self._query(cond, state, Number(number)))
-        return self._query(cond, state, Comparison(_RANGE_OPERATORS[value.op], number))
+            return dsl.none_of(self._clause(cond, state, Number(number)))
+        return self._clause(cond, state, Comparison(_RANGE_OPERATORS[value.op], number))
 
     def convert_condition_field_eq_val_null(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Match documents without a value in the field."""
-        return dsl.none_of(self._query(cond, state, Present()))
+        return dsl.none_of(self._clause(cond, state, Present()))
 
     def convert_condition_field_exists(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Match documents with a value in the field."""
-        return self._query(cond, state, Present())
+        return self._clause(cond, state, Present())
 
     convert_condition_field_not_exists = convert_condition_field_eq_val_null
 
     def convert_condition_field_eq_val_timestamp_part(self, cond: FieldCondition, state: ConversionState) -> NoReturn:
         """Refuse parts of a time."""
-        part = cast(SigmaTimestampPart, cond.value).timestamp_part.name.lower()
+        part = _value(cond, SigmaTimestampPart).timestamp_part.name.lower()
         self._refuse(cond, state, f"the {part} of a time can only be asked for with a script")
 
     def convert_condition_field_eq_field(self, cond: FieldCondition, state: ConversionState) -> NoReturn:
@@ -291,7 +262,7 @@ class StellarAwsBackend(Backend):
 
     def convert_condition_field_eq_expansion(self, cond: FieldCondition, state: ConversionState) -> Clause | None:
         """Match any of the values that a modifier made of one, which pySigma cannot do where two modifiers did so."""
-        values = cast(SigmaExpansion, cond.value).values
+        values = _value(cond, SigmaExpansion).values
         return self.convert_condition_or(ConditionOR([FieldCondition(cond.field, value) for value in values]), state)
 
     def convert_condition_field_eq_query_expr(self, cond: FieldCondition, state: ConversionState) -> NoReturn:
@@ -343,120 +314,6 @@ class StellarAwsBackend(Backend):
         """The search body of one condition, named after its rule."""
         return dsl.search(dsl.named(query, rule_name(rule)))
 
-    def finalize_query_pack(
-        self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
-    ) -> NamedSearch:
-        """The search body with its number within the rule, for :meth:`finalize_output_pack`."""
-        return index, query
-
-    def finalize_output_pack(self, queries: Sequence[NamedSearch]) -> list[JsonObject]:
-        """One search body for all rules, or none without rules.
-
-        A list, since sigma-cli writes a single dict to standard output whatever ``-o`` says.
-
-        Raises:
-            UnsupportedRuleError: two rules have the same name, so that a hit could not be told to one of them.
-        """
-        conditions: dict[str, list[Clause]] = {}
-        for index, body in queries:
-            clause = cast(Clause, body["query"])
-            name = cast(str, cast(JsonObject, clause["bool"])["_name"])
-            if index == 0 and name in conditions:
-                raise UnsupportedRuleError(name, "another rule has the same id; a pack could not tell their hits apart")
-            conditions.setdefault(name, []).append(clause)
-        clauses = [
-            same[0] if len(same) == 1 else dsl.named(dsl.any_of(map(dsl.unnamed, same)), name)
-            for name, same in conditions.items()
-        ]
-        return [dsl.search(dsl.pack(clauses))] if clauses else []
-
-    def finalize_query_elastic_rule(
-        self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
-    ) -> NumberedRule:
-        """The rule with one of its conditions, for :meth:`finalize_output_elastic_rule`."""
-        return index, self._converted(rule, query, index, state)
-
-    def finalize_output_elastic_rule(self, rules: Sequence[NumberedRule]) -> list[JsonObject]:
-        """A line for each rule; sigma-cli writes each of a list of objects as one line."""
-        return self._made(rules, self._elastic_rules)
-
-    def finalize_query_opensearch_monitor(
-        self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
-    ) -> NumberedRule:
-        """The rule with one of its conditions, for :meth:`finalize_output_opensearch_monitor`."""
-        return index, self._converted(rule, query, index, state)
-
-    def finalize_output_opensearch_monitor(self, rules: Sequence[NumberedRule]) -> list[JsonObject]:
-        """A monitor for each rule, or one for all."""
-        return self._made(rules, self._monitors)
-
-    def finalize_query_opensearch_detector(
-        self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
-    ) -> NumberedRule:
-        """The rule with one of its conditions, for :meth:`finalize_output_opensearch_detector`."""
-        return index, self._converted(rule, query, index, state)
-
-    def finalize_output_opensearch_detector(self, rules: Sequence[NumberedRule]) -> list[str]:
-        """A text for each rule."""
-        return self._made(rules, detector_rules)
-
-    def _elastic_rules(self, rules: Sequence[ConvertedRule]) -> list[JsonObject]:
-        return elastic_rules(rules, self.stack, self.query, enabled=self.enabled)
-
-    def _monitors(self, rules: Sequence[ConvertedRule]) -> list[JsonObject]:
-        if self.monitor == "document":
-            return [document_monitor(rules, self.channel, enabled=self.enabled)] if rules else []
-        of_rule = bucket_monitor if self.monitor == "bucket" else query_monitor
-        return [of_rule(rule, self.channel, enabled=self.enabled) for rule in rules]
-
-    def _made(self, rules: Sequence[NumberedRule], make: Callable[[Sequence[ConvertedRule]], list[Made]]) -> list[Made]:
-        """What is made of the rules that can be made."""
-        return make([converted for converted in merged(rules) if self._can_be_made(converted, make)])
-
-    def _can_be_made(
-        self, converted: ConvertedRule, make: Callable[[Sequence[ConvertedRule]], Sequence[object]]
-    ) -> bool:
-        try:
-            with warnings.catch_warnings():
-                # They come when all rules are made.
-                warnings.simplefilter("ignore")
-                make([converted])
-        except SigmaError as error:
-            if not self.collect_errors:
-                raise
-            self.errors.append((converted.rule, error))
-            return False
-        return True
-
-    def _converted(self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState) -> ConvertedRule:
-        """What the formats need of a rule.
-
-        Raises:
-            UnsupportedRuleError: the pipelines do not say which index and time field it is for.
-        """
-        indices, time_field = (state.processing_state.get(key) for key in ("index", "time_field"))
-        if not indices or not time_field:
-            missing = "time_field" if indices else "index"
-            reason = f"no pipeline sets {missing}; use stellar_aws, or one of your own with set_state"
-            raise UnsupportedRuleError(_rule(state), reason, rule.source)
-        clause = dsl.unnamed(cast(Clause, query["query"]))
-        asked = [*suppression(rule).fields, *INVESTIGATED, *SHOWN, *lucene_text.SPELLED]
-        named = names(rule, self.last_processing_pipeline, asked)
-        spelled = {name: field for field in lucene_text.SPELLED for name in named.all([field])}
-        condition = rule.detection.parsed_condition[index].parsed
-        return ConvertedRule(
-            rule,
-            clause,
-            lucene_text.lucene_text(condition, clause, spelled, self.keyword_suffix, self.store),
-            (indices,) if isinstance(indices, str) else tuple(indices),
-            time_field,
-            state.processing_state.get("timestamp_override", time_field),
-            named,
-            self.keyword_suffix,
-            self.store,
-            self.accepts_inexact,
-        )
-
     def _arguments(self, cond: ConditionItem, state: ConversionState) -> list[Clause]:
         # Not by our own convert_condition, since a part may be dropped as long as something of the whole is left.
         clauses = (super(StellarAwsBackend, self).convert_condition(argument, state) for argument in cond.args)
@@ -470,46 +327,47 @@ class StellarAwsBackend(Backend):
         return value
 
     def _text(self, cond: FieldCondition, state: ConversionState, *, case_insensitive: bool) -> Clause:
-        value = cast(SigmaString, cond.value)
+        value = _value(cond, SigmaString)
         if value.contains_placeholder():
             self._refuse(cond, state, _unresolved(value))
         text = Text(tuple(map(_text_part, value.s)), case_insensitive)
         anything = bool(text.parts) and all(part is None for part in text.parts)
-        return self._query(cond, state, Present() if anything else text)
+        return self._clause(cond, state, Present() if anything else text)
 
-    def _query(self, cond: FieldCondition, state: ConversionState, ask: Ask) -> Clause:
+    def _clause(self, cond: FieldCondition, state: ConversionState, ask: Ask) -> Clause:
         try:
             query = self._field_query(cond.field, ask, state)
         except NoQueryError as error:
             self._refuse(cond, state, str(error))
         for kind, reason in query.doubts:
-            if not self.accepts_inexact:
+            if not self.options.accepts_inexact:
                 self._refuse(cond, state, f"{reason} (inexact=warn converts it all the same)")
-            warning = InexactQueryWarning(_rule(state), cond.field, kind, reason)
+            warning = InexactQueryWarning(rule_of(state), cond.field, kind, reason)
             # Shown as coming from the rule, not from here.
             warnings.warn_explicit(warning, None, state.processing_state.get("file", "sigma"), 1)
         return query.clause
 
     def _field_query(self, name: str, ask: Ask, state: ConversionState) -> FieldQuery:
-        if self.store is None:
+        if self.options.store is None:
             return field_query(ask, [self._assumed(name, state)])
-        if mappings := self.store.mappings(name):
-            return field_query(ask, mappings, self.store.engine)
-        reason = f"{self.store.indices} has no such field{did_you_mean(self.store.nearest(name))}"
-        as_keyword = field_query(ask, [Field(name, "keyword")])
+        if mappings := self.options.store.mappings(name):
+            return field_query(ask, mappings, self.options.store.engine)
+        store = self.options.store
+        reason = f"{store.indices} has no such field{did_you_mean(store.nearest(name))}"
+        as_keyword = field_query(ask, [MappedField(name, "keyword")])
         return FieldQuery(as_keyword.clause, (Doubt("missing", reason),))
 
-    def _assumed(self, name: str, state: ConversionState) -> Field:
+    def _assumed(self, name: str, state: ConversionState) -> MappedField:
         """How a field is mapped where no store profile tells."""
         if name == state.processing_state.get("time_field"):
-            return Field(name, "date")
-        if self.keyword_suffix:
-            return Field(name, UNTYPED, subfields=(Field(name + self.keyword_suffix, "keyword"),))
-        return Field(name, "keyword")
+            return MappedField(name, "date")
+        if self.options.keyword_suffix:
+            return MappedField(name, UNTYPED, subfields=(MappedField(name + self.options.keyword_suffix, "keyword"),))
+        return MappedField(name, "keyword")
 
     def _refuse(self, cond: FieldCondition | ConditionValueExpression, state: ConversionState, reason: str) -> NoReturn:
         field = cond.field if isinstance(cond, ConditionFieldEqualsValueExpression) else None
-        raise UnsupportedConditionError(_rule(state), field, reason, getattr(cond, "source", None))
+        raise UnsupportedConditionError(rule_of(state), field, reason, getattr(cond, "source", None))
 
 
 def _first() -> ProcessingPipeline:
@@ -523,30 +381,10 @@ def _first() -> ProcessingPipeline:
     )
 
 
-def _rule(state: ConversionState) -> str:
-    return cast(str, state.processing_state.get("rule", "?"))
-
-
-def _flag(option: str, value: bool | str) -> bool:
-    return _choice(option, str(value).lower(), {"true": True, "false": False})
-
-
-def _choice(option: str, value: str, choices: dict[str, Chosen]) -> Chosen:
-    if value not in choices:
-        # sigma-cli shows what stands in quotes as the option that is not supported.
-        raise TypeError(f"'{option}={value} (write {' or '.join(choices)})' is not an option of this backend")
-    return choices[value]
-
-
-def _profile(store: StoreProfile | str | None) -> StoreProfile | None:
-    if store is None or isinstance(store, StoreProfile):
-        return store
-    try:
-        # sigma-cli turns the name of a file into a number where it can.
-        return read_profile(Path(str(store)))
-    except StoreProfileError as error:
-        reason = str(error).replace("'", '"').replace("\n", " ")
-        raise TypeError(f"'store ({reason})' is not an option of this backend") from error
+def _value(cond: FieldCondition, kind: type[Value]) -> Value:
+    """The value of a condition, which pySigma passes to the method for its type."""
+    assert isinstance(cond.value, kind)
+    return cond.value
 
 
 def _text_part(part: str | SpecialChars | Placeholder) -> str | Literal[1] | None:

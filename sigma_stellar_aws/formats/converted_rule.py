@@ -9,12 +9,12 @@ from sigma.rule import SigmaLevel, SigmaRule
 from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedRuleError
 from sigma_stellar_aws.formats import lucene_text
 from sigma_stellar_aws.formats.lucene_text import MOST_CONDITIONS, LuceneText
-from sigma_stellar_aws.formats.pipeline_names import Names
+from sigma_stellar_aws.formats.pipeline_names import PipelineNames
 from sigma_stellar_aws.pipelines.transformations import OBJECTS
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.index_template import IGNORE_ABOVE
-from sigma_stellar_aws.query.store_profile import OBJECTS_OF_KEYWORDS, Engine, Field, StoreProfile
+from sigma_stellar_aws.query.store_profile import OBJECTS_OF_KEYWORDS, Engine, MappedField, StoreProfile
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS, is_known, nearest_field
 from sigma_stellar_aws.rule_files.stellar_block import SEVERITY_OF_LEVEL, rule_name, severity
 
@@ -47,7 +47,7 @@ class ConvertedRule(NamedTuple):
     time_field: str
     new_by: str
     """The field by which Kibana tells which events are new."""
-    names: Names
+    names: PipelineNames
     keyword_suffix: str
     store: StoreProfile | None
     accepts_inexact: bool
@@ -111,8 +111,7 @@ class ConvertedRule(NamedTuple):
         Raises:
             UnsupportedRuleError: always.
         """
-        hint = " (sigma convert leaves such rules out with --skip-unsupported)"
-        raise UnsupportedRuleError(self.rule.title.strip() or rule_name(self.rule), reason, self.rule.source, hint)
+        raise refusal(self.rule, reason)
 
     def refuse_other_engine(self, engine: Engine) -> None:
         """Check that the store, where it is known, is of this engine.
@@ -149,30 +148,19 @@ class ConvertedRule(NamedTuple):
         return bool(kinds) and kinds <= _DATES
 
 
+def refusal(rule: SigmaRule, reason: str) -> UnsupportedRuleError:
+    """Return the error for a rule that a format cannot hold."""
+    hint = " (sigma convert leaves such rules out with --skip-unsupported)"
+    return UnsupportedRuleError(rule.title.strip() or rule_name(rule), reason, rule.source, hint)
+
+
 def tell(warning: Warning, output_format: str) -> None:
     """Warn, shown as coming from the format, not from its module."""
     warnings.warn_explicit(warning, None, output_format, 1)
 
 
-def merged(parts: Sequence[tuple[int, ConvertedRule]]) -> list[ConvertedRule]:
-    """One converted rule for all conditions of a rule, any of which makes it match.
-
-    Args:
-        parts: the conditions of each rule in a row, with their numbers within their rule.
-
-    Raises:
-        UnsupportedRuleError: two rules have the same id, so that one would take the place of the other.
-    """
-    by_name: dict[str, list[ConvertedRule]] = {}
-    for number, part in parts:
-        name = rule_name(part.rule)
-        if number == 0 and name in by_name:
-            part.refuse(f"another rule has the same id ({name}), and one would take the place of the other")
-        by_name.setdefault(name, []).append(part)
-    return [_joined(conditions) for conditions in by_name.values()]
-
-
-def _joined(conditions: list[ConvertedRule]) -> ConvertedRule:
+def joined(conditions: Sequence[ConvertedRule]) -> ConvertedRule:
+    """Return one converted rule for all conditions of a rule, at least one, any of which makes it match."""
     if len(conditions) == 1:
         return conditions[0]
     return conditions[0]._replace(
@@ -192,7 +180,7 @@ def group_fields(converted: ConvertedRule, fields: Iterable[str]) -> list[str]:
     for field in fields:
         if reason := _no_group(converted, field):
             converted.refuse(f"alerts are suppressed by {field!r}, {reason}; {_OTHERS}")
-        found += [_group_field(converted, field, name) for name in converted.names.of[field]]
+        found += [_group_field(converted, field, name) for name in converted.names.by_field[field]]
     return list(dict.fromkeys(found))
 
 
@@ -202,7 +190,7 @@ def _no_group(converted: ConvertedRule, field: str) -> str:
         return f"which CloudTrail records do not have{hint}"
     if field in OBJECTS:
         return "which is an object; only a field inside it has values to tell events apart"
-    return "" if converted.names.of.get(field) else "which the pipelines leave without a name"
+    return "" if converted.names.by_field.get(field) else "which the pipelines leave without a name"
 
 
 def _group_field(converted: ConvertedRule, field: str, name: str) -> str:
@@ -232,11 +220,11 @@ def _group_field(converted: ConvertedRule, field: str, name: str) -> str:
     return best
 
 
-def _is_groupable(field: Field) -> bool:
+def _is_groupable(field: MappedField) -> bool:
     if field.type in OBJECTS_OF_KEYWORDS and not field.inside:
         return False
     return field.type in _GROUPABLE and field.doc_values and not field.ignore_malformed
 
 
-def _longest_kept(field: Field) -> int:
+def _longest_kept(field: MappedField) -> int:
     return IGNORE_ABOVE if field.ignore_above is None else field.ignore_above

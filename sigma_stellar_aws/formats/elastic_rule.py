@@ -96,30 +96,31 @@ def stack_version(text: str | int) -> Stack:
     return stack
 
 
-def elastic_rules(
-    rules: Sequence[ConvertedRule], stack: Stack | None, query: QueryForm, *, enabled: bool
-) -> list[JsonObject]:
-    """Rules as import lines.
+def elastic_rule(converted: ConvertedRule, stack: Stack | None, query: QueryForm, *, enabled: bool) -> JsonObject:
+    """Return a rule as an import line.
 
-    What a version of Kibana cannot hold of them is told (:class:`LeftOutWarning`).
+    What a version of Kibana cannot hold of it is left out with a warning (:class:`LeftOutWarning`).
 
     Args:
-        rules: the rules.
+        converted: the rule.
         stack: version of Kibana, which does not get keys that it does not know; None for that of the store, else the
             newest.
         query: form of the query.
-        enabled: whether the rules run once they are imported.
+        enabled: whether the rule runs once it is imported.
 
     Raises:
-        UnsupportedRuleError: a rule cannot be such a rule; the message says why.
+        UnsupportedRuleError: the rule cannot be such a rule; the message says why.
     """
-    stacks = [stack or _stack(converted) for converted in rules]
-    lines = [_line(*pair, query, enabled) for pair in zip(rules, stacks, strict=True)]
+    return _line(converted, stack or _stack(converted), query, enabled)
+
+
+def tell_of_no_suppression(rules: Sequence[ConvertedRule], stack: Stack | None) -> None:
+    """Warn (:class:`LeftOutWarning`) if a version of Kibana that rules are for has no alert suppression."""
     since = SINCE["alert_suppression"]
-    for older in {each for each in stacks if each < since}:
-        text = f"Kibana {older} knows no alert suppression (since {since}): there every event makes an alert"
-        tell(LeftOutWarning(text), "elastic_rule")
-    return lines
+    for older in sorted({stack or _stack(converted) for converted in rules}):
+        if older < since:
+            text = f"Kibana {older} knows no alert suppression (since {since}): there every event makes an alert"
+            tell(LeftOutWarning(text), "elastic_rule")
 
 
 def _stack(converted: ConvertedRule) -> Stack:

@@ -31,18 +31,12 @@ from sigma_stellar_aws.query.dsl import Clause
 _TARGET = "Security Analytics"
 
 
-def detector_rules(rules: Sequence[ConvertedRule]) -> list[str]:
-    """Rules as the YAML texts of custom rules, each of which begins with ``---`` so that they can stand in a file.
+def detector_rule(converted: ConvertedRule) -> str:
+    """Return a rule as the YAML text of a custom rule, which begins with ``---`` so that a file can hold several.
 
     Raises:
         UnsupportedRuleError: Security Analytics would not find the same by a rule; the message says why.
     """
-    texts = [_text(converted) for converted in rules]
-    tell_what_must_be_mapped(rules, _TARGET, "opensearch_detector")
-    return texts
-
-
-def _text(converted: ConvertedRule) -> str:
     refuse_what_text_cannot_say(converted, _TARGET)
     rule = converted.rule
     selections: dict[str, Json] = {}
@@ -64,6 +58,11 @@ def _text(converted: ConvertedRule) -> str:
         "level": converted.level.name.lower(),
     }
     return "---\n" + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+
+
+def tell_of_mapped_fields(rules: Sequence[ConvertedRule]) -> None:
+    """Warn (:class:`AssumptionWarning`) which fields the index of a detector has to map, where no store is known."""
+    tell_what_must_be_mapped(rules, _TARGET, "opensearch_detector")
 
 
 def _condition(converted: ConvertedRule, clause: Clause, selections: dict[str, Json]) -> str:

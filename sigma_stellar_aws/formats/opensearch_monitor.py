@@ -42,7 +42,7 @@ from sigma_stellar_aws.rule_files.stellar_block import ALERT_TITLE, suppression
 
 MonitorKind = Literal["query", "bucket", "document"]
 
-SEVERITY: Mapping[SigmaLevel, str] = MappingProxyType(
+TRIGGER_PRIORITY: Mapping[SigmaLevel, str] = MappingProxyType(
     {
         SigmaLevel.CRITICAL: "1",
         SigmaLevel.HIGH: "2",
@@ -51,7 +51,7 @@ SEVERITY: Mapping[SigmaLevel, str] = MappingProxyType(
         SigmaLevel.INFORMATIONAL: "5",
     }
 )
-"""Severity of a trigger, 1 being the highest, by the level that a severity stands for: 100, 75, 50, 25 or less."""
+"""What a trigger calls its severity, 1 being the highest, by the level of a rule's severity: 100, 75, 50, 25, less."""
 
 ALL_RULES = "aws_malicious_activity"
 """The ``rule_id`` of the document-level monitor for all rules: the platform's name of the alert type."""
@@ -95,7 +95,7 @@ def query_monitor(converted: ConvertedRule, channel: str, *, enabled: bool) -> J
         f"{{{{#ctx.results.0.hits.hits}}}}- {_event(converted)}\n{{{{/ctx.results.0.hits.hits}}}}"
     )
     trigger: JsonObject = {
-        **_trigger(converted.title, SEVERITY[converted.level]),
+        **_trigger(converted.title, TRIGGER_PRIORITY[converted.level]),
         "condition": _script("ctx.results[0].hits.total.value > 0"),
         "actions": [*_actions(channel, minutes, message)],
     }
@@ -117,7 +117,7 @@ def bucket_monitor(converted: ConvertedRule, channel: str, *, enabled: bool) -> 
     )
     sources: list[JsonObject] = [{name: {"terms": {"field": name, "missing_bucket": True}}} for name in fields]
     trigger: JsonObject = {
-        **_trigger(converted.title, SEVERITY[converted.level]),
+        **_trigger(converted.title, TRIGGER_PRIORITY[converted.level]),
         "condition": {
             "buckets_path": {"_count": "_count"},
             "parent_bucket_path": "groups",
@@ -142,7 +142,7 @@ def document_query(converted: ConvertedRule) -> JsonObject:
         UnsupportedRuleError: the rule cannot be one; the message says why.
     """
     refuse_what_text_cannot_say(converted, "a document-level monitor")
-    tags = [_severity_tag(SEVERITY[converted.level]), *(_NOT_IN_TAGS.sub("_", tag) for tag in converted.tags)]
+    tags = [_severity_tag(TRIGGER_PRIORITY[converted.level]), *(_NOT_IN_TAGS.sub("_", tag) for tag in converted.tags)]
     return {
         "id": converted.id,
         "name": allowed_name(converted.title, converted.id),
@@ -187,23 +187,28 @@ def tell_what_must_be_mapped(rules: Sequence[ConvertedRule], target: str, output
         tell(AssumptionWarning(text), output_format)
 
 
-def document_monitor(rules: Sequence[ConvertedRule], channel: str, *, enabled: bool) -> JsonObject:
-    """The document-level monitor for rules, at least one, with a trigger for each severity.
+def refuse_other_indices(converted: ConvertedRule, indices: tuple[str, ...]) -> None:
+    """Check that a rule searches the indices of the document-level monitor that it would be part of.
+
+    Raises:
+        UnsupportedRuleError: it searches others.
+    """
+    if converted.indices != indices:
+        converted.refuse(f"it searches {', '.join(converted.indices)}, others {', '.join(indices)}")
+
+
+def document_monitor(parts: Sequence[tuple[ConvertedRule, JsonObject]], channel: str, *, enabled: bool) -> JsonObject:
+    """Return the document-level monitor for rules, with a trigger for each severity.
 
     Other arguments are those of :func:`query_monitor`.
 
-    Raises:
-        UnsupportedRuleError: a rule cannot be part of it; the message says why.
+    Args:
+        parts: the rules, at least one, all of the same indices, each with its :func:`document_query`.
+        channel: id of the notification channel.
+        enabled: whether the monitor runs.
     """
-    first = rules[0]
-    queries = [document_query(converted) for converted in rules]
-    names = [query["name"] for query in queries]
-    for converted, query in zip(rules, queries, strict=True):
-        if converted.indices != first.indices:
-            converted.refuse(f"it searches {', '.join(converted.indices)}, others {', '.join(first.indices)}")
-        if names.count(query["name"]) > 1:
-            room = _LONGEST_NAME - len(f" {converted.id}")
-            query["name"] = f"{allowed_name(converted.title, converted.id)[:room].rstrip()} {converted.id}"
+    rules = [converted for converted, _ in parts]
+    first, queries = rules[0], [_apart(*part, parts) for part in parts]
     tell_what_must_be_mapped(rules, "A document-level monitor", "opensearch_monitor")
     message = (
         "{{#ctx.alerts}}"
@@ -220,7 +225,7 @@ def document_monitor(rules: Sequence[ConvertedRule], channel: str, *, enabled: b
                 "actions": [*_actions(channel, minutes, message)],
             }
         }
-        for severity in sorted({SEVERITY[converted.level] for converted in rules})
+        for severity in sorted({TRIGGER_PRIORITY[converted.level] for converted in rules})
     ]
     inputs: JsonObject = {"description": "", "indices": [*first.indices], "queries": [*queries]}
     return {
@@ -228,6 +233,16 @@ def document_monitor(rules: Sequence[ConvertedRule], channel: str, *, enabled: b
         "inputs": [{"doc_level_input": inputs}],
         "triggers": [*triggers],
     }
+
+
+def _apart(
+    converted: ConvertedRule, query: JsonObject, parts: Sequence[tuple[ConvertedRule, JsonObject]]
+) -> JsonObject:
+    """The query of a rule, with the rule's id in its name where other rules have the same name."""
+    if [other["name"] for _, other in parts].count(query["name"]) == 1:
+        return query
+    room = _LONGEST_NAME - len(f" {converted.id}")
+    return {**query, "name": f"{allowed_name(converted.title, converted.id)[:room].rstrip()} {converted.id}"}
 
 
 def allowed_name(title: str, otherwise: str) -> str:

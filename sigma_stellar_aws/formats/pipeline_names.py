@@ -10,18 +10,18 @@ from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaDetections, SigmaRule
 
 
-class Names(NamedTuple):
+class PipelineNames(NamedTuple):
     """How the pipelines name the fields of CloudTrail in a store."""
 
-    of: Mapping[str, tuple[str, ...]]
+    by_field: Mapping[str, tuple[str, ...]]
     """By the name in CloudTrail; empty where the pipelines drop or refuse a field."""
 
     def all(self, fields: Iterable[str]) -> list[str]:
         """The names of some fields, each once."""
-        return list(dict.fromkeys(name for field in fields for name in self.of.get(field, ())))
+        return list(dict.fromkeys(name for field in fields for name in self.by_field.get(field, ())))
 
 
-def names(rule: SigmaRule, pipeline: ProcessingPipeline, fields: Iterable[str]) -> Names:
+def pipeline_names(rule: SigmaRule, pipeline: ProcessingPipeline, fields: Iterable[str]) -> PipelineNames:
     """Ask the pipelines for the names of fields, whether or not the rule tests them.
 
     They go through a copy of the pipelines as the ``fields`` of rules like this one, which pipelines rename as those of
@@ -29,7 +29,7 @@ def names(rule: SigmaRule, pipeline: ProcessingPipeline, fields: Iterable[str]) 
     """
     copied = copy.deepcopy(pipeline)
     added = set(_renamed(rule, copied, []))
-    return Names(
+    return PipelineNames(
         {
             field: tuple(name for name in _renamed(rule, copied, [field]) if name not in added)
             for field in dict.fromkeys(fields)

@@ -35,7 +35,7 @@ from sigma_stellar_aws.query.store_profile import (
     OBJECTS_OF_KEYWORDS,
     UNMAPPED,
     Engine,
-    Field,
+    MappedField,
 )
 from sigma_stellar_aws.reference import ecs_fields
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
@@ -60,7 +60,7 @@ _IPV4_IN_IPV6 = IPv6Network("::ffff:0:0/96")
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
 
 
-def field_query(ask: Ask, mappings: Sequence[Field], engine: Engine | None = None) -> FieldQuery:
+def field_query(ask: Ask, mappings: Sequence[MappedField], engine: Engine | None = None) -> FieldQuery:
     """The query that asks something of a field.
 
     Args:
@@ -99,7 +99,7 @@ def field_query(ask: Ask, mappings: Sequence[Field], engine: Engine | None = Non
     return FieldQuery(dsl.any_of(clauses), tuple(dict.fromkeys(doubts)))
 
 
-def cut_values(fields: Iterable[Field], names: Collection[str], engine: Engine) -> Clause | None:
+def cut_values(fields: Iterable[MappedField], names: Collection[str], engine: Engine) -> Clause | None:
     """The events with a value that is too long to be indexed in one of the named fields; None if none can be found.
 
     Elasticsearch keeps account of such values. Elsewhere they show where the analysed text of a value is indexed and
@@ -118,7 +118,7 @@ def cut_values(fields: Iterable[Field], names: Collection[str], engine: Engine) 
     return dsl.any_of(clauses) if clauses else None
 
 
-def _best(ask: Ask, field: Field, engine: Engine | None) -> FieldQuery:
+def _best(ask: Ask, field: MappedField, engine: Engine | None) -> FieldQuery:
     """The query on the field, or on the one of its sub-fields that answers best."""
     found: list[tuple[bool, float, FieldQuery]] = []
     reasons: dict[str, str] = {}
@@ -142,7 +142,7 @@ def _best(ask: Ask, field: Field, engine: Engine | None) -> FieldQuery:
     return max(found, key=lambda ranked: ranked[:2])[2]
 
 
-def _on_type(ask: Ask, field: Field, longest: int | None, engine: Engine | None) -> FieldQuery:
+def _on_type(ask: Ask, field: MappedField, longest: int | None, engine: Engine | None) -> FieldQuery:
     """The query on a field whose values have at most so many UTF-16 units, if a limit is known."""
     if field.type in OBJECTS_OF_KEYWORDS and not field.inside:
         raise NoQueryError(f"it is an object ({field.type}); name the field inside it, such as {field.name}.<name>")
@@ -164,7 +164,7 @@ def _on_type(ask: Ask, field: Field, longest: int | None, engine: Engine | None)
     return query
 
 
-def _present(field: Field, longest: int | None, engine: Engine | None) -> FieldQuery:
+def _present(field: MappedField, longest: int | None, engine: Engine | None) -> FieldQuery:
     if field.type in (EARLY_FLAT_OBJECT, "nested"):
         return _QUERIES.get(field.type, _unknown)(Present(), field)
     if field.null_value:
@@ -184,7 +184,7 @@ def _present(field: Field, longest: int | None, engine: Engine | None) -> FieldQ
     return FieldQuery(exists, (Doubt("cut", f"{unseen}, so that an event with no other value seems to have none"),))
 
 
-def _keyword(ask: Ask, field: Field) -> FieldQuery:
+def _keyword(ask: Ask, field: MappedField) -> FieldQuery:
     if field.normalizer == "other":
         raise NoQueryError("its normalizer changes more than case, so that exact values are not to be found")
     if field.normalizer == "lowercase" and _regards_case(ask):
@@ -194,7 +194,7 @@ def _keyword(ask: Ask, field: Field) -> FieldQuery:
     return FieldQuery(_keyword_clause(ask, field))
 
 
-def _keyword_clause(ask: Ask, field: Field) -> Clause:
+def _keyword_clause(ask: Ask, field: MappedField) -> Clause:
     if isinstance(ask, Text):
         return _text_clause(ask, field)
     if isinstance(ask, Pattern):
@@ -213,7 +213,7 @@ def _keyword_clause(ask: Ask, field: Field) -> Clause:
         raise NoQueryError(str(error)) from None
 
 
-def _text_clause(ask: Text, field: Field) -> Clause:
+def _text_clause(ask: Text, field: MappedField) -> Clause:
     name, ignore_case = field.name, ask.ignore_case
     if ignore_case and lucene_regex.has_case_beyond_ascii(ask.literal):
         return _regexp(field, ask.joined(lucene_regex.folded, ".*", "."), True)
@@ -231,7 +231,7 @@ def _text_clause(ask: Text, field: Field) -> Clause:
     return dsl.wildcard(name, ask.joined(dsl.escape_wildcard, "*", "?"), case_insensitive=ignore_case)
 
 
-def _flattened(ask: Ask, field: Field) -> FieldQuery:
+def _flattened(ask: Ask, field: MappedField) -> FieldQuery:
     if isinstance(ask, Comparison):
         raise NoQueryError("its values are texts (type flattened), whose numbers cannot be compared")
     query = _keyword(ask, field)
@@ -243,14 +243,14 @@ def _flattened(ask: Ask, field: Field) -> FieldQuery:
     return query
 
 
-def _analysed(ask: Ask, field: Field) -> FieldQuery:
+def _analysed(ask: Ask, field: MappedField) -> FieldQuery:
     if isinstance(ask, Text) and ask.is_whole and any(map(str.isalnum, ask.literal)):
         reason = "it is analysed text; the query finds values with these words in a row, and may miss some"
         return FieldQuery(dsl.match_phrase(field.name, ask.literal), (Doubt("loose", reason),))
     raise NoQueryError(f"it is analysed text ({field.type}), which only keeps the words of a value")
 
 
-def _number(ask: Ask, field: Field) -> FieldQuery:
+def _number(ask: Ask, field: MappedField) -> FieldQuery:
     if isinstance(ask, Text) and _PLAIN_NUMBER.fullmatch(ask.literal) and ask.parts == (ask.literal,):
         value = Decimal(ask.literal)
     elif isinstance(ask, Number):
@@ -273,7 +273,7 @@ def _number(ask: Ask, field: Field) -> FieldQuery:
     return FieldQuery(dsl.term(field.name, _typed(number)), doubts)
 
 
-def _boolean(ask: Ask, field: Field) -> FieldQuery:
+def _boolean(ask: Ask, field: MappedField) -> FieldQuery:
     if isinstance(ask, Boolean):
         return FieldQuery(dsl.term(field.name, ask.value))
     if isinstance(ask, Text):
@@ -289,7 +289,7 @@ def _boolean(ask: Ask, field: Field) -> FieldQuery:
     return FieldQuery(dsl.any_of(dsl.term(field.name, value) for value in values))
 
 
-def _date(ask: Ask, field: Field) -> FieldQuery:
+def _date(ask: Ask, field: MappedField) -> FieldQuery:
     if not field.plain_date:
         raise NoQueryError("it is a date of a format of its own, whose numbers are no milliseconds since 1970")
     if field.type == "date_nanos":
@@ -304,7 +304,7 @@ def _date(ask: Ask, field: Field) -> FieldQuery:
     )
 
 
-def _address(ask: Ask, field: Field) -> FieldQuery:
+def _address(ask: Ask, field: MappedField) -> FieldQuery:
     if isinstance(ask, Network):
         if ask.network.version == 6 and ask.network.overlaps(_IPV4_IN_IPV6):
             raise NoQueryError(f"it holds addresses (ip), where {ask.network} takes in IPv4 addresses too")
@@ -320,7 +320,7 @@ def _address(ask: Ask, field: Field) -> FieldQuery:
     raise NoQueryError("it holds addresses (ip), of which only a whole one or a network (|cidr) can be asked")
 
 
-def _untyped(ask: Ask, field: Field) -> FieldQuery:
+def _untyped(ask: Ask, field: MappedField) -> FieldQuery:
     if isinstance(ask, Number):
         return FieldQuery(dsl.term(field.name, _typed(ask.value)))
     if isinstance(ask, Boolean):
@@ -330,11 +330,11 @@ def _untyped(ask: Ask, field: Field) -> FieldQuery:
     raise NoQueryError("its text is in a sub-field")
 
 
-def _nested(ask: Ask, field: Field) -> NoReturn:
+def _nested(ask: Ask, field: MappedField) -> NoReturn:
     raise NoQueryError("it is inside a nested object, which a plain query does not look into")
 
 
-def _unknown(ask: Ask, field: Field) -> NoReturn:
+def _unknown(ask: Ask, field: MappedField) -> NoReturn:
     raise NoQueryError(f"its type ({field.type}) is none for which an exact query is known")
 
 
@@ -342,7 +342,7 @@ def _unknown(ask: Ask, field: Field) -> NoReturn:
 _LENGTHS: dict[type, tuple[int, int]] = {Comparison: (1, 24), Boolean: (4, 5), Network: (2, 39)}
 _KEYWORDS = frozenset({"keyword", "constant_keyword", "wildcard", *OBJECTS_OF_KEYWORDS})
 _TEXTS = _KEYWORDS | ANALYSED
-_QUERIES: dict[str, Callable[[Ask, Field], FieldQuery]] = {
+_QUERIES: dict[str, Callable[[Ask, MappedField], FieldQuery]] = {
     "keyword": _keyword,
     "constant_keyword": _keyword,
     "wildcard": _keyword,
@@ -361,7 +361,7 @@ _QUERIES: dict[str, Callable[[Ask, Field], FieldQuery]] = {
 }
 
 
-def _regexp(field: Field, pattern: str, ignore_case: bool = False) -> Clause:
+def _regexp(field: MappedField, pattern: str, ignore_case: bool = False) -> Clause:
     # OpenSearch 3.8 puts the name of the field before the pattern, and so before its first alternative only.
     if field.runtime and ignore_case:
         raise NoQueryError("it is a runtime field, in which a regular expression cannot ignore case")
@@ -401,11 +401,11 @@ def _lengths(ask: Ask) -> tuple[int, int | None]:
     return _LENGTHS[type(ask)]
 
 
-def _cut(field: Field) -> str:
+def _cut(field: MappedField) -> str:
     return f"values over {field.ignore_above} characters are not indexed in {field.name}"
 
 
-def _described(field: Field) -> str:
+def _described(field: MappedField) -> str:
     """A mapping in a few words."""
     subfields = f" with {', '.join(sub.name.removeprefix(field.name) for sub in field.subfields)}"
     return field.type + (subfields if field.subfields else "")

@@ -33,7 +33,7 @@ Engine = Literal["elasticsearch", "opensearch"]
 Normalizer = Literal["", "lowercase", "other"]
 
 
-class Field(NamedTuple):
+class MappedField(NamedTuple):
     """One mapping of a field."""
 
     name: str
@@ -58,7 +58,7 @@ class Field(NamedTuple):
     """Of a type that holds an object: whether it is a field inside it, not the object."""
     stored_name: str = ""
     """Of an alias: the field that it stands for, under which Elasticsearch tells of ignored values."""
-    subfields: "tuple[Field, ...]" = ()
+    subfields: "tuple[MappedField, ...]" = ()
 
 
 class StoreProfile(NamedTuple):
@@ -68,10 +68,10 @@ class StoreProfile(NamedTuple):
     """Name or pattern of the indices that it describes."""
     engine: Engine
     version: str
-    fields: Mapping[str, tuple[Field, ...]]
+    fields: Mapping[str, tuple[MappedField, ...]]
     """By full name; several mappings where the indices disagree."""
 
-    def mappings(self, name: str) -> tuple[Field, ...]:
+    def mappings(self, name: str) -> tuple[MappedField, ...]:
         """The mappings of a field; none if the store does not have it."""
         if name in self.fields:
             return self.fields[name]
@@ -97,7 +97,7 @@ class StoreProfile(NamedTuple):
         what = f"is no date ({', '.join(kinds)})" if kinds else "does not exist"
         return f"the time field {time_field!r} {what} in {self.indices}; name the one of this store: --time-field NAME"
 
-    def all_mappings(self) -> Iterator[Field]:
+    def all_mappings(self) -> Iterator[MappedField]:
         """The mappings of all fields."""
         return (field for mappings in self.fields.values() for field in mappings)
 
@@ -308,14 +308,14 @@ _UNMAPPED, _MAPPED = "\0unmapped", "\0mapped"
 _KEYS = {"type", "ignore_above", "normalizer", "path", "fields", *_FLAGS}
 
 
-def _fields(name: str, mapping: Json) -> tuple[Field, ...]:
+def _fields(name: str, mapping: Json) -> tuple[MappedField, ...]:
     mappings = mapping if isinstance(mapping, list) else [mapping]
     if not mappings:
         raise StoreProfileError("profile", f"field {name!r} has no mapping")
     return tuple(_field(name, each) for each in mappings)
 
 
-def _field(name: str, mapping: Json, *, is_subfield: bool = False) -> Field:
+def _field(name: str, mapping: Json, *, is_subfield: bool = False) -> MappedField:
     def wrong(reason: str) -> StoreProfileError:
         return StoreProfileError("profile", f"field {name!r}: {reason}")
 
@@ -337,7 +337,7 @@ def _field(name: str, mapping: Json, *, is_subfield: bool = False) -> Field:
     is_alias = kind == "alias" and not is_subfield
     if is_alias != isinstance(mapping.get("path"), str) or is_alias != ("path" in mapping):
         raise wrong("an alias has a path, which is a text, and nothing else has one")
-    return Field(
+    return MappedField(
         cast(str, mapping.get("path", name)),
         kind,
         limit,
@@ -355,7 +355,7 @@ def _field(name: str, mapping: Json, *, is_subfield: bool = False) -> Field:
     )
 
 
-def _unaliased(name: str, field: Field, fields: Mapping[str, tuple[Field, ...]]) -> tuple[Field, ...]:
+def _unaliased(name: str, field: MappedField, fields: Mapping[str, tuple[MappedField, ...]]) -> tuple[MappedField, ...]:
     """What an alias stands for: a field, a sub-field of one, or several where the indices disagree."""
     if field.type != "alias":
         return (field,)
@@ -367,7 +367,7 @@ def _unaliased(name: str, field: Field, fields: Mapping[str, tuple[Field, ...]])
     return tuple(target._replace(name=name, stored_name=target.name) for target in targets)
 
 
-def _without_flat_object(field: Field) -> Field:
+def _without_flat_object(field: MappedField) -> MappedField:
     return field._replace(type=EARLY_FLAT_OBJECT) if field.type == "flat_object" else field
 
 

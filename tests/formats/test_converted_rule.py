@@ -7,7 +7,7 @@ from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedRuleError
-from sigma_stellar_aws.formats.pipeline_names import names
+from sigma_stellar_aws.formats.pipeline_names import pipeline_names
 from sigma_stellar_aws.pipelines.ecs_aws_cloudtrail import stellar_aws_ecs
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
 from tests.support.formats import convert, profile, rule
@@ -26,8 +26,10 @@ def test_names_go_through_all_pipelines() -> None:
         "prefix": "x_",
         "rule_conditions": [{"type": "rule_attribute", "attribute": "title", "value": "Other"}],
     }
-    found = names(SigmaRule.from_dict(rule()), pipeline(own, other), ["userIdentity.arn", "awsRegion", "eventName"])
-    assert found.of == {
+    found = pipeline_names(
+        SigmaRule.from_dict(rule()), pipeline(own, other), ["userIdentity.arn", "awsRegion", "eventName"]
+    )
+    assert found.by_field == {
         "userIdentity.arn": ("actor",),
         "awsRegion": ("region", "zone"),
         "eventName": ("eventName",),
@@ -41,15 +43,19 @@ def test_asking_changes_nothing() -> None:
     asked = SigmaRule.from_dict(rule(fields=["awsRegion"]))
     applied.apply(asked)
     before = (list(asked.fields), dict(applied.state), str(asked.detection))
-    assert names(asked, applied, ["userIdentity.type"]).of == {"userIdentity.type": ("userIdentity_type",)}
+    assert pipeline_names(asked, applied, ["userIdentity.type"]).by_field == {
+        "userIdentity.type": ("userIdentity_type",)
+    }
     assert (list(asked.fields), dict(applied.state), str(asked.detection)) == before
 
 
 def test_a_field_has_a_name_whatever_may_be_asked_of_it() -> None:
     """The integration keeps the access key, though no rule can ask whether there is one."""
-    found = names(SigmaRule.from_dict(rule()), stellar_aws_ecs(), ["userIdentity.accessKeyId", "sharedEventID"])
+    found = pipeline_names(
+        SigmaRule.from_dict(rule()), stellar_aws_ecs(), ["userIdentity.accessKeyId", "sharedEventID"]
+    )
     assert found.all(["userIdentity.accessKeyId"]) == ["aws.cloudtrail.user_identity.access_key_id"]
-    assert found.of["sharedEventID"] == ()
+    assert found.by_field["sharedEventID"] == ()
 
 
 def grouped(field: str, **options: Any) -> list[str]:

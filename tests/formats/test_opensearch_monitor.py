@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft7Validator
+from sigma.collection import SigmaCollection
 from sigma.exceptions import SigmaError
+from sigma.processing.conditions import RuleAttributeCondition
+from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
+from sigma.processing.transformations import SetStateTransformation
 
 from sigma_stellar_aws import __version__
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
@@ -34,6 +38,15 @@ CLAUSES = [
     },
 ]
 WINDOW = {"range": {"timestamp": {"gte": "{{period_end}}||-1440m", "lt": "{{period_end}}", "format": "epoch_millis"}}}
+
+
+TWO_INDICES = stellar_aws() + ProcessingPipeline(
+    [
+        ProcessingItem(
+            SetStateTransformation("index", ["other-*"]), rule_conditions=[RuleAttributeCondition("title", "Elsewhere")]
+        )
+    ]
+)
 
 
 def monitors(*rules: dict[str, Any], **options: Any) -> list[Any]:
@@ -240,6 +253,44 @@ def test_names_are_what_the_server_takes(title: str, name: str) -> None:
     assert re.fullmatch(r"(?![_+\-])(?!.*\.\.)[^*?<>|#^]{1,256}", name)
     [found] = monitors(rule(title=title[:256]), monitor="document")
     assert found["inputs"][0]["doc_level_input"]["queries"][0]["name"] == name
+
+
+def test_rules_of_other_indices_are_left_out_of_a_document_monitor() -> None:
+    """One monitor searches the indices of its first rule; a rule of others is refused or skipped by itself."""
+    third = "c0a2f9a4-1f0d-4c57-8b1e-3e6a5d4c2f11"
+    rules = [rule(), rule(title="Elsewhere", id=OTHER_ID), rule(title="Third", id=third)]
+    collection = SigmaCollection.from_dicts(rules)
+    backend = StellarAwsBackend(TWO_INDICES, collect_errors=True, monitor="document")
+    [found] = backend.convert(collection, "opensearch_monitor")
+    inputs = found["inputs"][0]["doc_level_input"]
+    assert inputs["indices"] == ["aella-cloudtrail-*"]
+    assert [query["id"] for query in inputs["queries"]] == [ID, third]
+    [(refused, error)] = backend.errors
+    assert (refused.title, type(error)) == ("Elsewhere", UnsupportedRuleError)
+    assert "it searches other-*, others aella-cloudtrail-*" in str(error)
+    with pytest.raises(UnsupportedRuleError, match="'Elsewhere': it searches other"):
+        monitors(*rules, pipeline=TWO_INDICES, monitor="document")
+
+
+def test_indices_are_those_of_the_first_rule_that_is_left() -> None:
+    """A refused rule does not decide which indices the monitor searches."""
+    refused = rule({"userAgent|contains": "curl"}, title="Elsewhere", id=OTHER_ID)
+    backend = StellarAwsBackend(TWO_INDICES, collect_errors=True, monitor="document")
+    [found] = backend.convert(SigmaCollection.from_dicts([refused, rule()]), "opensearch_monitor")
+    assert found["inputs"][0]["doc_level_input"]["indices"] == ["aella-cloudtrail-*"]
+
+
+@pytest.mark.parametrize("output_format", ["pack", "elastic_rule", "opensearch_monitor", "opensearch_detector"])
+def test_of_two_rules_with_one_id_the_second_is_left_out(output_format: str) -> None:
+    """With collect_errors (sigma convert --skip-unsupported) the first is output, and the second an error."""
+    collection = SigmaCollection.from_dicts([rule(), rule({"eventName": "CreateKey"}, title="Second")])
+    backend = StellarAwsBackend(stellar_aws(), collect_errors=True)
+    [found] = backend.convert(collection, output_format)
+    assert "DeleteRule" in str(found)
+    assert "CreateKey" not in str(found)
+    [(refused, error)] = backend.errors
+    assert refused.title == "Second"
+    assert "another rule has the same id" in str(error)
 
 
 def test_names_and_tags_of_a_document_monitor_are_apart_and_allowed() -> None:

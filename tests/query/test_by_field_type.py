@@ -17,7 +17,7 @@ from sigma_stellar_aws.query import dsl, store_profile
 from sigma_stellar_aws.query.by_field_type import cut_values, field_query
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.questions import Boolean, NoQueryError, Number, Present, Text
-from sigma_stellar_aws.query.store_profile import Engine, Field, StoreProfile
+from sigma_stellar_aws.query.store_profile import Engine, MappedField, StoreProfile
 from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.mapping import describe_store
 from tests.support.sigma_semantics import matches as satisfies
@@ -106,20 +106,20 @@ def test_a_field_without_a_profile_has_an_untyped_query() -> None:
 @pytest.mark.parametrize(
     ("mappings", "message"),
     [
-        ([Field("f", "long")], "it holds numbers (long), for which this cannot be asked"),
+        ([MappedField("f", "long")], "it holds numbers (long), for which this cannot be asked"),
         (
-            [Field("f", "long"), Field("f", "ip")],
+            [MappedField("f", "long"), MappedField("f", "ip")],
             "its mapping differs between the indices: as long, it holds numbers (long), for which this cannot be "
             "asked; as ip, it holds addresses (ip), of which only a whole one or a network (|cidr) can be asked",
         ),
         (
-            [Field("f", "text", subfields=(Field("f.k", "keyword", normalizer="other"),))],
+            [MappedField("f", "text", subfields=(MappedField("f.k", "keyword", normalizer="other"),))],
             "it is analysed text (text), which only keeps the words of a value; f.k: its normalizer changes more than "
             "case, so that exact values are not to be found",
         ),
     ],
 )
-def test_every_mapping_that_cannot_answer_is_told(mappings: list[Field], message: str) -> None:
+def test_every_mapping_that_cannot_answer_is_told(mappings: list[MappedField], message: str) -> None:
     """The reason speaks of every mapping of the field, and of every sub-field."""
     with pytest.raises(NoQueryError) as error:
         field_query(Text(("a", None), ignore_case=True), mappings)
@@ -128,7 +128,7 @@ def test_every_mapping_that_cannot_answer_is_told(mappings: list[Field], message
 
 def test_a_doubt_of_several_mappings_is_told_once() -> None:
     """Indices that disagree in what does not matter share a query, and each of their doubts once."""
-    limited = [Field("f", "keyword", ignore_above=limit) for limit in (64, 128, 64)]
+    limited = [MappedField("f", "keyword", ignore_above=limit) for limit in (64, 128, 64)]
     query = field_query(Text((None, "a"), ignore_case=False), limited)
     assert query.clause == dsl.wildcard("f", "*a")
     assert [doubt.kind for doubt in query.doubts] == ["cut", "cut"]
@@ -138,22 +138,26 @@ def test_a_doubt_of_several_mappings_is_told_once() -> None:
 @pytest.mark.parametrize(
     ("field", "engine", "expected"),
     [
-        (Field("f", "keyword", 256), "elasticsearch", dsl.term("_ignored", "f")),
-        (Field("f", "keyword", 256), "opensearch", None),
-        (Field("f", "keyword"), "elasticsearch", None),
-        (Field("f", "long"), "elasticsearch", None),
-        (Field("f", "text", subfields=(Field("f.k", "keyword"),)), "elasticsearch", None),
-        (Field("f", "text", subfields=(Field("f.k", "keyword", 256),)), "elasticsearch", dsl.term("_ignored", "f.k")),
+        (MappedField("f", "keyword", 256), "elasticsearch", dsl.term("_ignored", "f")),
+        (MappedField("f", "keyword", 256), "opensearch", None),
+        (MappedField("f", "keyword"), "elasticsearch", None),
+        (MappedField("f", "long"), "elasticsearch", None),
+        (MappedField("f", "text", subfields=(MappedField("f.k", "keyword"),)), "elasticsearch", None),
         (
-            Field("f", "text", subfields=(Field("f.k", "keyword", 256),)),
+            MappedField("f", "text", subfields=(MappedField("f.k", "keyword", 256),)),
+            "elasticsearch",
+            dsl.term("_ignored", "f.k"),
+        ),
+        (
+            MappedField("f", "text", subfields=(MappedField("f.k", "keyword", 256),)),
             "opensearch",
             dsl.all_of([dsl.exists("f"), dsl.none_of(dsl.exists("f.k"))]),
         ),
-        (Field("f", "keyword", subfields=(Field("f.k", "keyword", 256),)), "opensearch", None),
+        (MappedField("f", "keyword", subfields=(MappedField("f.k", "keyword", 256),)), "opensearch", None),
     ],
     ids=str,
 )
-def test_events_with_values_that_are_not_indexed(field: Field, engine: Engine, expected: Clause | None) -> None:
+def test_events_with_values_that_are_not_indexed(field: MappedField, engine: Engine, expected: Clause | None) -> None:
     """They are those that Elasticsearch keeps account of, or whose text is indexed and exact text is not."""
     assert cut_values([field], {"f", "f.k"}, engine) == expected
     assert cut_values([field], {"g"}, engine) is None
@@ -161,17 +165,17 @@ def test_events_with_values_that_are_not_indexed(field: Field, engine: Engine, e
 
 def test_cut_values_of_an_object_and_of_an_alias_are_found_by_what_is_stored() -> None:
     """Inside an object of keywords the engine tells of the object, and of an alias of its field."""
-    flattened = Field("o", "flattened", 256)
+    flattened = MappedField("o", "flattened", 256)
     assert cut_values([flattened], {"o.a.b"}, "elasticsearch") == dsl.term("_ignored", "o")
     assert cut_values([flattened], {"other"}, "elasticsearch") is None
-    alias = Field("f", "keyword", 256, stored_name="real")
+    alias = MappedField("f", "keyword", 256, stored_name="real")
     assert cut_values([alias], {"f"}, "elasticsearch") == dsl.term("_ignored", "real")
     assert cut_values([alias], {"real"}, "elasticsearch") is None
 
 
 def test_cut_values_of_several_fields_are_any_of_them() -> None:
     """Only the named fields count, and one of them is enough."""
-    fields = [Field(name, "keyword", 256) for name in "fgh"]
+    fields = [MappedField(name, "keyword", 256) for name in "fgh"]
     assert cut_values(fields, {"f", "g"}, "elasticsearch") == dsl.terms("_ignored", ["f", "g"])
 
 
@@ -591,7 +595,7 @@ def test_a_name_inside_an_object_keeps_its_case(elasticsearch_url: str) -> None:
 )
 def test_what_cannot_be_longer_is_not_cut(field: str, limit: int, is_exact: bool) -> None:
     """A limit of CloudTrail is one of the field that Elastic's integration keeps the value in too."""
-    found = field_query(Text(("x", None), True), [Field(field, "keyword", limit)])
+    found = field_query(Text(("x", None), True), [MappedField(field, "keyword", limit)])
     assert (found.doubts == ()) == is_exact
 
 
@@ -600,5 +604,5 @@ def test_a_type_that_is_not_known_answers_nothing_but_presence(kind: str) -> Non
     """No query is guessed for a type of which nothing is known."""
     for ask in (Text(("a",), True), Number(5), Boolean(True)):
         with pytest.raises(NoQueryError, match=f"its type \\({kind}\\) is none"):
-            field_query(ask, [Field("f", kind)])
-    assert field_query(Present(), [Field("f", kind)]).doubts == ()
+            field_query(ask, [MappedField("f", kind)])
+    assert field_query(Present(), [MappedField("f", kind)]).doubts == ()

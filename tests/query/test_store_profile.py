@@ -20,7 +20,7 @@ from sigma_stellar_aws.query import dsl, store_profile
 from sigma_stellar_aws.query.by_field_type import field_query
 from sigma_stellar_aws.query.questions import NoQueryError, Number, Present, Text
 from sigma_stellar_aws.query.store_profile import (
-    Field,
+    MappedField,
     StoreProfile,
     as_text,
     described_fields,
@@ -258,8 +258,8 @@ def test_a_profile_knows_its_fields() -> None:
     found = from_json(profile_json(fields={"f": [{"type": "long", "index": False}, text]}))
     assert found[:3] == ("logs", "opensearch", "3.8.0")
     assert found.mappings("f") == (
-        Field("f", "long", indexed=False),
-        Field("f", "text", doc_values=False, subfields=(Field("f.raw", "keyword", 64),)),
+        MappedField("f", "long", indexed=False),
+        MappedField("f", "text", doc_values=False, subfields=(MappedField("f.raw", "keyword", 64),)),
     )
     assert found.mappings("g") == ()
     assert list(found.all_mappings()) == list(found.mappings("f"))
@@ -270,9 +270,9 @@ def test_what_is_inside_an_object_has_its_mapping(kind: str) -> None:
     """A field inside an object of keywords, or a nested one, is of the kind of the innermost that is mapped."""
     fields: JsonObject = {"o": {"type": kind, "ignore_above": 8}, "o.inner": {"type": "keyword"}}
     found = from_json(profile_json(fields=fields))
-    assert found.mappings("o.a.b") == (Field("o.a.b", kind, 8, inside=True),)
-    assert found.mappings("o") == (Field("o", kind, 8),)
-    assert found.mappings("o.inner") == (Field("o.inner", "keyword"),)
+    assert found.mappings("o.a.b") == (MappedField("o.a.b", kind, 8, inside=True),)
+    assert found.mappings("o") == (MappedField("o", kind, 8),)
+    assert found.mappings("o.inner") == (MappedField("o.inner", "keyword"),)
     assert found.mappings("o.inner.x") == ()
     assert found.mappings("other.o") == ()
 
@@ -281,7 +281,7 @@ def test_an_alias_stands_for_its_field() -> None:
     """A query names the alias, and what the engine tells of its field has the name of that."""
     fields: JsonObject = {"short": {"type": "alias", "path": "very.long"}, "very.long": {"type": "keyword"}}
     assert from_json(profile_json(fields=fields)).mappings("short") == (
-        Field("short", "keyword", stored_name="very.long"),
+        MappedField("short", "keyword", stored_name="very.long"),
     )
 
 
@@ -289,7 +289,9 @@ def test_an_alias_of_a_sub_field_stands_for_it() -> None:
     """An alias may stand for a sub-field, which is a field like any other."""
     text: JsonObject = {"type": "text", "fields": {"raw": {"type": "keyword"}}}
     fields: JsonObject = {"short": {"type": "alias", "path": "f.raw"}, "f": text}
-    assert from_json(profile_json(fields=fields)).mappings("short") == (Field("short", "keyword", stored_name="f.raw"),)
+    assert from_json(profile_json(fields=fields)).mappings("short") == (
+        MappedField("short", "keyword", stored_name="f.raw"),
+    )
 
 
 def test_an_alias_of_what_differs_has_all_its_mappings() -> None:
@@ -300,9 +302,9 @@ def test_an_alias_of_what_differs_has_all_its_mappings() -> None:
         "other": {"type": "ip"},
     }
     found = from_json(profile_json(fields=fields))
-    assert found.mappings("other") == (Field("other", "ip"),)
+    assert found.mappings("other") == (MappedField("other", "ip"),)
     kinds = ("keyword", "long")
-    assert set(found.mappings("short")) == {Field("short", kind, stored_name="f") for kind in kinds}
+    assert set(found.mappings("short")) == {MappedField("short", kind, stored_name="f") for kind in kinds}
 
 
 @pytest.mark.parametrize(
@@ -501,8 +503,8 @@ def test_indices_behind_a_pattern_and_an_alias(engine_url: str) -> None:
         version = "3." if found["engine"] == "opensearch" else "8."
         assert str(found["version"]).startswith(version)
         assert from_json(found).mappings("f") == (
-            Field("f", "text", doc_values=False, subfields=(Field("f.raw", "keyword", 64),)),
-            Field("f", "keyword"),
+            MappedField("f", "text", doc_values=False, subfields=(MappedField("f.raw", "keyword", 64),)),
+            MappedField("f", "keyword"),
         )
 
 
@@ -785,7 +787,7 @@ def test_programs_give_a_profile_or_its_file(tmp_path: Path) -> None:
     """A profile in Python and its file are the same option."""
     file = tmp_path / "store.json"
     file.write_text(json.dumps(profile_json()))
-    assert StellarAwsBackend(store=str(file)).store == StellarAwsBackend(store=read_profile(file)).store
+    assert StellarAwsBackend(store=str(file)).options.store == read_profile(file)
 
 
 def test_flat_object_of_opensearch_2_is_asked_nothing() -> None:

@@ -1,0 +1,222 @@
+"""Output formats of the backend: from the search bodies of conditions to packs, rules, monitors and custom rules.
+
+pySigma calls ``finalize_query_<format>`` once for each condition of a rule, and ``finalize_output_<format>`` once with
+all that came of it. A rule that cannot be output is handled as one that cannot be converted: with ``collect_errors``
+(sigma-cli's ``--skip-unsupported``) it is left out and its error kept, and the others are output.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from sigma.conversion.base import Backend
+from sigma.conversion.state import ConversionState
+from sigma.exceptions import SigmaError
+from sigma.processing.pipeline import ProcessingPipeline
+from sigma.rule import SigmaRule
+
+from sigma_stellar_aws.backends.options import Options
+from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.sigma_errors import UnsupportedRuleError
+from sigma_stellar_aws.formats import lucene_text
+from sigma_stellar_aws.formats.converted_rule import ConvertedRule, joined, refusal
+from sigma_stellar_aws.formats.elastic_rule import INVESTIGATED, elastic_rule, tell_of_no_suppression
+from sigma_stellar_aws.formats.opensearch_detector import detector_rule, tell_of_mapped_fields
+from sigma_stellar_aws.formats.opensearch_monitor import (
+    SHOWN,
+    bucket_monitor,
+    document_monitor,
+    document_query,
+    query_monitor,
+    refuse_other_indices,
+)
+from sigma_stellar_aws.formats.pipeline_names import PipelineNames, pipeline_names
+from sigma_stellar_aws.query import dsl
+from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.rule_files.stellar_block import rule_name, suppression
+
+Output = TypeVar("Output")
+Part = TypeVar("Part")
+
+
+class OneCondition(NamedTuple, Generic[Part]):
+    """What came of one condition of a rule."""
+
+    number: int
+    """Of the condition within its rule, from 0."""
+    rule: SigmaRule
+    part: Part
+
+
+class OutputFormats(Backend):
+    """The output formats, for a backend whose ``finish_query`` makes search bodies."""
+
+    options: Options
+
+    def __init__(self, processing_pipeline: ProcessingPipeline, collect_errors: bool) -> None:
+        """Set up a conversion by a pipeline."""
+        super().__init__(processing_pipeline, collect_errors)
+        self._names: tuple[SigmaRule, PipelineNames] | None = None
+
+    def finalize_query_pack(
+        self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
+    ) -> OneCondition[Clause]:
+        """Return the clause of a condition, for :meth:`finalize_output_pack`."""
+        return OneCondition(index, rule, query_of(query))
+
+    def finalize_output_pack(self, queries: Sequence[OneCondition[Clause]]) -> list[JsonObject]:
+        """Return one search body for all rules, or none without rules.
+
+        A list, since sigma-cli writes a single dict to standard output whatever ``-o`` says.
+
+        Raises:
+            UnsupportedRuleError: two rules have the same name, so that nothing tells which of them a hit belongs to.
+        """
+        clauses = [
+            same[0] if len(same) == 1 else dsl.named(dsl.any_of(map(dsl.unnamed, same)), name)
+            for name, same in self._by_rule(queries, _same_in_pack).items()
+        ]
+        return [dsl.search(dsl.pack(clauses))] if clauses else []
+
+    def finalize_query_elastic_rule(
+        self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
+    ) -> OneCondition[ConvertedRule]:
+        """Return the rule with one of its conditions, for :meth:`finalize_output_elastic_rule`."""
+        return OneCondition(index, rule, self._converted(rule, query, index, state))
+
+    def finalize_output_elastic_rule(self, queries: Sequence[OneCondition[ConvertedRule]]) -> list[JsonObject]:
+        """Return a line for each rule; sigma-cli writes each of a list of objects as one line."""
+        stack, form, enabled = self.options.stack, self.options.query_form, self.options.enabled
+        made = self._made(queries, lambda rule: elastic_rule(rule, stack, form, enabled=enabled))
+        tell_of_no_suppression([rule for rule, _ in made], stack)
+        return [line for _, line in made]
+
+    def finalize_query_opensearch_monitor(
+        self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
+    ) -> OneCondition[ConvertedRule]:
+        """Return the rule with one of its conditions, for :meth:`finalize_output_opensearch_monitor`."""
+        return OneCondition(index, rule, self._converted(rule, query, index, state))
+
+    def finalize_output_opensearch_monitor(self, queries: Sequence[OneCondition[ConvertedRule]]) -> list[JsonObject]:
+        """Return a monitor for each rule, or one for all."""
+        channel, enabled = self.options.channel, self.options.enabled
+        if self.options.monitor == "document":
+            parts = self._document_queries(queries)
+            return [document_monitor(parts, channel, enabled=enabled)] if parts else []
+        monitor = bucket_monitor if self.options.monitor == "bucket" else query_monitor
+        return [body for _, body in self._made(queries, lambda rule: monitor(rule, channel, enabled=enabled))]
+
+    def _document_queries(
+        self, queries: Sequence[OneCondition[ConvertedRule]]
+    ) -> list[tuple[ConvertedRule, JsonObject]]:
+        """The queries of one monitor, whose indices are those of the first rule that can be part of it."""
+        indices: list[tuple[str, ...]] = []
+
+        def query(rule: ConvertedRule) -> JsonObject:
+            body = document_query(rule)
+            if indices:
+                refuse_other_indices(rule, indices[0])
+            indices.append(rule.indices)
+            return body
+
+        return self._made(queries, query)
+
+    def finalize_query_opensearch_detector(
+        self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
+    ) -> OneCondition[ConvertedRule]:
+        """Return the rule with one of its conditions, for :meth:`finalize_output_opensearch_detector`."""
+        return OneCondition(index, rule, self._converted(rule, query, index, state))
+
+    def finalize_output_opensearch_detector(self, queries: Sequence[OneCondition[ConvertedRule]]) -> list[str]:
+        """Return a text for each rule."""
+        made = self._made(queries, detector_rule)
+        tell_of_mapped_fields([rule for rule, _ in made])
+        return [text for _, text in made]
+
+    def _made(
+        self, queries: Sequence[OneCondition[ConvertedRule]], make: Callable[[ConvertedRule], Output]
+    ) -> list[tuple[ConvertedRule, Output]]:
+        """Each rule that something can be made of, with that."""
+        made: list[tuple[ConvertedRule, Output]] = []
+        for conditions in self._by_rule(queries, _same_elsewhere).values():
+            rule = joined(conditions)
+            try:
+                made.append((rule, make(rule)))
+            except SigmaError as error:
+                self._collect(rule.rule, error)
+        return made
+
+    def _by_rule(
+        self, queries: Sequence[OneCondition[Part]], same_id: Callable[[SigmaRule], UnsupportedRuleError]
+    ) -> dict[str, list[Part]]:
+        """What came of the conditions of each rule, by the rule's name; of rules with the same name, the first."""
+        by_name: dict[str, tuple[SigmaRule, list[Part]]] = {}
+        for number, rule, part in queries:
+            first, parts = by_name.setdefault(rule_name(rule), (rule, []))
+            if first is rule:
+                parts.append(part)
+            elif number == 0:
+                self._collect(rule, same_id(rule))
+        return {name: parts for name, (_, parts) in by_name.items()}
+
+    def _collect(self, rule: SigmaRule, error: SigmaError) -> None:
+        """Keep an error, or raise it, as pySigma does with those of a conversion."""
+        if not self.collect_errors:
+            raise error
+        self.errors.append((rule, error))
+
+    def _converted(self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState) -> ConvertedRule:
+        """What the formats need of a rule.
+
+        Raises:
+            UnsupportedRuleError: the pipelines do not say which index and time field it is for.
+        """
+        indices, time_field = (state.processing_state.get(key) for key in ("index", "time_field"))
+        if not indices or not time_field:
+            missing = "time_field" if indices else "index"
+            reason = f"no pipeline sets {missing}; use stellar_aws, or one of your own with set_state"
+            raise UnsupportedRuleError(rule_of(state), reason, rule.source)
+        options, clause, names = self.options, dsl.unnamed(query_of(query)), self._names_for(rule)
+        spelled = {name: field for field in lucene_text.SPELLED for name in names.all([field])}
+        condition = rule.detection.parsed_condition[index].parsed
+        return ConvertedRule(
+            rule,
+            clause,
+            lucene_text.lucene_text(condition, clause, spelled, options.keyword_suffix, options.store),
+            (indices,) if isinstance(indices, str) else tuple(indices),
+            time_field,
+            state.processing_state.get("timestamp_override", time_field),
+            names,
+            options.keyword_suffix,
+            options.store,
+            options.accepts_inexact,
+        )
+
+    def _names_for(self, rule: SigmaRule) -> PipelineNames:
+        """The names of fields in the store, asked once for all conditions of a rule: that runs its pipelines."""
+        if self._names is None or self._names[0] is not rule:
+            asked = [*suppression(rule).fields, *INVESTIGATED, *SHOWN, *lucene_text.SPELLED]
+            self._names = rule, pipeline_names(rule, self.last_processing_pipeline, asked)
+        return self._names[1]
+
+
+def query_of(body: JsonObject) -> Clause:
+    """Return the query of a search body."""
+    query = body["query"]
+    assert isinstance(query, dict)
+    return query
+
+
+def rule_of(state: ConversionState) -> str:
+    """Return the title of the rule that is being converted, which the backend's first pipeline item remembers."""
+    title: Any = state.processing_state.get("rule", "?")
+    return str(title)
+
+
+def _same_in_pack(rule: SigmaRule) -> UnsupportedRuleError:
+    reason = "another rule has the same id; a pack could not tell their hits apart"
+    return UnsupportedRuleError(rule_name(rule), reason, rule.source)
+
+
+def _same_elsewhere(rule: SigmaRule) -> UnsupportedRuleError:
+    reason = f"another rule has the same id ({rule_name(rule)}), and one would take the place of the other"
+    return refusal(rule, reason)
