@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from sigma_stellar_aws.authoring.catalogue import CatalogueEntry
 from sigma_stellar_aws.base.json_types import Json, JsonObject
-from sigma_stellar_aws.reference.attack import attack, tactic_name
+from sigma_stellar_aws.reference.attack import attack, tactic_name, tactics_shown
 
 _STEPS = ((0, "#f2f2f2"), (25, "#c6dbef"), (50, "#fdd49e"), (75, "#fc8d59"), (100, "#d7301f"))
 """Colours of the severities, at equal distances as the Navigator spreads the colours of a gradient."""
@@ -65,8 +65,7 @@ def _cells(entry: CatalogueEntry) -> Iterator[tuple[str, str]]:
     for stated in entry.techniques:
         name = attack().replaces.get(stated, stated)
         if known := attack().techniques.get(name):
-            tagged = [tactic for tactic in known.tactics if tactic in entry.tactics]
-            yield from ((name, tactic) for tactic in tagged or known.tactics)
+            yield from ((name, tactic) for tactic in tactics_shown(known, entry.tactics))
 
 
 def _without(entry: CatalogueEntry) -> list[str]:

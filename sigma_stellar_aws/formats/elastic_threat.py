@@ -4,20 +4,24 @@ There are two versions, 18 and 19. Kibana 7.17 and 8, which go by older ones yet
 them in few techniques, and a rule with an id that Kibana does not know runs, but is not on its coverage page.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sigma.rule import SigmaRuleTag
 
 from sigma_stellar_aws.base.json_types import JsonObject
-from sigma_stellar_aws.reference.attack import Attack, attack, attack_v18
+from sigma_stellar_aws.reference.attack import (
+    Attack,
+    attack,
+    attack_v18,
+    tactics_shown,
+    tagged_tactics,
+    tagged_techniques,
+)
 
 SITE = "https://attack.mitre.org"
 
 _EVASION, _STEALTH, _IMPAIRMENT = "defense-evasion", "stealth", "defense-impairment"
-# Of a technique, a group, a piece of software and so on.
-_ID = re.compile(r"[a-z]+\d")
 
 
 class Threat(NamedTuple):
@@ -38,18 +42,16 @@ def threat(tags: Iterable[SigmaRuleTag], *, version: int) -> Threat:
         version: 18, which has Defense Evasion, or 19, which has Stealth and Defense Impairment in its place.
     """
     table = attack_v18() if version == 18 else attack()
-    names = [tag.name.lower() for tag in tags if tag.namespace == "attack"]
-    stated = [name.upper() for name in names if name[:1] == "t" and name[1:2].isdigit()]
-    techniques = {name: _technique(name, table) for name in dict.fromkeys(stated)}
+    names = [tag.name for tag in tags if tag.namespace == "attack"]
+    techniques = {name: _technique(name, table) for name in tagged_techniques(names)}
     known = list(dict.fromkeys(name for name in techniques.values() if name in table.techniques))
-    tagged = [name.replace("_", "-") for name in names]
+    tagged = tagged_tactics(names)
     tactics = _tactics(tagged, known, table)
     all_tactics = {*attack().tactics, *attack_v18().tactics}
-    unknown = [name for name in dict.fromkeys(tagged) if not _ID.match(name) and name not in all_tactics]
+    unknown = [name for name in tagged if name not in all_tactics]
     of_tactic: dict[str, list[str]] = {tactic: [] for tactic in table.tactics}
     for technique in known:
-        own = table.techniques[technique].tactics
-        for tactic in [tactic for tactic in own if tactic in tactics] or own:
+        for tactic in tactics_shown(table.techniques[technique], tactics):
             of_tactic[tactic].append(technique)
     tree = [
         _item(tactic, of_tactic[tactic], table) for tactic in table.tactics if of_tactic[tactic] or tactic in tactics

@@ -1,10 +1,20 @@
-"""What the block ``stellar`` of a rule says, and its ATT&CK tags."""
+"""What the block ``stellar`` of a rule says, and its ATT&CK tags.
 
-import re
+::
+
+    stellar:
+        severity: 50                # 0 to 100
+        suppression:
+            window: 24h             # one alert in this time for the same values of these fields
+            fields: [...]
+        published:                  # only where the published query is wrong
+            detection: {...}        # as published, verbatim
+            reason: ...
+"""
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import cast
 
 from sigma.correlations import SigmaCorrelationRule
 from sigma.rule import SigmaLevel, SigmaRule
@@ -12,6 +22,7 @@ from sigma.rule import SigmaLevel, SigmaRule
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.sigma_errors import RuleBlockError
 from sigma_stellar_aws.base.times import parse_duration
+from sigma_stellar_aws.reference.attack import tagged_tactics, tagged_techniques
 
 ALERT_NAME = "aws_malicious_activity"
 ALERT_TITLE = "Potentially Malicious AWS Activity"
@@ -39,24 +50,25 @@ DEFAULT_SUPPRESSION = Suppression(timedelta(hours=24), ("recipientAccountId", "u
 
 
 def rule_name(rule: SigmaRule | SigmaCorrelationRule) -> str:
-    """What a rule's query is named: its id, or its name or title where it has none."""
+    """Return what a rule's query is named: its id, or its name or title if it has no id."""
     return str(rule.id or rule.name or rule.title)
 
 
 def severity(rule: SigmaRule) -> int:
-    """Severity of a rule, 0 to 100: what its block says, else what its level stands for (50 without a level).
+    """Return the severity of a rule, 0 to 100: from its block, or else from its level (50 without a level).
 
     Raises:
-        RuleBlockError: the block says something that is no severity.
+        RuleBlockError: the block says something else.
     """
-    value = stellar_block(rule).get("severity", SEVERITY_OF_LEVEL.get(cast(SigmaLevel, rule.level), 50))
+    of_level = SEVERITY_OF_LEVEL[rule.level or SigmaLevel.MEDIUM]
+    value = stellar_block(rule).get("severity", of_level)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 100:
         raise _error(rule, f"severity must be a whole number from 0 to 100, not {value!r}")
     return value
 
 
 def suppression(rule: SigmaRule) -> Suppression:
-    """Suppression of a rule: what its block says, else the pack's default.
+    """Return how a rule is suppressed: what its block says, or else the pack's default.
 
     Raises:
         RuleBlockError: the block says something that cannot be understood.
@@ -65,26 +77,25 @@ def suppression(rule: SigmaRule) -> Suppression:
     if not isinstance(stated, dict) or set(stated) - {"window", "fields"}:
         raise _error(rule, "suppression must have the keys window and fields")
     fields = stated.get("fields", list(DEFAULT_SUPPRESSION.fields))
-    if not isinstance(fields, list) or not fields or not all(isinstance(field, str) for field in fields):
+    names = tuple(field for field in fields if isinstance(field, str)) if isinstance(fields, list) else ()
+    if not names or fields != [*names]:
         raise _error(rule, "suppression.fields must be a list of field names")
     window = stated.get("window")
-    return Suppression(
-        DEFAULT_SUPPRESSION.window if window is None else _window(rule, window), tuple(cast("list[str]", fields))
-    )
+    return Suppression(DEFAULT_SUPPRESSION.window if window is None else _window(rule, window), names)
 
 
 def techniques(rule: SigmaRule) -> list[str]:
-    """ATT&CK techniques of a rule's tags, by their ids, such as T1685.002."""
-    return [tag.upper() for tag in _attack_tags(rule) if re.match(r"t\d", tag)]
+    """Return the ATT&CK techniques that a rule is tagged with, by their ids, such as T1685.002."""
+    return tagged_techniques(_attack_tags(rule))
 
 
 def tactics(rule: SigmaRule) -> list[str]:
-    """ATT&CK tactics of a rule's tags, named as there, such as defense-impairment."""
-    return [tag for tag in _attack_tags(rule) if not tag[1:2].isdigit()]
+    """Return the ATT&CK tactics that a rule is tagged with, such as defense-impairment."""
+    return tagged_tactics(_attack_tags(rule))
 
 
 def published_detection(rule: SigmaRule) -> JsonObject | None:
-    """The published detection of a rule that corrects it, else None.
+    """Return the published detection of a rule that corrects it, or else None.
 
     Raises:
         RuleBlockError: the block ``published`` has no detection with a condition.
@@ -101,7 +112,7 @@ def published_detection(rule: SigmaRule) -> JsonObject | None:
 
 
 def published_reason(rule: SigmaRule) -> str | None:
-    """Why a rule corrects the published detection, else None.
+    """Return why a rule corrects the published detection, or None if it does not.
 
     Raises:
         RuleBlockError: it corrects it and does not say why.

@@ -1,33 +1,29 @@
 """What is wrong with the ATT&CK tags of a rule, by the table that ships with this project."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from sigma.rule import SigmaRuleTag
 
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, nearest
-from sigma_stellar_aws.reference.attack import attack, label, tactic_name
+from sigma_stellar_aws.reference.attack import attack, label, tactic_name, tag_kind, tagged_tactics
 from sigma_stellar_aws.validators.event_names import Fault
 from sigma_stellar_aws.validators.issues import AttackTacticIssue, OutdatedAttackTagIssue, UnknownAttackTagIssue
 
 FORMER_TACTICS = {"defense-evasion": ("defense-impairment", "stealth")}
 """Tactics that the version of the table no longer has, and those that took their place."""
 
-_TECHNIQUE = re.compile(r"t\d")
-# Groups, software, mitigations, campaigns, data sources and detections, which the table does not have.
-_OTHER = re.compile(r"(?:[gsmc]|ds|det|an|dc)\d{4}")
-
 
 def tag_faults(tags: Sequence[SigmaRuleTag]) -> Iterator[tuple[Fault, int]]:
-    """The faults of a rule's tags, each with the number of its tag."""
+    """Yield the faults of a rule's tags, each with the number of its tag."""
     names = [tag.name.lower() if tag.namespace == "attack" else "" for tag in tags]
-    tactics = [name.replace("_", "-") for name in names if name and not _TECHNIQUE.match(name)]
+    tactics = tagged_tactics(filter(None, names))
     # A rule that goes by an older version is not judged by the tactics of this one.
     tagged = None if set(tactics) & set(FORMER_TACTICS) else set(tactics) & set(attack().tactics)
     for number, name in enumerate(names):
-        if not name or _OTHER.fullmatch(name):
+        kind = tag_kind(name) if name else "other"
+        if kind == "other":
             continue
-        fault = _technique_fault(name.upper(), tagged) if _TECHNIQUE.match(name) else _tactic_fault(name)
+        fault = _technique_fault(name.upper(), tagged) if kind == "technique" else _tactic_fault(name)
         if fault is not None:
             yield fault, number
 
