@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from typing import NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, nullcontext
 
 import pytest
 
@@ -14,71 +12,121 @@ from sigma_stellar_aws.base.errors import EngineError
 from sigma_stellar_aws.store.embedded import embedded_opensearch
 from tests.support.contract import Alerting, Kibana, alerting, kibana
 from tests.support.engine.elasticsearch import elasticsearch
+from tests.support.settings import RANDOM_SEED, unavailable
 
-RANDOM_SEED = int(os.environ.get("SIGMA_STELLAR_AWS_SEED") or random.randrange(1 << 32))
-_REPORTED: list[str] = []
+ENGINES = ("opensearch", "elasticsearch")
+_MOST_PROCESSES = 4
+
+Report = Callable[[str], None]
 
 
 def pytest_report_header() -> str:
-    """Tell how to repeat the random tests of this run."""
+    """Show how to repeat the random tests of this run."""
     return f"random tests: SIGMA_STELLAR_AWS_SEED={RANDOM_SEED}"
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Return how many processes run the tests: none but this one for a few files, or to see what tests print."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    are_few = all("::" in argument or argument.endswith(".py") for argument in config.args)
+    if are_few or config.getoption("capture") == "no":
+        return 0
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(count, _MOST_PROCESSES) if count > 1 else 0
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need an engine, so that ``-m "not engine"`` leaves them out."""
+    """Mark the tests that need an engine, and keep tests together that share what is costly to make.
+
+    Those of an engine run in one process, one after another: so the run starts one engine of each kind, and no test
+    sees the indices of another. Those of a module share its fixtures.
+    """
     for item in items:
-        if {"opensearch_url", "elasticsearch_url"} & set(getattr(item, "fixturenames", ())):
+        engine = _engine_of(item)
+        if engine:
             item.add_marker("engine")
+        item.add_marker(pytest.mark.xdist_group(engine or item.nodeid.partition("::")[0]))
 
 
-def report(line: str) -> None:
-    """Have a line shown at the end of the run."""
-    _REPORTED.append(line)
+def _engine_of(item: pytest.Item) -> str:
+    """Return the name of the engine that a test needs, or nothing.
+
+    Raises:
+        UsageError: neither fixtures nor parameters say which.
+    """
+    fixtures = getattr(item, "fixturenames", ())
+    if "url_of_engine" not in fixtures:
+        return ""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    # The parameter of a test or fixture is an engine, or a tuple that begins with one.
+    chosen = [parameter[0] if isinstance(parameter, tuple) else parameter for parameter in parameters]
+    for engine in ENGINES:
+        if f"{engine}_url" in fixtures:
+            return engine
+    for engine in ENGINES:
+        if engine in chosen:
+            return engine
+    raise pytest.UsageError(f"{item.nodeid}: name the engine in a parameter, or take one of its fixtures")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show what tests have measured."""
-    for line in _REPORTED:
-        terminalreporter.write_line(line)
+    for outcome in ("passed", "failed"):
+        for result in terminalreporter.getreports(outcome):
+            for key, line in getattr(result, "user_properties", ()):
+                if key == "measured":
+                    terminalreporter.write_line(str(line))
 
 
-def unavailable(reason: str) -> NoReturn:
-    """Skip the test, or fail it where SIGMA_STELLAR_AWS_REQUIRE_ENGINES=1 says that nothing may be missing."""
-    if os.environ.get("SIGMA_STELLAR_AWS_REQUIRE_ENGINES") == "1":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
-
-
-def _running(engine: AbstractContextManager[str]) -> Iterator[str]:
-    with ExitStack() as stack:
-        try:
-            url, reason = stack.enter_context(engine), ""
-        except EngineError as error:
-            url, reason = "", str(error)
-        if reason:
-            unavailable(reason)
-        yield url
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Report:
+    """A function that has a line shown at the end of the run."""
+    return lambda line: request.node.user_properties.append(("measured", line))
 
 
 @pytest.fixture(scope="session")
-def opensearch_url() -> Iterator[str]:
-    """URL of an embedded OpenSearch that all tests of the run share."""
-    yield from _running(embedded_opensearch())
+def url_of_engine() -> Iterator[Callable[[str], str]]:
+    """A function that returns the URL of an engine, and starts it the first time.
+
+    All tests share one OpenSearch, and one Elasticsearch: that at ELASTICSEARCH_URL, or one started here.
+    """
+    known = os.environ.get("ELASTICSEARCH_URL")
+    start = {
+        "opensearch": embedded_opensearch,
+        "elasticsearch": lambda: nullcontext(known) if known else elasticsearch(),
+    }
+    urls: dict[str, str] = {}
+    reasons: dict[str, str] = {}
+    with ExitStack() as running:
+
+        def url_of(engine: str) -> str:
+            if engine not in urls and engine not in reasons:
+                try:
+                    urls[engine] = running.enter_context(start[engine]())
+                except EngineError as error:
+                    reasons[engine] = str(error)
+            return urls[engine] if engine in urls else unavailable(reasons[engine])
+
+        yield url_of
 
 
 @pytest.fixture(scope="session")
-def elasticsearch_url() -> Iterator[str]:
-    """URL of an Elasticsearch that all tests of the run share: the one at ELASTICSEARCH_URL, or one started here."""
-    url = os.environ.get("ELASTICSEARCH_URL")
-    yield from _running(nullcontext(url) if url else elasticsearch())
+def opensearch_url(url_of_engine: Callable[[str], str]) -> str:
+    """URL of an embedded OpenSearch."""
+    return url_of_engine("opensearch")
 
 
-@pytest.fixture(scope="session", params=["opensearch", "elasticsearch"])
-def engine_url(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(scope="session")
+def elasticsearch_url(url_of_engine: Callable[[str], str]) -> str:
+    """URL of an Elasticsearch."""
+    return url_of_engine("elasticsearch")
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine_url(request: pytest.FixtureRequest, url_of_engine: Callable[[str], str]) -> str:
     """URL of each engine in turn."""
-    url = request.getfixturevalue(f"{request.param}_url")
-    assert isinstance(url, str)
-    return url
+    return url_of_engine(request.param)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import cast
@@ -332,9 +332,11 @@ class Place:
 
 
 @pytest.mark.parametrize("engine", ["opensearch", "elasticsearch"])
-def test_a_killed_run_loses_and_doubles_nothing(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_a_killed_run_loses_and_doubles_nothing(
+    engine: str, url_of_engine: Callable[[str], str], tmp_path: Path
+) -> None:
     """Killed at any request that matters, and run again: the alerts of undisturbed runs."""
-    url = request.getfixturevalue(f"{engine}_url")
+    url = url_of_engine(engine)
     client = connected(url)
     clean(client)
     client.indices.create(index="of-events", body={"mappings": index_mappings(["userIdentity_arn", "eventName"])})

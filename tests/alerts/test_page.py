@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Dialog, Page, Request, expect
 
 from sigma_stellar_aws.alerts.page import write_html
 from sigma_stellar_aws.base.json_types import Json, JsonObject
-from tests.conftest import report
+from tests.conftest import Report
 from tests.support.browser import chromium
 
 FIRST = datetime(2026, 11, 9, tzinfo=timezone.utc)
@@ -599,7 +599,7 @@ def test_paper_has_every_alert(open_page: Open) -> None:
     assert len(rows(page)) == 5
 
 
-def test_thousands_of_alerts_stay_quick(open_page: Open) -> None:
+def test_thousands_of_alerts_stay_quick(open_page: Open, report: Report) -> None:
     """5,000 alerts are shown and searched without delay, few of them drawn at once, and all can be reached."""
     alerts = [
         alert(

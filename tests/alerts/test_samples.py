@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import tests.support.records
 from tests.samples.make import EXPORT, HERE, LOG_FILES, compact, export, log_files
 from tests.support.records import ACCOUNTS, CASES, FIELDS, IDENTITIES, cases, record
+from tests.support.yaml_files import read_yaml
 
 RULES = Path(__file__).parents[2] / "rules"
 ALWAYS = {
@@ -67,8 +67,8 @@ def test_log_files_hold_every_case() -> None:
 
 def test_each_rule_has_its_case_file() -> None:
     """Rule files and case files have the same names and titles."""
-    titles = {path.name: yaml.safe_load(path.read_text(encoding="utf-8"))["title"] for path in RULES.glob("*.yml")}
-    named = {path.name: yaml.safe_load(path.read_text(encoding="utf-8"))["rule"] for path in CASES.glob("*.yml")}
+    titles = {path.name: read_yaml(path)["title"] for path in RULES.glob("*.yml")}
+    named = {path.name: read_yaml(path)["rule"] for path in CASES.glob("*.yml")}
     assert len(titles) == 29
     assert named == titles
 
@@ -83,7 +83,7 @@ def test_each_rule_has_a_hit_and_two_misses() -> None:
 
 def test_published_queries_differ_only_where_there_is_an_erratum() -> None:
     """A case expects another result from the published query exactly for the eight rules with an erratum."""
-    rules = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in RULES.glob("*.yml")]
+    rules = [read_yaml(path) for path in RULES.glob("*.yml")]
     errata = {rule["title"] for rule in rules if "published" in rule["stellar"]}
     assert {case.rule for case in cases() if case.expected != case.published} == errata
 

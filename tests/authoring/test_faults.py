@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import pytest
-import yaml
 from sigma.rule import SigmaRule
 from sigma.validation import SigmaValidator
 
 from sigma_stellar_aws.rule_files.load import load_rules, pack_path
 from sigma_stellar_aws.rule_files.stellar_block import published_detection
 from sigma_stellar_aws.validators.stellar_aws import validators
+from tests.support.yaml_files import read_yaml
 
 FAULTS = Path(__file__).parents[1] / "cases" / "faults"
 RULE = {
@@ -42,7 +42,7 @@ def faults() -> list[Fault]:
     return [
         Fault(file.stem, entry["name"], _rule(entry), entry["expected"])
         for file in sorted(FAULTS.glob("*.yml"))
-        for entry in yaml.safe_load(file.read_text(encoding="utf-8"))
+        for entry in read_yaml(file)
     ]
 
 

@@ -10,6 +10,7 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.authoring.check import check
 from tests.authoring.test_faults import reported
+from tests.support.yaml_files import read_yaml
 
 FOLDER = Path(__file__).parents[1] / "cases" / "cloudtrail"
 LITERAL_STARS = {"aws_iam_trust_policy_open_to_everyone.yml", "aws_lambda_permission_for_everyone.yml"}
@@ -27,9 +28,7 @@ SHARED_LISTS = {
 @cache
 def rules() -> dict[str, dict[str, Any]]:
     """The rules by their file names."""
-    return {
-        file.name: yaml.safe_load(file.read_text(encoding="utf-8"))["rule"] for file in sorted(FOLDER.glob("*.yml"))
-    }
+    return {file.name: read_yaml(file)["rule"] for file in sorted(FOLDER.glob("*.yml"))}
 
 
 def test_there_are_more_than_forty_of_many_constructs() -> None:

@@ -26,6 +26,7 @@ from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
 from sigma_stellar_aws.query.evaluate import compile_query
 from sigma_stellar_aws.rule_files.load import load_rules
 from tests.support.records import cases, record
+from tests.support.yaml_files import read_yaml
 
 EVENT = record(
     {
@@ -280,7 +281,7 @@ def test_ids_are_kept_where_asked(tmp_path: Path) -> None:
     """With keep_ids the sample event is the event, and the file says which of the two it is."""
     _, kept = write_rule(EVENT, tmp_path / "kept", keep_ids=True)
     _, replaced = write_rule(EVENT, tmp_path / "replaced")
-    assert yaml.safe_load(kept.read_text())["hits"][0]["event"]["sourceIPAddress"] == "52.94.236.248"
+    assert read_yaml(kept)["hits"][0]["event"]["sourceIPAddress"] == "52.94.236.248"
     assert "as it was recorded" in kept.read_text()
     assert "52.94.236.248" not in replaced.read_text()
     assert "replaced by examples" in replaced.read_text()

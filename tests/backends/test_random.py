@@ -5,9 +5,8 @@ where a store refuses most.
 """
 
 import itertools
-import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
 import pytest
@@ -27,12 +26,12 @@ from sigma_stellar_aws.query.evaluate import compile_query
 from sigma_stellar_aws.reference.flat_schema import Document
 from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.mapping import describe_store
-from tests.conftest import RANDOM_SEED, report
+from tests.conftest import Report
 from tests.support.mappings import STORES, WAYS, Store
 from tests.support.random_rules import DETECTIONS, DOCUMENTS, SEED_DOCUMENT, Detection
+from tests.support.settings import RANDOM_CASES, RANDOM_SEED
 from tests.support.sigma_semantics import compile_detection
 
-CASES = int(os.environ.get("SIGMA_STELLAR_AWS_RANDOM_CASES", "500"))
 ID = "6d0b1f5e-57a6-4f0e-9a3b-0d2a1c7e9b42"
 
 
@@ -87,10 +86,10 @@ def _number(hit: Mapping[str, Any]) -> int:
 
 
 @pytest.fixture(params=WAYS, scope="module")
-def index(request: pytest.FixtureRequest) -> Iterator[Index]:
+def index(request: pytest.FixtureRequest, url_of_engine: Callable[[str], str]) -> Iterator[Index]:
     """An empty index of every way on every engine that knows it."""
     engine, way = request.param
-    client = connect(request.getfixturevalue(f"{engine}_url"), None, {})
+    client = connect(url_of_engine(engine), None, {})
     name = f"random-{way.name.replace(' ', '-')}"
     client.indices.create(index=name, body=way.body())
     client.index(index=name, id="seed", body=way.document(cast(JsonObject, SEED_DOCUMENT)), refresh=True)
@@ -145,10 +144,10 @@ def inside(detection: Detection, name: str) -> Detection:
     return {key: value if key == "condition" else renamed(value) for key, value in detection.items()}
 
 
-def test_random_detections_find_what_sigma_says(index: Index) -> None:
+def test_random_detections_find_what_sigma_says(index: Index, report: Report) -> None:
     """Every random detection is refused, or its query finds exactly the documents that the specification names."""
     others = sum(index.profile.engine in way.engines for way in STORES) - 1
-    cases = CASES // 2 if index.store.name == "template" else CASES // 2 // others
+    cases = RANDOM_CASES // 2 if index.store.name == "template" else RANDOM_CASES // 2 // others
     counts = Counter[str]()
 
     def agree(documents: list[Document], detections: list[Detection]) -> None:

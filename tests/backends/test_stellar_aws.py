@@ -24,10 +24,9 @@ from sigma_stellar_aws.query.lucene_regex import MAX_LENGTH
 from sigma_stellar_aws.query.store_profile import StoreProfile
 from sigma_stellar_aws.rule_files.load import load_rules
 from tests.query.test_dsl import nested_alike
+from tests.support.yaml_files import read_yaml
 
-CASES: list[dict[str, Any]] = yaml.safe_load(
-    (Path(__file__).parents[1] / "cases" / "conversions.yml").read_text("utf-8")
-)
+CASES: list[dict[str, Any]] = read_yaml(Path(__file__).parents[1] / "cases" / "conversions.yml")
 ID = "6d0b1f5e-57a6-4f0e-9a3b-0d2a1c7e9b42"
 OTHER_ID = "b0a2f9a4-1f0d-4c57-8b1e-3e6a5d4c2f10"
 

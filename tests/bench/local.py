@@ -19,7 +19,6 @@ from statistics import median
 from typing import NamedTuple
 
 import msgspec
-import yaml
 from zlib_ng import gzip_ng, zlib_ng
 
 from sigma_stellar_aws.alerts.pack import Pack, convert_pack
@@ -29,6 +28,7 @@ from sigma_stellar_aws.query.evaluate import matched_queries
 from sigma_stellar_aws.query.prefilter import screen
 from sigma_stellar_aws.rule_files.load import load_rules
 from tests.support.records import cases, record
+from tests.support.yaml_files import read_yaml
 
 RECORDS_A_FILE = 5000
 SMALL = 30_000
@@ -44,11 +44,7 @@ FIRST_TIME = datetime(2026, 11, 1, tzinfo=timezone.utc)
 def templates(pack: Pack) -> tuple[list[str], list[str]]:
     """Texts of records that no rule matches, and of some that rules match, without ids and times."""
     matches = matched_queries(pack.query)
-    background = [
-        entry["event"]
-        for entry in yaml.safe_load((SAMPLES / "background.yml").read_text(encoding="utf-8"))
-        for _ in range(entry["times"])
-    ]
+    background = [entry["event"] for entry in read_yaml(SAMPLES / "background.yml") for _ in range(entry["times"])]
     varied = (record(background[number % len(background)], number=number) for number in range(TEMPLATES))
     records = [*varied, *(case.record for case in cases())]
     texts: tuple[list[str], list[str]] = ([], [])

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opensearchpy import OpenSearch
@@ -26,6 +25,7 @@ from sigma_stellar_aws.rule_files.load import load_rules
 from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.load import create_index, load
 from tests.support.records import cases, record
+from tests.support.yaml_files import read_yaml
 
 STYLE = sorted((Path(__file__).parents[1] / "cases" / "cloudtrail").glob("*.yml"))
 INDEX = "cloudtrail-formats"
@@ -68,8 +68,8 @@ class Store(NamedTuple):
 
 def rules() -> list[dict[str, Any]]:
     """The 29 rules and the fifty of cases/cloudtrail, without the two that compare fields, as no query can."""
-    ours = [yaml.safe_load(rule.source.path.read_text("utf-8")) for rule in load_rules().rules if rule.source]
-    style = [yaml.safe_load(file.read_text("utf-8"))["rule"] for file in STYLE]
+    ours = [read_yaml(rule.source.path) for rule in load_rules().rules if rule.source]
+    style = [read_yaml(file)["rule"] for file in STYLE]
     return [rule for rule in [*ours, *style] if "|fieldref" not in str(rule["detection"])]
 
 
@@ -82,7 +82,7 @@ def events() -> Iterator[Document]:
         yield flatten(case.record)
     number = 1
     for file in STYLE:
-        data = yaml.safe_load(file.read_text("utf-8"))
+        data = read_yaml(file)
         for case in data["hits"] + data["misses"]:
             yield flatten(record(case["event"], number=number))
             number += 2

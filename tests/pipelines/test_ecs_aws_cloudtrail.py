@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import yaml
 from opensearchpy import OpenSearch
 from sigma.backends.elasticsearch.elasticsearch_esql import ESQLBackend
 from sigma.backends.elasticsearch.elasticsearch_lucene import LuceneBackend
@@ -33,6 +32,7 @@ from sigma_stellar_aws.rule_files.load import load_rules, pack_path
 from sigma_stellar_aws.store.client import connect
 from tests.pipelines.test_stellar_aws import applied, collection, convert, rule
 from tests.support.records import cases, record
+from tests.support.yaml_files import read_yaml
 
 FOLDER = Path(__file__).parents[1] / "cases" / "cloudtrail"
 USER, SESSION, ISSUER = "userIdentity", "userIdentity.sessionContext", "userIdentity.sessionContext.sessionIssuer"
@@ -230,7 +230,7 @@ def written() -> list[Example]:
 
 @cache
 def _written() -> list[dict[str, Any]]:
-    return [yaml.safe_load(file.read_text("utf-8")) for file in sorted(FOLDER.glob("*.yml"))]
+    return [read_yaml(file) for file in sorted(FOLDER.glob("*.yml"))]
 
 
 def _records(file: dict[str, Any]) -> list[tuple[JsonObject, bool]]:

@@ -2,11 +2,11 @@
 
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import pytest
-import yaml
 from opensearchpy import OpenSearch, OpenSearchException
 from sigma.collection import SigmaCollection
 
@@ -21,10 +21,9 @@ from sigma_stellar_aws.query.store_profile import Engine, MappedField, StoreProf
 from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.mapping import describe_store
 from tests.support.sigma_semantics import matches as satisfies
+from tests.support.yaml_files import read_yaml
 
-CASES: list[dict[str, Any]] = yaml.safe_load(
-    (Path(__file__).parents[1] / "cases" / "field_queries.yml").read_text("utf-8")
-)
+CASES: list[dict[str, Any]] = read_yaml(Path(__file__).parents[1] / "cases" / "field_queries.yml")
 ID = "6d0b1f5e-57a6-4f0e-9a3b-0d2a1c7e9b42"
 Ask: TypeAlias = dict[str, Any]
 """A selection of a rule."""
@@ -455,10 +454,10 @@ def ids(proofs: tuple[Proof, ...]) -> list[Any]:
 
 
 @pytest.mark.parametrize(("engine", "place"), ids(PROOFS))
-def test_every_answer_is_exact(engine: str, place: int, request: pytest.FixtureRequest) -> None:
+def test_every_answer_is_exact(engine: str, place: int, url_of_engine: Callable[[str], str]) -> None:
     """What is converted by the profile of a real index finds the documents that Sigma says, and no others."""
     proof = PROOFS[place]
-    client = connect(request.getfixturevalue(f"{engine}_url"), None, {})
+    client = connect(url_of_engine(engine), None, {})
     index = f"proof-{place}"
     documents = made(client, index, proof)
     try:

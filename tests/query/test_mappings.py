@@ -2,12 +2,11 @@
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import pytest
-import yaml
 from opensearchpy import OpenSearch
 from sigma.collection import SigmaCollection
 from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
@@ -24,10 +23,11 @@ from sigma_stellar_aws.reference.flat_schema import Document
 from sigma_stellar_aws.rule_files.load import load_rules
 from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.mapping import describe_store
-from tests.conftest import report
+from tests.conftest import Report
 from tests.support.mappings import WAYS, Store
 from tests.support.records import cases, record
 from tests.support.sigma_semantics import compile_detection
+from tests.support.yaml_files import read_yaml
 
 STYLE = sorted((Path(__file__).parents[1] / "cases" / "cloudtrail").glob("*.yml"))
 
@@ -85,7 +85,7 @@ def style_examples() -> list[Example]:
     """The rules of cases/cloudtrail."""
     found: list[Example] = []
     for number, path in enumerate(STYLE):
-        data = yaml.safe_load(path.read_text("utf-8"))
+        data = read_yaml(path)
         events = [(event["event"], kind == "hits") for kind in ("hits", "misses") for event in data[kind]]
         found.append(
             Example(
@@ -101,17 +101,10 @@ def style_examples() -> list[Example]:
 
 def pack_examples() -> list[Example]:
     """The 29 rules."""
-    return [
-        Example(
-            rule.to_dict(),
-            {
-                f"{case.rule} {case.name}": (flatten(case.record), case.expected)
-                for case in cases(100_000)
-                if case.rule == rule.title
-            },
-        )
-        for rule in load_rules().rules
-    ]
+    events: dict[str, dict[str, tuple[Document, bool]]] = {}
+    for case in cases(100_000):
+        events.setdefault(case.rule, {})[f"{case.rule} {case.name}"] = (flatten(case.record), case.expected)
+    return [Example(rule.to_dict(), events[rule.title]) for rule in load_rules().rules]
 
 
 EXAMPLES = [*style_examples(), *pack_examples()]
@@ -119,10 +112,10 @@ ALL_EVENTS = {event: case for example in EXAMPLES for event, case in example.eve
 
 
 @pytest.fixture(params=WAYS, scope="module")
-def index(request: pytest.FixtureRequest) -> Iterator[Index]:
+def index(request: pytest.FixtureRequest, url_of_engine: Callable[[str], str]) -> Iterator[Index]:
     """An index of every way on every engine that knows it, with all events."""
     engine, way = request.param
-    client = connect(request.getfixturevalue(f"{engine}_url"), None, {})
+    client = connect(url_of_engine(engine), None, {})
     name = f"mapped-{way.name.replace(' ', '-')}"
     client.indices.create(index=name, body=way.body())
     operations: list[Any] = []
@@ -136,7 +129,7 @@ def index(request: pytest.FixtureRequest) -> Iterator[Index]:
     client.indices.delete(index=name)
 
 
-def test_rules_find_exactly_their_events_or_are_refused(index: Index) -> None:
+def test_rules_find_exactly_their_events_or_are_refused(index: Index, report: Report) -> None:
     """Every rule finds its events and no others, or its conversion says what the store cannot answer."""
     refused: dict[str, str] = {}
     for example in EXAMPLES:

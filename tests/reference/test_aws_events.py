@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import yaml
 
 from sigma_stellar_aws.base.json_types import Json
 from sigma_stellar_aws.base.text import nearest
@@ -41,6 +40,7 @@ from sigma_stellar_aws.reference.data.make_aws_events import (
 )
 from sigma_stellar_aws.reference.data.make_aws_events import table as made
 from tests.samples.make import log_files
+from tests.support.yaml_files import read_yaml
 
 RULES = Path(__file__).parents[2] / "rules"
 README = TABLE.with_name("README.md")
@@ -152,14 +152,14 @@ def test_extra_entries_have_a_place_to_read() -> None:
 
 def test_extra_list_has_no_unknown_part() -> None:
     """A part of the extra list that the generator does not read would be lost in silence; there is none."""
-    assert set(yaml.safe_load(EXTRA.read_text(encoding="utf-8"))) == set(type(extra()).__struct_fields__)
+    assert set(read_yaml(EXTRA)) == set(type(extra()).__struct_fields__)
 
 
 def test_rules_use_known_pairs_only() -> None:
     """Every eventName of a rule exists under one of its sources, also where it is the beginning of a name."""
     unknown = []
     for path in sorted(RULES.glob("*.yml")):
-        detection = yaml.safe_load(path.read_text(encoding="utf-8"))["detection"]
+        detection = read_yaml(path)["detection"]
         found = {source for _, source in literals(detection, "eventSource")}
         assert found
         assert found <= sources()

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import pytest
-import yaml
 from sigma.plugins import InstalledSigmaPlugins
 from sigma.rule import SigmaRule
 from sigma.validation import SigmaValidator
@@ -23,9 +22,10 @@ from sigma_stellar_aws.reference.attack import attack
 from sigma_stellar_aws.reference.flat_schema import Document, flat_name
 from sigma_stellar_aws.rule_files.load import load_rules
 from tests.support.records import Case, cases
+from tests.support.yaml_files import read_yaml
 
 RULES = Path(__file__).parents[2] / "rules"
-PUBLISHED = yaml.safe_load((Path(__file__).parents[1] / "cases" / "published.yml").read_text())["rules"]
+PUBLISHED = read_yaml(Path(__file__).parents[1] / "cases" / "published.yml")["rules"]
 ERRATA = {
     "AWS ElastiCache Security Group Created",
     "AWS ElastiCache Security Group Modified or Deleted",
@@ -49,7 +49,7 @@ class RuleFile(NamedTuple):
 @cache
 def rule_files() -> dict[str, RuleFile]:
     """All rule files by the titles of their rules."""
-    files = [RuleFile(path, yaml.safe_load(path.read_text())) for path in sorted(RULES.glob("*.yml"))]
+    files = [RuleFile(path, read_yaml(path)) for path in sorted(RULES.glob("*.yml"))]
     return {file.data["title"]: file for file in files}
 
 

@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
-import yaml
-
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from tests.support.records import cases, record
+from tests.support.yaml_files import read_yaml
 
 HERE = Path(__file__).parent
 LOG_FILES = "AWSLogs"
@@ -52,7 +51,7 @@ def compact(value: Json) -> str:
 
 
 def _all_records() -> list[JsonObject]:
-    templates = yaml.safe_load((HERE / "background.yml").read_text(encoding="utf-8"))
+    templates = read_yaml(HERE / "background.yml")
     repeated = [
         (turn, place, entry["event"]) for place, entry in enumerate(templates) for turn in range(entry["times"])
     ]

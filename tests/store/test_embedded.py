@@ -23,8 +23,8 @@ from sigma_stellar_aws.store import embedded
 from sigma_stellar_aws.store.embedded import embedded_opensearch, supervisor
 from sigma_stellar_aws.store.embedded.jars import cached, class_path, remove_torn_files
 from sigma_stellar_aws.store.embedded.node import NodeEndedError
-from tests.conftest import unavailable
 from tests.support.processes import as_in_foreground
+from tests.support.settings import unavailable
 
 ROOT = Path(__file__).parents[2]
 # Nothing listens on the discard port.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, Error, sync_playwright
 
-from tests.conftest import unavailable
+from tests.support.settings import unavailable
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 

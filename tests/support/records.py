@@ -9,9 +9,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from sigma_stellar_aws.base.json_types import Json, JsonObject
+from tests.support.yaml_files import read_yaml
 
 CASES = Path(__file__).parents[1] / "cases" / "rules"
 ACCOUNTS = ("123456789012", "111122223333", "444455556666")
@@ -395,7 +394,7 @@ class _Entry(NamedTuple):
 
 def _read(path: Path) -> list[_Entry]:
     # YAML is what it is: the checks below are what gives it a type.
-    data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    data: Any = read_yaml(path)
     if not isinstance(data, dict) or not isinstance(data.get("rule"), str):
         raise ValueError(f"{path.name}: needs a key rule with the title of the rule")
     unknown = set(data) - {"rule", "hits", "misses", "published_hits"}

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sigma.collection import SigmaCollection
@@ -25,10 +24,11 @@ from sigma_stellar_aws.rule_files.load import load_rules, pack_path
 from sigma_stellar_aws.rule_files.stellar_block import published_detection
 from sigma_stellar_aws.validators.issues import CloudTrailIssue
 from sigma_stellar_aws.validators.stellar_aws import validators
+from tests.support.yaml_files import read_yaml
 
 Reported = tuple[str, str, str]
 
-CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "validators.yml").read_text(encoding="utf-8"))
+CASES = read_yaml(Path(__file__).parents[1] / "cases" / "validators.yml")
 CLOUDTRAIL = {"product": "aws", "service": "cloudtrail"}
 SELECTION = {"eventSource": "iam.amazonaws.com", "eventName": "CreateUser"}
 
@@ -131,7 +131,7 @@ def test_a_published_query_that_finds_nothing_is_reported_with_the_reason(file: 
 
 def test_the_pack_and_its_filters_are_clean() -> None:
     """Nothing is reported of the rules and filters of this project."""
-    filters = [parsed(yaml.safe_load(path.read_text())) for path in (pack_path() / "filters").glob("*.yaml")]
+    filters = [parsed(read_yaml(path)) for path in (pack_path() / "filters").glob("*.yaml")]
     assert len(filters) >= 2
     assert [found for rule in [*load_rules().rules, *filters] for found in reported(rule)] == []
 
