@@ -1,4 +1,4 @@
-"""The rules as a list: a table, JSON, CSV, and the Markdown of rules/README.md."""
+"""List the rules as a table, JSON, CSV, and the Markdown of rules/README.md."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from rich.text import Text
 from sigma.rule import SigmaRule
@@ -47,6 +47,7 @@ _CSV_COLUMNS = (
     "references",
     "description",
 )
+_ATTACK_SITE = "https://attack.mitre.org"
 _ALERT = ("Any one rule that matches raises the alert. Severity is the platform's, from 0 to 100.", "")
 _FILTERS = (
     "**Filters.** The folder `filters/` has Sigma filters for `--filter`: successful calls only, and no calls by AWS "
@@ -68,7 +69,7 @@ _LICENCES = (
 
 
 class CatalogueEntry(NamedTuple):
-    """One rule."""
+    """What the catalogue says about one rule."""
 
     id: str
     title: str
@@ -83,7 +84,7 @@ class CatalogueEntry(NamedTuple):
     erratum: str | None
     """Why the published query was corrected."""
     origin: str
-    """What the comment at the head of the rule's file says, which is where the rule comes from."""
+    """The comment at the head of the rule's file, which says where the rule comes from."""
     author: str
     license: str
     references: list[str]
@@ -91,7 +92,7 @@ class CatalogueEntry(NamedTuple):
 
 
 def catalogue_entries(paths: Iterable[Path] = ()) -> list[CatalogueEntry]:
-    """The rules of files and folders, by default all of the pack, from the most severe on.
+    """Return the rules of files and folders, by default all of the pack, the most severe first.
 
     Raises:
         SigmaError: a file cannot be read as Sigma rules, or a rule's block ``stellar`` is wrong.
@@ -101,8 +102,8 @@ def catalogue_entries(paths: Iterable[Path] = ()) -> list[CatalogueEntry]:
 
 
 def entry_as_json(entry: CatalogueEntry) -> JsonObject:
-    """A rule as a JSON object."""
-    values = cast("dict[str, Json]", entry._asdict())
+    """Return an entry as a JSON object."""
+    values: JsonObject = entry._asdict()
     values["suppression"] = {
         "window": duration_text(entry.suppression.window),
         "fields": list(entry.suppression.fields),
@@ -111,25 +112,30 @@ def entry_as_json(entry: CatalogueEntry) -> JsonObject:
 
 
 def catalogue_as_json_lines(rules: Iterable[CatalogueEntry]) -> str:
-    """The rules as JSON objects, one a line."""
+    """Return the rules as JSON objects, one a line."""
     return "".join(json.dumps(entry_as_json(entry)) + "\n" for entry in rules)
 
 
 def as_csv(rules: Iterable[CatalogueEntry]) -> str:
-    """The rules as CSV, one a row; no cell of it is a formula to a spreadsheet."""
+    """Return the rules as CSV, one a row; a spreadsheet takes no cell for a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_CSV_COLUMNS)
     for entry in rules:
         values = entry_as_json(entry)
-        suppressed = cast(JsonObject, values.pop("suppression"))
-        values |= {"suppression_window": suppressed["window"], "suppression_fields": suppressed["fields"]}
+        values["suppression_window"] = duration_text(entry.suppression.window)
+        values["suppression_fields"] = list(entry.suppression.fields)
         writer.writerow(cell(_line(values[column])) for column in _CSV_COLUMNS)
     return text.getvalue()
 
 
 def as_markdown(rules: Iterable[CatalogueEntry], *, of_pack: bool = True) -> str:
-    """The catalogue of the pack, or of other rules, about which there is less to say."""
+    """Return the catalogue as Markdown.
+
+    Args:
+        rules: the rules.
+        of_pack: these are the rules of this project, about which there is more to say.
+    """
     rows = list(rules)
     errata = [entry for entry in rows if entry.erratum]
     lines = [
@@ -230,20 +236,26 @@ def _link(entry: CatalogueEntry) -> str:
 
 
 def _attack(entry: CatalogueEntry) -> str:
-    """What of ATT&CK a rule is about, with links: its techniques, or its tactics where it has none."""
+    """Return the techniques of a rule, or its tactics if it has none, with links to those that ATT&CK has."""
     table = attack()
     if entry.techniques:
-        pages = [(label(t), f"techniques/{t.replace('.', '/')}/" * (t in table.techniques)) for t in entry.techniques]
-    else:
-        pages = [
-            (tactic_name(t), f"tactics/{table.tactics[t].id}/" if t in table.tactics else "") for t in entry.tactics
-        ]
-    return ", ".join(f"[{text}](https://attack.mitre.org/{page})" if page else text for text, page in pages)
+        return ", ".join(
+            f"[{label(name)}]({_ATTACK_SITE}/techniques/{name.replace('.', '/')}/)"
+            if name in table.techniques
+            else label(name)
+            for name in entry.techniques
+        )
+    return ", ".join(
+        f"[{tactic_name(name)}]({_ATTACK_SITE}/tactics/{table.tactics[name].id}/)"
+        if name in table.tactics
+        else tactic_name(name)
+        for name in entry.tactics
+    )
 
 
-def _suppression(stated: Suppression) -> str:
-    fields = "" if stated.fields == DEFAULT_SUPPRESSION.fields else f" for {_codes(stated.fields)}"
-    return f"{duration_text(stated.window)}{fields}"
+def _suppression(suppressed: Suppression) -> str:
+    fields = "" if suppressed.fields == DEFAULT_SUPPRESSION.fields else f" for {_codes(suppressed.fields)}"
+    return f"{duration_text(suppressed.window)}{fields}"
 
 
 def _codes(names: Iterable[str]) -> str:
@@ -252,13 +264,13 @@ def _codes(names: Iterable[str]) -> str:
 
 
 def _line(value: Json) -> str:
-    """A value, which may be a list, on one line."""
+    """Write a value, which may be a list, on one line."""
     parts = value if isinstance(value, list) else [value]
     return " ".join(", ".join("" if part is None else str(part) for part in parts).split())
 
 
 def _origin(rule: SigmaRule) -> str:
-    """The comment at the head of a rule's file."""
+    """Return the comment at the head of a rule's file."""
     if rule.source is None:
         return ""
     lines = rule.source.path.read_text(encoding="utf-8").splitlines()

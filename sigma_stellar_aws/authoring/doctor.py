@@ -1,4 +1,4 @@
-"""Whether rules can match in a data store: what its mapping and its data say of each. It reads, never writes."""
+"""Tell whether rules can match in a data store, by its mapping and its data. This reads, and never writes."""
 
 import sys
 from collections import Counter
@@ -29,11 +29,10 @@ from sigma_stellar_aws.store.mapping import Counted, count_each
 Verdict = Literal["can match", "no events", "may be wrong", "cannot match"]
 
 _AHEAD = timedelta(minutes=5)
-"""How far clocks may differ."""
+"""By how much the clocks of two machines may differ."""
 
 SOURCE_FIELD = "eventSource"
-"""The field that says which service an event is of."""
-
+"""The field that names the service of an event."""
 
 _STYLES: dict[Verdict, str] = {
     "can match": "green",
@@ -44,7 +43,7 @@ _STYLES: dict[Verdict, str] = {
 
 
 class RuleDiagnosis(NamedTuple):
-    """What is to be said of a rule."""
+    """The verdict on one rule, and the reasons."""
 
     id: str
     title: str
@@ -52,60 +51,65 @@ class RuleDiagnosis(NamedTuple):
     reasons: list[str]
 
 
+class _Questions(NamedTuple):
+    """What to count for a rule; None where there is nothing to ask."""
+
+    too_long: Clause | None = None
+    """Events with a value that is too long to be found, in a field of the rule."""
+    of_service: Clause | None = None
+    """Events of the services that the rule is about."""
+
+
 class Diagnosis(NamedTuple):
-    """What is to be said of a data store and the rules."""
+    """The verdict on a data store and on each rule."""
 
     events: int
     newest: datetime | None
     """Time of the newest event, if any has one."""
     problems: list[str]
-    """What is wrong for all rules."""
+    """What is wrong regardless of the rule."""
     rules: list[RuleDiagnosis]
 
     @property
     def healthy(self) -> bool:
-        """Whether every rule can match, as exactly as it should; a service that nobody uses is no illness."""
+        """Tell whether every rule can match, and exactly so. A service without events is not a problem."""
         return not self.problems and all(rule.verdict in ("can match", "no events") for rule in self.rules)
 
 
 def diagnose(
     client: OpenSearch, profile: StoreProfile, rules: SigmaCollection, time_field: str, since: datetime
 ) -> Diagnosis:
-    """Look at a data store with the eyes of each rule.
+    """Examine whether each rule can match in a data store.
 
     Args:
         client: the data store.
         profile: its fields.
-        rules: the rules; they are changed by that.
+        rules: the rules; converting them changes them.
         time_field: the field with the time of an event.
-        since: the time from which on there should be events.
+        since: when there should have been events since.
 
     Raises:
         StoreError: the store cannot be asked.
     """
     packs = [_accepted(client, profile, _converted(rule, profile, time_field)) for rule in rules.rules]
-    # By number, since two rules may have the same id.
-    questions = {
-        f"{kind} {number}": clause
-        for number, pack in enumerate(packs)
-        if isinstance(pack, Pack)
-        for kind, clause in _questions(pack.query, profile).items()
-    }
+    asked = [_questions(pack.query, profile) if isinstance(pack, Pack) else _Questions() for pack in packs]
+    # Named by number, since two rules may have the same id.
+    too_long = {f"too long, rule {number}": each.too_long for number, each in enumerate(asked)}
+    of_service = {f"of the service, rule {number}": each.of_service for number, each in enumerate(asked)}
+    clauses = {name: clause for name, clause in {**too_long, **of_service}.items() if clause is not None}
     undated = profile.no_time(time_field)
-    counted = count_each(client, profile.indices, questions, None if undated else time_field)
+    counted = count_each(client, profile.indices, clauses, None if undated else time_field)
+    counts = zip(map(counted.counts.get, too_long), map(counted.counts.get, of_service), strict=True)
     return Diagnosis(
         counted.events,
         counted.newest,
         _problems(profile, time_field, undated, since, counted),
-        [
-            _diagnosis(rule, pack, counted.counts.get(f"cut {number}"), counted.counts.get(f"source {number}"))
-            for number, (rule, pack) in enumerate(zip(rules.rules, packs, strict=True))
-        ],
+        [_diagnosis(rule, pack, *of_rule) for rule, pack, of_rule in zip(rules.rules, packs, counts, strict=True)],
     )
 
 
 def diagnosis_as_json(profile: StoreProfile, diagnosis: Diagnosis) -> JsonObject:
-    """A diagnosis as a JSON value."""
+    """Return a diagnosis as a JSON object."""
     return {
         "index": profile.indices,
         "engine": profile.engine,
@@ -145,7 +149,7 @@ def _converted(rule: SigmaRule | SigmaCorrelationRule, profile: StoreProfile, ti
 
 
 def _accepted(client: OpenSearch, profile: StoreProfile, pack: Pack | SigmaError) -> Pack | SigmaError:
-    """The same, or why the server takes no such query: a regular expression may be too much for it."""
+    """Return the pack if the server accepts its query, or why not: a regular expression may be too complex for it."""
     if isinstance(pack, SigmaError):
         return pack
     try:
@@ -155,16 +159,12 @@ def _accepted(client: OpenSearch, profile: StoreProfile, pack: Pack | SigmaError
     return pack
 
 
-def _questions(query: Clause, profile: StoreProfile) -> dict[str, Clause]:
-    """The events of the services that a rule is about, and those with a value too long for it."""
+def _questions(query: Clause, profile: StoreProfile) -> _Questions:
     names = dsl.fields(query)
     cut = cut_values(profile.all_mappings(), names, profile.engine)
     of_source = {sub.name for field in profile.mappings(SOURCE_FIELD) for sub in (field, *field.subfields)}
     sources = [clause for field, clause in dsl.demands(query) if field in of_source]
-    return {
-        **({"cut": cut} if cut is not None else {}),
-        **({"source": dsl.any_of(sources)} if sources else {}),
-    }
+    return _Questions(cut, dsl.any_of(sources) if sources else None)
 
 
 def _problems(profile: StoreProfile, time_field: str, undated: str, since: datetime, counted: Counted) -> list[str]:
@@ -175,9 +175,9 @@ def _problems(profile: StoreProfile, time_field: str, undated: str, since: datet
     if counted.newest is None:
         return [f"no event has a time in {time_field!r}"]
     if counted.newest < since:
-        return [f"no event since {_minutes(since)}; the newest is of {_minutes(counted.newest)}"]
+        return [f"no event since {_minutes(since)}; the newest is from {_minutes(counted.newest)}"]
     if counted.newest > datetime.now(timezone.utc) + _AHEAD:
-        return [f"the newest event is of {_minutes(counted.newest)}, which is still to come"]
+        return [f"the newest event is from {_minutes(counted.newest)}, which is still to come"]
     return []
 
 
@@ -198,7 +198,7 @@ def _diagnosis(
     if cut:
         wrong.append(f"{cut} events have a value that is too long to be found, in a field of this rule")
     elif cut is None and too_long:
-        wrong += [*too_long, "this store does not tell whether there are such values"]
+        wrong += [*too_long, "this store cannot tell whether there are such values"]
     if wrong:
         return diagnosis("may be wrong", wrong)
     if of_service == 0:

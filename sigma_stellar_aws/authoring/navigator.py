@@ -1,4 +1,4 @@
-"""The rules as a layer for the ATT&CK Navigator: which techniques they cover, and how severe that is.
+"""Show the rules as a layer of the ATT&CK Navigator: which techniques they cover, and how severe that is.
 
 The format is version 4.5 of the layer specification:
 https://github.com/mitre-attack/attack-navigator/blob/master/layers/spec/v4.5/layerformat.md
@@ -12,21 +12,21 @@ from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.reference.attack import attack, tactic_name, tactics_shown
 
 _STEPS = ((0, "#f2f2f2"), (25, "#c6dbef"), (50, "#fdd49e"), (75, "#fc8d59"), (100, "#d7301f"))
-"""Colours of the severities, at equal distances as the Navigator spreads the colours of a gradient."""
+"""Severities and their colours, at equal distances, since the Navigator spreads a gradient evenly."""
 
 
 def as_layer(rules: Iterable[CatalogueEntry]) -> str:
-    """The layer of the rules, as JSON text."""
+    """Return the layer of the rules as the text of a JSON file."""
     return json.dumps(layer(rules), indent=2) + "\n"
 
 
 def layer(rules: Iterable[CatalogueEntry]) -> JsonObject:
-    """A layer with an entry for every technique and tactic of the rules.
+    """Return a layer with an entry for every technique of the rules under each of its tactics.
 
-    The score of a technique is the highest severity of its rules. Their number would say how finely rules are cut, and
-    it would grow with two rules for one thing; severity has fixed limits, so that layers of different rules compare.
-    Retired techniques are shown as those that took their place. What the matrix has no cell for is told in the
-    metadata: rules with a tactic only, and techniques that this version of ATT&CK does not have.
+    The score of a technique is the highest severity of its rules. The number of rules would only say how finely they
+    are divided, and has no upper limit; severity has, and so layers of different rules can be compared. Retired
+    techniques are shown as those that replaced them. What the matrix has no cell for is listed in the metadata: rules
+    with a tactic only, and techniques that this version of ATT&CK does not have.
     """
     entries = list(rules)
     cells: dict[tuple[str, str], list[CatalogueEntry]] = {}
@@ -61,15 +61,15 @@ def layer(rules: Iterable[CatalogueEntry]) -> JsonObject:
 
 
 def _cells(entry: CatalogueEntry) -> Iterator[tuple[str, str]]:
-    """The techniques of a rule under those of its tactics that they have, or under all that they have."""
-    for stated in entry.techniques:
-        name = attack().replaces.get(stated, stated)
+    """Yield the techniques of a rule, under those tactics of the rule that it has, or else under all its own."""
+    for tagged_name in entry.techniques:
+        name = attack().replaces.get(tagged_name, tagged_name)
         if known := attack().techniques.get(name):
             yield from ((name, tactic) for tactic in tactics_shown(known, entry.tactics))
 
 
 def _without(entry: CatalogueEntry) -> list[str]:
-    """What of a rule the matrix has no cell for."""
+    """List what the matrix has no cell for."""
     known = attack()
     unknown = [
         f"not in ATT&CK {known.version}: {name}"

@@ -1,10 +1,10 @@
-"""Runs rules on their sample events (:mod:`sigma_stellar_aws.authoring.sample_events`), in process or by an engine."""
+"""Run rules on their sample events (:mod:`sigma_stellar_aws.authoring.sample_events`), in process or on an engine."""
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 from rich.rule import Rule
@@ -37,7 +37,7 @@ _RULE_WIDTH = 100
 
 
 class RuleUnderTest(NamedTuple):
-    """A rule, the file that it is in, its query, and the query as a function."""
+    """A rule, its file, its query, and the query as a function."""
 
     file: Path
     rule: SigmaRule
@@ -46,7 +46,7 @@ class RuleUnderTest(NamedTuple):
 
 
 class TestedRuleFile(NamedTuple):
-    """The rules of a file that can be run, and what is wrong with others."""
+    """The rules of a file that can be tested, and what is wrong with others."""
 
     rules: tuple[RuleUnderTest, ...]
     refused: tuple[SigmaRule, ...]
@@ -61,18 +61,18 @@ class Trial(NamedTuple):
 
 
 class Suite(NamedTuple):
-    """Everything there is to run."""
+    """Everything that is to be run."""
 
     trials: list[Trial]
     untested: list[RuleUnderTest]
-    """Rules without a case."""
+    """Rules without any case."""
     problems: list[Problem]
     files: set[Path]
-    """All that was read."""
+    """All files that were read."""
 
 
 class TrialResult(NamedTuple):
-    """How a trial went: whether the rule matches the event in process, and on an engine if there is one."""
+    """The outcome of a trial: whether the rule matches the event in process, and on an engine if there is one."""
 
     rule: RuleUnderTest
     case: Case
@@ -81,12 +81,12 @@ class TrialResult(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether the rule does what the case says, wherever it ran."""
+        """Tell whether the rule does what the case says, wherever it ran."""
         return self.matched == self.case.expected and self.on_engine in (None, self.matched)
 
 
 def read_tested_rules(file: Path) -> TestedRuleFile:
-    """The rules of a file, converted; not its correlations, which count events."""
+    """Read and convert the rules of a file. Correlations are left out, since they count events."""
     try:
         found = load_rules(file).rules
     except (SigmaError, OSError) as error:
@@ -110,17 +110,17 @@ def load_suite(
     read_rules: Callable[[Path], TestedRuleFile] = read_tested_rules,
     read_cases: Callable[[Path], CaseFile] = read_case_file,
 ) -> Suite:
-    """Bring together rules and cases.
+    """Bring rules and cases together.
 
     Args:
-        paths: rule files, and folders of them; without any, the rules of this project.
+        paths: rule files, and folders of them; by default the rules of this project.
         case_paths: further test files, and folders of them, in which every map has a key ``rule``.
-        read_rules: makes the rules of a file; one that remembers saves work where this is called again.
-        read_cases: the same for a test file.
+        read_rules: reads the rules of a file; one that remembers saves work when this is called again.
+        read_cases: reads the cases of a test file, likewise.
     """
     beside, orphans = _beside(paths)
     problems = [
-        Problem(orphan, 1, f"there is no rule file {_rule_file_of(orphan).name} beside this test file")
+        Problem(orphan, 1, f"there is no rule file {_rule_file_name(orphan)} beside this test file")
         for orphan in orphans
     ]
     of_rules = {file: read_rules(file) for file in beside}
@@ -141,7 +141,7 @@ def load_suite(
 
 
 def run_trials(trials: Sequence[Trial], on_engine: Sequence[bool] | None = None) -> list[TrialResult]:
-    """Run trials in process; what an engine says of them (:func:`ask_engine`) is put beside it."""
+    """Run trials in process, and add the verdicts of an engine (:func:`ask_engine`), if there are any."""
     verdicts: Sequence[bool | None] = on_engine if on_engine is not None else [None] * len(trials)
     return [
         TrialResult(*trial, trial.rule.matches(flatten(trial.case.event)), verdict)
@@ -150,12 +150,12 @@ def run_trials(trials: Sequence[Trial], on_engine: Sequence[bool] | None = None)
 
 
 def ask_engine(client: "OpenSearch", trials: Sequence[Trial]) -> list[bool]:
-    """Whether each rule matches its event on a real engine, in an index of its own that is removed afterwards.
+    """Tell whether each rule matches its event on a real engine, in a temporary index.
 
     Raises:
         StoreError: the engine cannot be asked, or does not take an event.
     """
-    # They need the extra `store`, and only this does.
+    # These need the extra `store`, which nothing else here does.
     from opensearchpy import OpenSearchException
     from opensearchpy.helpers import bulk
 
@@ -171,27 +171,27 @@ def ask_engine(client: "OpenSearch", trials: Sequence[Trial]) -> list[bool]:
         documents = [{**flatten(trial.case.event), _CASE_FIELD: str(n)} for n, trial in enumerate(trials)]
         actions = [{"_index": index, "_source": document} for document in documents]
         _, rejected = bulk(client, actions, refresh=True, raise_on_error=False)
-        if rejected:
-            raise StoreError(f"the engine did not take {len(cast('list[object]', rejected))} events: {rejected}")
+        if isinstance(rejected, list) and rejected:
+            raise StoreError(f"the engine rejected {len(rejected)} events: {rejected}")
         found = {
             (key, str(hit.source[_CASE_FIELD]))
             for key, rule in rules.items()
             for hit in scan(client, index, rule.query, [_CASE_FIELD], time_field=None)
         }
     except OpenSearchException as error:
-        raise StoreError(f"the engine did not take the events: {error}") from error
+        raise StoreError(f"the engine rejected the events: {error}") from error
     finally:
         try:
             client.indices.delete(index=index, ignore=404)
         except OpenSearchException as error:
-            raise StoreError(f"the index {index} could not be removed again; please remove it: {error}") from error
+            raise StoreError(f"the index {index} could not be removed; please remove it yourself: {error}") from error
     return [(id(trial.rule), str(number)) in found for number, trial in enumerate(trials)]
 
 
 def watch_suite(
     paths: Sequence[Path], case_paths: Sequence[Path], wait: Callable[[], object]
 ) -> Iterator[tuple[set[Path], Suite, list[TrialResult]]]:
-    """Run everything at once, and from then on, each time that files change, what they are part of.
+    """Run everything at once, and then, each time that files change, the trials that depend on them.
 
     Args:
         paths: as for :func:`load_suite`.
@@ -199,7 +199,7 @@ def watch_suite(
         wait: called between two looks at the files.
 
     Yields:
-        The files that changed, what there is by now, and how the trials went that have to do with these files.
+        The files that changed, the suite as it is now, and the results of the trials that depend on these files.
     """
     read_rules = remembered(read_tested_rules)
     read_cases = remembered(read_case_file, lambda cases: cases.event_files)
@@ -216,7 +216,7 @@ def watch_suite(
 
 
 def result_as_json(result: TrialResult) -> JsonObject:
-    """A result as a JSON object, with the explanation where it failed."""
+    """Return a result as a JSON object, with an explanation if it failed."""
     known: JsonObject = {
         "rule": result.rule.rule.title,
         "id": str(result.rule.rule.id) if result.rule.rule.id else None,
@@ -235,13 +235,13 @@ def result_as_json(result: TrialResult) -> JsonObject:
 
 
 def print_failures(results: Iterable[TrialResult], console: Console) -> None:
-    """Print every result that failed, with the parts of the rule's condition that decided it."""
+    """Print every failure, with the parts of the rule's condition that decided it."""
     for result in (result for result in results if not result.passed):
         place = f"{result.case.file}:{result.case.line}"
         failure = f"{place}: {result.rule.rule.title}: {result.case.name!r} {_verdict(result)}"
         console.print(Text.assemble(("FAIL  ", "bold red"), printable(failure)))
         explanation = explain(result.rule.rule, result.case.event)
-        # Where one of several conditions holds, the others have no part in it.
+        # If one of several conditions holds, the others did not matter.
         decided = (part for part in explanation.conditions if part.holds == explanation.matches)
         print_trees(map(decisive, decided), console)
 
@@ -256,7 +256,7 @@ def print_run(changed: set[Path], suite: Suite, results: Sequence[TrialResult], 
 
 
 def summary_of_results(results: Sequence[TrialResult], suite: Suite) -> str:
-    """How it went, in one line."""
+    """Sum up the results in one line."""
     failed = sum(not result.passed for result in results)
     rules = len({id(result.rule) for result in results})
     ran = f"{plural(len(results), 'case')} of {plural(rules, 'rule')}"
@@ -286,13 +286,13 @@ def _files(changed: set[Path]) -> str:
 
 
 def _problem(file: Path, error: Exception) -> Problem:
-    # An error of pySigma names its file, which is told beside it.
+    # The message of pySigma names the file, and so does the problem.
     reason = str(error.args[0]) if isinstance(error, SigmaError) else str(error)
     return Problem(file, 1, " ".join(reason.removesuffix(f" in {file.resolve()}").split()))
 
 
 def _beside(paths: Sequence[Path]) -> tuple[dict[Path, Path | None], list[Path]]:
-    """The rule files, each with the test file beside it, and the test files without a rule file."""
+    """Return the rule files, each with the test file beside it, and the test files without a rule file."""
     tests = {file: file.with_name(file.stem + TEST_SUFFIX) for file in find_rule_files(paths)}
     found = [
         file for path in paths or (pack_path(),) if path.is_dir() for file in sorted(path.rglob(f"*{TEST_SUFFIX}"))
@@ -301,29 +301,29 @@ def _beside(paths: Sequence[Path]) -> tuple[dict[Path, Path | None], list[Path]]
     return {file: test if test.is_file() else None for file, test in tests.items()}, orphans
 
 
-def _rule_file_of(test_file: Path) -> Path:
-    return test_file.with_name(test_file.name.removesuffix(TEST_SUFFIX) + ".yml")
+def _rule_file_name(test_file: Path) -> str:
+    return f"{test_file.name.removesuffix(TEST_SUFFIX)}.yml"
 
 
 def _case_files(paths: Sequence[Path]) -> list[Path]:
-    endings = (".yml", ".yaml")
+    suffixes = (".yml", ".yaml")
     return [
         file
         for path in paths
-        for file in (sorted(f for f in path.rglob("*") if f.suffix in endings) if path.is_dir() else [path])
+        for file in (sorted(f for f in path.rglob("*") if f.suffix.lower() in suffixes) if path.is_dir() else [path])
     ]
 
 
 def _assigned(
     groups: Iterable[CaseGroup], rule_files: Sequence[TestedRuleFile], beside: Path | None, problems: list[Problem]
 ) -> Iterator[Trial]:
-    """The trials of cases whose rule is found, and problems for the others."""
+    """Yield the trials of cases whose rule is found, and report the others."""
     rules = [rule for each in rule_files for rule in each.rules]
     for group in groups:
         named = [rule for rule in rules if _is_named(rule.rule, group.rule)]
         refused = [rule for each in rule_files for rule in each.refused if _is_named(rule, group.rule)]
         if len(named) + len(refused) == 1:
-            # Why one is refused is told already.
+            # Why a rule was refused has been reported already.
             yield from (Trial(rule, case) for rule in named for case in group.cases)
         elif beside and not rules and not any(each.problems for each in rule_files):
             problems.append(Problem(group.file, group.line, f"{beside.name} has no rule to test"))

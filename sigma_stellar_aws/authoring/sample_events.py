@@ -1,6 +1,6 @@
-"""Sample events for rules, kept beside them as data.
+"""Read sample events for rules, which are kept beside the rules as data.
 
-For a rule file ``aws_x.yml`` it is the file ``aws_x.test.yaml`` (which ``sigma`` does not take for a rule)::
+Those of ``aws_x.yml`` are in ``aws_x.test.yaml`` (which ``sigma`` does not take for a rule)::
 
     rule: AWS X                     # title or id; needed only where the rule file has several rules
     hits:                           # the rule must match each of these events
@@ -11,24 +11,25 @@ For a rule file ``aws_x.yml`` it is the file ``aws_x.test.yaml`` (which ``sigma`
     misses: []                      # and none of these
 
 A file may also hold a list of such maps. An event is a CloudTrail record or a part of one, and is matched as it is.
-A plain word in it is a text unless it is a value in JSON: ``MFAUsed: No`` and dates are texts, ``5``, ``true`` and
-``null`` are not.
+A plain word in it is a string unless JSON has another value for it: ``MFAUsed: No`` and dates are strings, ``5``,
+``true`` and ``null`` are not.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import yaml
 
+from sigma_stellar_aws.authoring.issue_positions import YamlPath
 from sigma_stellar_aws.base import yaml_positions
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.logs.reader import read_records
 
 TEST_SUFFIX = ".test.yaml"
-"""How the name of a test file beside a rule ends."""
+"""How the name of a test file ends."""
 
 _KEYS = ("rule", "hits", "misses")
 
@@ -43,7 +44,7 @@ class Case(NamedTuple):
     """The test file."""
     line: int
     source: Path
-    """The file with the event: the test file or one that it names."""
+    """The file with the event: the test file, or one that it names."""
 
 
 class CaseGroup(NamedTuple):
@@ -52,26 +53,29 @@ class CaseGroup(NamedTuple):
     file: Path
     line: int
     rule: str | None
-    """Title or id, where the file says it."""
+    """Title or id of the rule, if the file says it."""
     cases: tuple[Case, ...]
 
 
 class CaseFile(NamedTuple):
-    """The cases of a test file, and what is wrong with others."""
+    """What was read from a test file: the cases, and what is wrong with others."""
 
     groups: tuple[CaseGroup, ...]
     problems: tuple[Problem, ...]
     event_files: tuple[Path, ...]
-    """Files that the test file names."""
+    """Files with events that the test file names."""
 
 
 def read_case_file(file: Path) -> CaseFile:
-    """The cases of a test file, with the events of the files that it names."""
+    """Read the cases of a test file, with the events of the files that it names."""
     problems: list[Problem] = []
     event_files: list[Path] = []
     groups: list[CaseGroup] = []
     try:
-        groups = _groups(file, file.read_text(encoding="utf-8"), problems, event_files)
+        text = file.read_text(encoding="utf-8")
+        yaml_positions.check_size(text)
+        content: Json = yaml.load(text, _Loader)
+        groups = _CaseReader(file, text, problems, event_files).groups(content)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problems.append(Problem(file, line, f"this is not valid YAML: {error.problem}"))
@@ -80,119 +84,123 @@ def read_case_file(file: Path) -> CaseFile:
     return CaseFile(tuple(groups), tuple(problems), tuple(event_files))
 
 
-def _groups(file: Path, text: str, problems: list[Problem], event_files: list[Path]) -> list[CaseGroup]:
-    yaml_positions.check_size(text)
-    data: Json = yaml.load(text, _Loader)
+class _Entry(NamedTuple):
+    """An entry of ``hits`` or ``misses`` with the keys that it should have."""
 
-    def line(at: Sequence[str | int]) -> int:
-        return yaml_positions.line_of(text, at) or 1
-
-    def report(at: Sequence[str | int], reason: str) -> None:
-        problems.append(Problem(file, line(at), reason))
-
-    for place, key in yaml_positions.double_keys(text):
-        problems.append(Problem(file, place.line, f"the key {key!r} is there twice; the last one is taken"))
-    groups = []
-    listed = isinstance(data, list)
-    for number, entry in enumerate(data if isinstance(data, list) else [data]):
-        at: list[str | int] = [number] if listed else []
-        if not isinstance(entry, dict):
-            report(at, f"a test file is a map with the keys {', '.join(_KEYS)}, or a list of such maps")
-            continue
-        for key in set(entry) - set(_KEYS):
-            report([*at, key], f"unknown key {key!r}; known are {', '.join(_KEYS)}")
-        rule = entry.get("rule")
-        if rule is not None and not isinstance(rule, str):
-            report([*at, "rule"], "rule must be the title or the id of a rule")
-            continue
-        if not entry.get("hits") and not entry.get("misses"):
-            report(at, "it has neither hits nor misses")
-        entries = list(_entries(entry, at, report))
-        cases = [
-            Case(name, expected, event, file, line(at_case), source)
-            for at_case, name, expected, item in entries
-            for name, event, source in _events(file, name, at_case, item, report, problems, event_files)
-        ]
-        groups.append(CaseGroup(file, line(at), rule, tuple(cases)))
-    return groups
+    path: YamlPath
+    name: str
+    expected: bool
+    content: JsonObject
 
 
-_Report: TypeAlias = Callable[[Sequence[str | int], str], None]
+class _CaseReader:
+    """Reads the cases in the content of a test file, and collects what is wrong with others."""
 
+    def __init__(self, file: Path, text: str, problems: list[Problem], event_files: list[Path]) -> None:
+        self._file = file
+        self._text = text
+        self._problems = problems
+        self._event_files = event_files
 
-def _entries(
-    group: Mapping[str, Json], at: Sequence[str | int], report: _Report
-) -> Iterator[tuple[list[str | int], str, bool, JsonObject]]:
-    """The entries of hits and misses that are as they should be: place, name, whether it must match, itself."""
-    names: set[str] = set()
-    for key in ("hits", "misses"):
-        entries = group.get(key)
-        if entries is not None and not isinstance(entries, list):
-            report([*at, key], f"{key} must be a list")
-            continue
-        for number, entry in enumerate(entries or []):
-            place = [*at, key, number]
-            if not isinstance(entry, dict) or set(entry) not in ({"name", "event"}, {"name", "file"}):
-                report(place, "a case is a map with the keys name and event, or name and file")
-            elif not isinstance(entry["name"], str):
-                report([*place, "name"], "name must be a text")
-            elif entry["name"] in names:
-                report([*place, "name"], f"another case of the rule is called {entry['name']!r}")
-            else:
-                names.add(entry["name"])
-                yield place, entry["name"], key == "hits", entry
-
-
-def _events(
-    file: Path,
-    name: str,
-    place: list[str | int],
-    entry: JsonObject,
-    report: _Report,
-    problems: list[Problem],
-    event_files: list[Path],
-) -> Iterator[tuple[str, JsonObject, Path]]:
-    """The events of an entry, each with a name and the file that it is from."""
-    if "event" in entry:
-        event = entry["event"]
-        if not isinstance(event, dict):
-            report([*place, "event"], "event must be a map: a CloudTrail record or a part of one")
-        elif "Records" in event:
-            report([*place, "event"], "event must be one record; name a file with Records by the key file")
-        elif strange := _strange(event):
-            report([*place, "event"], strange)
+    def groups(self, content: Json) -> list[CaseGroup]:
+        """Return the groups of the file: its only map, or those of its list."""
+        for span, key in yaml_positions.double_keys(self._text):
+            reason = f"the key {key!r} is there twice; the last one is taken"
+            self._problems.append(Problem(self._file, span.line, reason))
+        if isinstance(content, list):
+            found = [self._group((number,), entry) for number, entry in enumerate(content)]
         else:
-            yield name, event, file
-        return
-    if not isinstance(entry["file"], str):
-        report([*place, "file"], "file must be the path of a file with CloudTrail records")
-        return
-    source = file.parent / entry["file"]
-    event_files.append(source)
-    records = [record for _, record in read_records(source, problems.append)]
-    events = [record for record in records if record is not None]
-    if not events:
-        report([*place, "file"], f"{entry['file']} has no event")
-    for number, event in enumerate(events, 1):
-        yield f"{name}, event {number}" if len(events) > 1 else name, event, source
+            found = [self._group((), content)]
+        return [group for group in found if group]
+
+    def _group(self, path: YamlPath, content: Json) -> CaseGroup | None:
+        if not isinstance(content, dict):
+            self._report(path, f"a test file is a map with the keys {', '.join(_KEYS)}, or a list of such maps")
+            return None
+        for key in set(content) - set(_KEYS):
+            self._report((*path, key), f"unknown key {key!r}; known are {', '.join(_KEYS)}")
+        rule = content.get("rule")
+        if rule is not None and not isinstance(rule, str):
+            self._report((*path, "rule"), "rule must be the title or the id of a rule")
+            return None
+        if not content.get("hits") and not content.get("misses"):
+            self._report(path, "it has neither hits nor misses")
+        cases = [case for entry in list(self._entries(path, content)) for case in self._cases(entry)]
+        return CaseGroup(self._file, self._line(path), rule, tuple(cases))
+
+    def _entries(self, path: YamlPath, group: JsonObject) -> Iterator[_Entry]:
+        """Yield the entries of hits and misses that are as they should be, and report the others."""
+        names: set[str] = set()
+        for key in ("hits", "misses"):
+            entries = group.get(key)
+            if entries is not None and not isinstance(entries, list):
+                self._report((*path, key), f"{key} must be a list")
+                continue
+            for number, entry in enumerate(entries or []):
+                at = (*path, key, number)
+                if not isinstance(entry, dict) or set(entry) not in ({"name", "event"}, {"name", "file"}):
+                    self._report(at, "a case is a map with the keys name and event, or name and file")
+                elif not isinstance(name := entry["name"], str):
+                    self._report((*at, "name"), "name must be a string")
+                elif name in names:
+                    self._report((*at, "name"), f"another case of the rule is called {name!r}")
+                else:
+                    names.add(name)
+                    yield _Entry(at, name, key == "hits", entry)
+
+    def _cases(self, entry: _Entry) -> Iterator[Case]:
+        """Yield the cases of an entry: one for its event, or one for each event of the file that it names."""
+        line = self._line(entry.path)
+        if "event" in entry.content:
+            event = entry.content["event"]
+            if reason := _reason_against(event):
+                self._report((*entry.path, "event"), reason)
+            elif isinstance(event, dict):
+                yield Case(entry.name, entry.expected, event, self._file, line, self._file)
+            return
+        name = entry.content["file"]
+        if not isinstance(name, str):
+            self._report((*entry.path, "file"), "file must be the path of a file with CloudTrail records")
+            return
+        source = self._file.parent / name
+        self._event_files.append(source)
+        events = [record for _, record in read_records(source, self._problems.append)]
+        if not events:
+            self._report((*entry.path, "file"), f"{name} has no event")
+        for number, event in enumerate(events, 1):
+            title = f"{entry.name}, event {number}" if len(events) > 1 else entry.name
+            yield Case(title, entry.expected, event, self._file, line, source)
+
+    def _line(self, path: YamlPath) -> int:
+        return yaml_positions.line_of(self._text, path) or 1
+
+    def _report(self, path: YamlPath, reason: str) -> None:
+        self._problems.append(Problem(self._file, self._line(path), reason))
 
 
-def _strange(value: object) -> str:
-    """What JSON could not hold in a value, or nothing."""
+def _reason_against(event: Json) -> str:
+    """Return why a value cannot be a sample event; empty if it can be one."""
+    if not isinstance(event, dict):
+        return "event must be a map: a CloudTrail record or a part of one"
+    if "Records" in event:
+        return "event must be one record; name a file with Records by the key file"
+    return _not_json(event)
+
+
+def _not_json(value: object) -> str:
+    """Return what in a value JSON could not hold; empty if there is nothing."""
     if isinstance(value, dict):
         keys = [key for key in value if not isinstance(key, str)]
-        return f"the key {keys[0]!r} must be a text, in quotes" if keys else _first(map(_strange, value.values()))
+        if keys:
+            return f"the key {keys[0]!r} must be a string, in quotes"
+        return next(filter(None, map(_not_json, value.values())), "")
     if isinstance(value, list):
-        return _first(map(_strange, value))
-    return "" if value is None or isinstance(value, (str, int, float)) else f"{value!r} is nothing that JSON can hold"
-
-
-def _first(reasons: Iterable[str]) -> str:
-    return next(filter(None, reasons), "")
+        return next(filter(None, map(_not_json, value)), "")
+    return "" if value is None or isinstance(value, (str, int, float)) else f"JSON has no way to hold {value!r}"
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML in which plain words mean what they mean in JSON, and are texts otherwise."""
+    """Loads YAML in which plain words mean what they mean in JSON, and are strings otherwise."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 

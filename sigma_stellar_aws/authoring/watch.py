@@ -1,20 +1,20 @@
-"""Tells when files change, by looking at their times: no service of the operating system, so that it works anywhere."""
+"""Notice when files change, by looking at their times: this works on every system, without any service of it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 Stamp: TypeAlias = tuple[int, int] | None
-"""Time of the last change in nanoseconds, and size in bytes, of a file; None if there is none."""
+"""When a file was last changed, in nanoseconds, and its size in bytes; None if it does not exist."""
 
 T = TypeVar("T")
 
 SECONDS_BETWEEN_LOOKS = 0.2
-"""Seconds between two looks."""
+"""How long to wait between two looks at the files."""
 
 
 def stamp(file: Path) -> Stamp:
-    """What changes when a file is written, made or deleted."""
+    """Return a value that changes when a file is written, created or deleted."""
     try:
         status = file.stat()
     except OSError:
@@ -23,10 +23,10 @@ def stamp(file: Path) -> Stamp:
 
 
 def changes(files: Callable[[], Iterable[Path]], wait: Callable[[], object]) -> Iterator[set[Path]]:
-    """The files at once, and from then on, each time that some were changed, made or deleted, these.
+    """Yield all files at once, and then, each time that some are changed, created or deleted, those.
 
     Args:
-        files: lists the files to look at; asked at every look, since files come and go.
+        files: lists the files to look at; called for every look, since files come and go.
         wait: called between two looks.
     """
     known: dict[Path, Stamp] = {}
@@ -35,7 +35,7 @@ def changes(files: Callable[[], Iterable[Path]], wait: Callable[[], object]) -> 
         changed = {file for file in seen if known.get(file) != seen[file]}
         if changed:
             yield changed
-            # What the list has more by now was read just before; what it had may have changed since.
+            # Files that are new in the list were read a moment ago; the others may have changed since the look.
             known = {file: stamp(file) for file in files()} | seen
         wait()
 
@@ -43,18 +43,18 @@ def changes(files: Callable[[], Iterable[Path]], wait: Callable[[], object]) -> 
 def remembered(
     read: Callable[[Path], T], others: Callable[[T], Iterable[Path]] = lambda result: ()
 ) -> Callable[[Path], T]:
-    """A function like `read` that reads a file again only when it has changed.
+    """Return a function like `read` that reads a file again only when it has changed.
 
     Args:
-        read: makes something of a file.
-        others: lists further files that went into it.
+        read: reads a file.
+        others: lists further files that the result was made from.
     """
     known: dict[Path, tuple[dict[Path, Stamp], T]] = {}
 
     def remembering(file: Path) -> T:
         stamps, result = known.get(file, ({}, None))
         if result is None or any(stamp(each) != seen for each, seen in stamps.items()):
-            # Looked at before it is read, so that a change in between is seen the next time.
+            # Looked at before reading: a change in between is then noticed the next time.
             before = stamp(file)
             result = read(file)
             known[file] = {file: before, **{other: stamp(other) for other in others(result)}}, result

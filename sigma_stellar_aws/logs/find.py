@@ -67,24 +67,28 @@ def _walk(top: Path, seen: set[tuple[int, int]], report: OnProblem, left_out: Ca
         return
     for folder, folders, names in os.walk(top, onerror=refused, followlinks=True):
         folders[:] = [name for name in sorted(folders) if is_new(Path(folder, name))]
-        closed = False
-        for name in sorted(names):
-            path = Path(folder, name)
-            try:
-                mode = path.stat().st_mode
-            except PermissionError as error:
-                # The other files in the folder are most probably no different.
-                if not closed:
-                    report(Problem(path, 1, f"cannot be read, and neither may others beside it: {error.strerror}"))
-                closed = True
-                continue
-            except OSError as error:
-                report(Problem(path, 1, f"cannot be read: {error.strerror}"))
-                continue
-            if stat.S_ISREG(mode):
-                yield path
-            else:
-                left_out(path)
+        yield from _regular_files([Path(folder, name) for name in sorted(names)], report, left_out)
+
+
+def _regular_files(paths: Iterable[Path], report: OnProblem, left_out: Callable[[Path], None]) -> Iterator[Path]:
+    """Yield those of a folder's entries that are regular files, and report those that cannot be read."""
+    reported = False
+    for path in paths:
+        try:
+            mode = path.stat().st_mode
+        except PermissionError as error:
+            # The other files in the folder are most probably no different.
+            if not reported:
+                report(Problem(path, 1, f"cannot be read, and neither may others beside it: {error.strerror}"))
+            reported = True
+            continue
+        except OSError as error:
+            report(Problem(path, 1, f"cannot be read: {error.strerror}"))
+            continue
+        if stat.S_ISREG(mode):
+            yield path
+        else:
+            left_out(path)
 
 
 def stored_size(file: Path) -> int:
