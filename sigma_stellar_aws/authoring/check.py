@@ -1,20 +1,20 @@
-"""Checks of Sigma rules that need no network.
+"""Check Sigma rules without a network.
 
-These are, in this order: is a file YAML, is a document in it Sigma, what do the validators say (pySigma's, SigmaHQ's if
-the package pysigma-validators-sigmahq is installed, and ours), and can a CloudTrail rule be converted.
+The checks are, in this order: is the file YAML, is each document in it Sigma, what do the validators report (pySigma's,
+SigmaHQ's if the package pysigma-validators-sigmahq is installed, and ours), and can a CloudTrail rule be converted.
 """
 
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 from sigma.collection import SigmaCollection
 from sigma.exceptions import SigmaError, SigmaRuleNotFoundError
 from sigma.rule import SigmaRule
 from sigma.validators import core
-from sigma.validators.base import SigmaRuleValidator, SigmaValidationIssue
+from sigma.validators.base import SigmaRuleValidator, SigmaValidationIssue, SigmaValidationIssueSeverity
 
 from sigma_stellar_aws.authoring import rule_documents
 from sigma_stellar_aws.authoring.issue_positions import YamlPath, all_texts, find_text, issue_details, path_of_issue
@@ -49,7 +49,7 @@ NEED_NETWORK = frozenset(
 """Validators that download their data; ours judge ATT&CK tags and CloudTrail's fields by tables of their own."""
 
 CONTRADICTORY = frozenset({"tlpv1_tag", "tlpv2_tag"})
-"""Validators of which one reports what the other demands; ``tlptag`` takes both versions of the protocol."""
+"""Two validators that contradict each other; ``tlptag`` accepts both versions of the protocol."""
 
 OWN_CHECKS: Mapping[str, str] = {
     "yaml": "The file is YAML, and nothing in it is lost.",
@@ -58,41 +58,47 @@ OWN_CHECKS: Mapping[str, str] = {
     "validator": "Every validator can judge the rule.",
     "convert": "A CloudTrail rule can be converted by the pipeline and backend stellar_aws.",
 }
-"""The checks that are no validators, and what holds if they report nothing."""
+"""The checks other than validators, and what holds if they report nothing."""
 
 _OWN_KEY = "stellar"
+_SEVERITIES: Mapping[SigmaValidationIssueSeverity, FindingSeverity] = {
+    SigmaValidationIssueSeverity.LOW: "low",
+    SigmaValidationIssueSeverity.MEDIUM: "medium",
+    SigmaValidationIssueSeverity.HIGH: "high",
+}
 
 
 class CheckReport(NamedTuple):
     """What a check found."""
 
     findings: tuple[Finding, ...]
-    """In order of files and lines."""
+    """Sorted by file and line."""
     files: tuple[Path, ...]
     checked: tuple[CheckedDocument, ...]
     others: int
-    """How many of the rules are not about CloudTrail, and so were checked in general only."""
+    """How many rules are not about CloudTrail, and so were checked in general only."""
     checks: Mapping[str, str]
-    """The checks that were made, by name, and what each is about."""
+    """The checks that were made: name, and what each is about."""
 
 
-class _Placed(Protocol):
-    """What our own issues say of themselves."""
+@runtime_checkable
+class _LocatedIssue(Protocol):
+    """An issue of our own validators, which know where in the document it is."""
 
     at: YamlPath
     problem: str
 
 
 def check(paths: Iterable[Path] = ()) -> CheckReport:
-    """Check the rules, correlations and filters of files and folders (``*.yml`` in them), by default of the pack.
+    """Check the rules, correlations and filters of files and folders, by default of the pack.
 
-    Whatever is wrong with a file is a finding, and hides nothing of the others.
+    Whatever is wrong with a file is a finding, and the other files are checked all the same.
 
     Raises:
         SigmaError: there is no file to check.
     """
     paths = list(paths)
-    # Each once, though it may be named and also stand in a folder that is named.
+    # Each once, although a file may be named and also be in a folder that is named.
     files = list({os.path.realpath(file): file for file in find_rule_files(paths)}.values())
     if not files:
         raise SigmaError(f"no rules in {', '.join(map(str, paths))}; looked for *.yml")
@@ -103,7 +109,7 @@ def check(paths: Iterable[Path] = ()) -> CheckReport:
         *(finding for content in contents for finding in content.findings),
         *_missing_references(subjects),
         *_validate(subjects, validators),
-        # Last of all, as a pipeline changes the rules.
+        # Last of all, since a pipeline changes the rules.
         *(finding for subject in subjects for finding in _convert(subject)),
     ]
     order = {file: number for number, file in enumerate(files)}
@@ -117,7 +123,7 @@ def check(paths: Iterable[Path] = ()) -> CheckReport:
 
 
 def at_least(findings: Iterable[Finding], severity: FindingSeverity) -> list[Finding]:
-    """The findings of a severity and above."""
+    """Return the findings of a severity and above."""
     return [
         finding
         for finding in findings
@@ -141,7 +147,7 @@ def _missing_references(subjects: Sequence[Subject]) -> Iterator[Finding]:
 
 
 def _validators() -> dict[str, SigmaRuleValidator]:
-    """The validators that need no network, by name; fresh ones, as some remember the rules they saw."""
+    """Return new validators that need no network, by name. Some remember the rules that they saw."""
     try:
         from sigma.validators.sigmahq import validators as sigmahq
     except ModuleNotFoundError:
@@ -165,7 +171,7 @@ def _validate(subjects: Sequence[Subject], validators: Mapping[str, SigmaRuleVal
             except Exception as error:
                 yield _failed(subject, name, error)
         try:
-            # What shows only when all rules have been seen.
+            # What can be known only once all rules were seen.
             issues += validator.finalize()
         except Exception as error:
             yield _failed(subjects[0], name, error)
@@ -180,9 +186,8 @@ def _failed(subject: Subject, validator: str, error: Exception) -> Finding:
 
 
 def _of_issue(name: str, issue: SigmaValidationIssue, subject: Subject) -> Iterator[Finding]:
-    if name in ours.validators:
-        placed = cast(_Placed, issue)
-        at, message = placed.at, placed.problem
+    if isinstance(issue, _LocatedIssue):
+        at, message = issue.at, issue.problem
     else:
         named = [detail for detail in issue_details(issue) if (name, detail) != ("sigmahq_unknown_field", _OWN_KEY)]
         if name == "sigmahq_unknown_field" and not named:
@@ -192,33 +197,34 @@ def _of_issue(name: str, issue: SigmaValidationIssue, subject: Subject) -> Itera
             document = {**document, "detection": document["filter"]}
         at = path_of_issue(issue, subject.rule, document)
         message = f"{' '.join(issue.description.split()).rstrip('.')}{': ' if named else '.'}{', '.join(named)}"
-    # A filter has no level, no tags and the like; of the rule that stands for it, only the detections are its own.
+    # A filter has no level, no tags and so on: of the rule that represents it, only the detections are its own.
     if not subject.is_filter or at[:1] == ("detection",):
         others = sorted({str(rule.source.path) for rule in issue.rules if rule.source} - {str(subject.path)})
         yield subject.finding(
             at,
             name,
-            cast(FindingSeverity, issue.severity.name.lower()),
+            _SEVERITIES[issue.severity],
             message + (f" (also in {', '.join(others)})" if others else ""),
         )
 
 
-def _about_cloudtrail(rule: AnyRule) -> bool:
+def _about_cloudtrail(rule: AnyRule) -> TypeGuard[SigmaRule]:
     return isinstance(rule, SigmaRule) and rule.logsource in CLOUDTRAIL
 
 
 def _convert(subject: Subject) -> Iterator[Finding]:
-    if not _about_cloudtrail(subject.rule):
+    rule = subject.rule
+    if not _about_cloudtrail(rule):
         return
     try:
-        StellarAwsBackend(stellar_aws()).convert_rule(cast(SigmaRule, subject.rule))
+        StellarAwsBackend(stellar_aws()).convert_rule(rule)
     except Exception as error:
-        message = error_text(error).removeprefix(f"Rule {subject.rule.title!r}: ")
+        message = error_text(error).removeprefix(f"Rule {rule.title!r}: ")
         yield subject.finding(_place_of_field(subject, message), "convert", "high", message)
 
 
 def _place_of_field(subject: Subject, message: str) -> YamlPath:
-    """The path to the field that an error of a conversion names as the pipeline calls it."""
+    """Return the path to the field that an error of a conversion names, by its name after the pipeline."""
     named = re.search(r"field '([^']+)'", message)
     section = "filter" if subject.is_filter else "detection"
     for at, text, is_key in all_texts(subject.document.get(section), (section,)):

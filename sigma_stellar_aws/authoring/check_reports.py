@@ -1,6 +1,6 @@
-"""Findings of a check as text with excerpts, as JSON lines, as JUnit XML and as SARIF.
+"""Report the findings of a check as text with excerpts, JSON lines, JUnit XML or SARIF.
 
-Rules may hold what was made to deceive a terminal or a parser, so all of their text passes ``printable``.
+A rule may hold text made to deceive a terminal or a parser, and so all of it passes through ``printable``.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ def write_report(report: CheckReport, form: str, fail_on: FindingSeverity | None
     Args:
         report: what was found.
         form: text, json, junit or sarif.
-        fail_on: the least severity that is a failure in JUnit, None for none.
+        fail_on: the lowest severity that is a failure in JUnit, None for none.
         stream: where to write.
     """
     if form == "text":
@@ -48,7 +48,7 @@ def write_report(report: CheckReport, form: str, fail_on: FindingSeverity | None
         stream.write(as_junit(report, fail_on))
     else:
         stream.write(as_sarif(report))
-    # While there is still somebody to tell that it could not be written.
+    # While it can still be reported that the output could not be written.
     stream.flush()
 
 
@@ -74,7 +74,7 @@ def print_text(report: CheckReport, stream: TextIO) -> None:
 
 
 def summary_of_report(report: CheckReport) -> str:
-    """How many findings there are, in what, as a sentence."""
+    """Sum up a report in one sentence."""
     found = Counter(finding.severity for finding in report.findings)
     kinds = ", ".join(f"{found[severity]} {severity}" for severity in reversed(FINDING_SEVERITIES) if found[severity])
     text = f"{plural(len(report.findings), 'finding')}{f' ({kinds})' if kinds else ''}"
@@ -85,7 +85,10 @@ def summary_of_report(report: CheckReport) -> str:
 
 
 def findings_as_json_lines(report: CheckReport) -> str:
-    """The findings as JSON objects, one a line; lines and columns count from 1, the end column is the one behind."""
+    """Return the findings as JSON objects, one a line.
+
+    Lines and columns are counted from 1; the end column is the one after the marked part.
+    """
     return "".join(
         json.dumps(
             {
@@ -105,11 +108,11 @@ def findings_as_json_lines(report: CheckReport) -> str:
 
 
 def as_junit(report: CheckReport, fail_on: FindingSeverity | None) -> str:
-    """The report as JUnit XML: a test suite a file, a test case a rule.
+    """Return the report as JUnit XML: a test suite for each file, a test case for each rule.
 
     Args:
         report: what was found.
-        fail_on: the least severity that is a failure, None for none; what is less severe stands in ``system-out``.
+        fail_on: the lowest severity that is a failure, None for none; less severe findings go to ``system-out``.
     """
     failures = set(at_least(report.findings, fail_on)) if fail_on else set()
     cases: dict[Path, dict[int, CheckedDocument]] = {file: {} for file in report.files}
@@ -118,7 +121,7 @@ def as_junit(report: CheckReport, fail_on: FindingSeverity | None) -> str:
     found: dict[CheckedDocument, list[Finding]] = {checked: [] for checked in report.checked}
     for finding in report.findings:
         of_file = cases[finding.path]
-        # A document reaches to where the next one starts.
+        # A document extends to the beginning of the next one.
         line = max((line for line in of_file if line <= finding.line), default=min(of_file))
         found[of_file[line]].append(finding)
     suites = ElementTree.Element("testsuites", name="sigma-stellar-aws check")
@@ -133,8 +136,8 @@ def as_junit(report: CheckReport, fail_on: FindingSeverity | None) -> str:
                 message = "; ".join(_plain(finding.message) for finding in failed)
                 kinds = ", ".join(sorted({finding.check for finding in failed}))
                 ElementTree.SubElement(case, "failure", message=message, type=kinds).text = _listed(failed)
-            if told := [finding for finding in found[checked] if finding not in failures]:
-                ElementTree.SubElement(case, "system-out").text = _listed(told)
+            if others := [finding for finding in found[checked] if finding not in failures]:
+                ElementTree.SubElement(case, "system-out").text = _listed(others)
         _count_into(suite, [suite])
     _count_into(suites, list(suites))
     ElementTree.indent(suites)
@@ -142,9 +145,9 @@ def as_junit(report: CheckReport, fail_on: FindingSeverity | None) -> str:
 
 
 def as_sarif(report: CheckReport) -> str:
-    """The findings as a SARIF 2.1.0 log.
+    """Return the findings as a SARIF 2.1.0 log.
 
-    Paths are relative to the working directory, which for GitHub's annotations has to be the top of the repository.
+    Paths are relative to the working directory, which GitHub's annotations need to be the top of the repository.
     """
     used = {finding.check: finding.severity for finding in reversed(report.findings)}
     names = sorted(used)
@@ -183,9 +186,9 @@ def _sarif_rule(name: str, about: str, severity: FindingSeverity) -> JsonObject:
 
 
 def _sarif_result(finding: Finding, index: int, seen: Counter[str]) -> JsonObject:
-    # What stays the same when lines are added above it.
-    same = "\0".join((_shown(finding.path), finding.rule, finding.check, finding.excerpt.strip()))
-    fingerprint = hashlib.sha256(same.encode(errors="backslashreplace")).hexdigest()[:32]
+    # What stays the same when lines are added above the finding.
+    identity = "\0".join((_shown(finding.path), finding.rule, finding.check, finding.excerpt.strip()))
+    fingerprint = hashlib.sha256(identity.encode(errors="backslashreplace")).hexdigest()[:32]
     seen[fingerprint] += 1
     path = _relative(finding.path)
     location: JsonObject = (
@@ -229,7 +232,7 @@ def _listed(findings: Iterable[Finding]) -> str:
 
 
 def _excerpt(finding: Finding) -> tuple[str, str, str]:
-    """The line that a finding is about, what of it stands before the place, and what is in the place."""
+    """Return the line that a finding is about, the part before the marked one, and the marked part."""
     line = printable(finding.excerpt.replace("\t", " "))
     start, end = finding.place.column - 1, finding.place.end_column - 1
     first = max(0, start - _WIDEST_EXCERPT // 2) if len(line) > _WIDEST_EXCERPT else 0
@@ -238,7 +241,7 @@ def _excerpt(finding: Finding) -> tuple[str, str, str]:
 
 
 def _relative(path: Path) -> Path:
-    """A path from the working directory on, if it is below it; a link stays what it is."""
+    """Return a path relative to the working directory if it is below it, without resolving links."""
     absolute = Path(os.path.normpath(path.absolute()))
     return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute
 

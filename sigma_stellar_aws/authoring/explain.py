@@ -1,13 +1,14 @@
-"""Which parts of a rule's condition hold for an event, and what the event has where one does not.
+"""Explain which parts of a rule's condition hold for an event, and what the event has where one does not.
 
-Every part is converted and evaluated by the very code that decides whether the rule matches, so that the two cannot
-disagree; fields are shown by the names that the rule gives them.
+Every part is converted and evaluated by the same code that decides whether the rule matches, and so the two cannot
+disagree. Fields are shown by the names that the rule gives them.
 """
 
 import copy
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple, TextIO, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TextIO, TypeAlias
 
+import msgspec
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
@@ -37,7 +38,7 @@ from sigma_stellar_aws.query.evaluate import compile_query
 from sigma_stellar_aws.reference.flat_schema import Document, flat_name
 
 PartKind: TypeAlias = Literal["all", "any", "not", "value"]
-"""How the children of a part make it hold; a value has none."""
+"""How the children of a part decide whether it holds; a value has no children."""
 
 _SHOWN_VALUES = 5
 _SHOWN_LENGTH = 120
@@ -55,14 +56,14 @@ class ConditionPart(NamedTuple):
     text: str
     kind: PartKind
     holds: bool | None
-    """None for a part that counts for nothing, such as ``1 of filter_*`` in a rule without such a selection."""
+    """None for a part that is ignored, such as ``1 of filter_*`` in a rule without such a selection."""
     found: str
-    """Of a condition on a field that does not hold: what the event has; else empty."""
+    """What the event has instead, for a condition on a field that does not hold; otherwise empty."""
     children: tuple["ConditionPart", ...]
 
 
 class Explanation(NamedTuple):
-    """What a rule makes of an event: it matches if one of its conditions, mostly there is only one, holds."""
+    """Whether a rule matches an event, and why: one of its conditions, usually the only one, has to hold."""
 
     matches: bool
     conditions: tuple[ConditionPart, ...]
@@ -82,13 +83,13 @@ class _View(NamedTuple):
 def explain(
     rule: SigmaRule, event: Mapping[str, Json], *, published: bool = False, case_sensitive: bool = False
 ) -> Explanation:
-    """Look which parts of a rule's condition hold for an event; the rule stays as it is.
+    """Tell which parts of a rule's condition hold for an event. The rule is left unchanged.
 
     Args:
         rule: the rule as it was read.
         event: a CloudTrail record or a part of one.
-        published: take the published query instead, where the rule corrects it.
-        case_sensitive: compare texts exactly.
+        published: explain the published query, if the rule corrects it.
+        case_sensitive: compare strings exactly.
 
     Raises:
         SigmaError: the rule cannot be converted.
@@ -99,26 +100,29 @@ def explain(
     used = copy.deepcopy(written)
     pipeline = stellar_aws_published() if published else stellar_aws()
     backend = StellarAwsBackend(pipeline, case_sensitive=case_sensitive)
-    queries = cast("list[JsonObject]", backend.convert(SigmaCollection([used])))
+    bodies: list[dict[str, Clause]] = backend.convert(SigmaCollection([used]))
     document = flatten(event)
     view = _View(backend, used.detection, written.detection, document, _dotted_names(event))
     conditions = []
-    for query, condition in zip(queries, used.detection.parsed_condition, strict=True):
-        part = _of_condition(view, cast(ConditionItem, condition.parse(postprocess=False)))
-        holds = compile_query(cast(Clause, query["query"]))(document)
+    for body, condition in zip(bodies, used.detection.parsed_condition, strict=True):
+        root = condition.parse(postprocess=False)
+        # Only postprocessing makes anything else of it.
+        assert isinstance(root, ConditionItem)
+        part = _of_condition(view, root)
+        holds = compile_query(body["query"])(document)
         conditions.append(part._replace(text=f"condition: {condition.condition}", holds=holds))
     return Explanation(any(part.holds for part in conditions), tuple(conditions))
 
 
 def by_itself(rule: SigmaRule) -> SigmaRule:
-    """A copy of a rule to convert, which changes it; one that only serves a correlation is as good as any other."""
+    """Copy a rule in order to convert it, which changes it. One that only serves a correlation is converted as well."""
     copied = copy.deepcopy(rule)
     copied._output = True
     return copied
 
 
 def decisive(part: ConditionPart) -> ConditionPart:
-    """The part with only those children, all the way down, that make it hold or not hold."""
+    """Return the part with only those children, at every level, that decide whether it holds."""
     if part.kind == "not":
         children = part.children
     else:
@@ -127,12 +131,17 @@ def decisive(part: ConditionPart) -> ConditionPart:
 
 
 def explanation_as_json(explanation: Explanation) -> JsonObject:
-    """An explanation as a JSON object; a part without children is a value, one with ``holds`` null is ignored."""
+    """Return an explanation as a JSON object. A part without children is a value; one with ``holds`` null is ignored.
+
+    >>> part = ConditionPart("selection", "all", True, "", ())
+    >>> explanation_as_json(Explanation(True, (part,)))
+    {'matches': True, 'conditions': [{'text': 'selection', 'kind': 'all', 'holds': True}]}
+    """
     return {"matches": explanation.matches, "conditions": [_part_as_json(part) for part in explanation.conditions]}
 
 
 def print_explanation(rule: SigmaRule, event: Mapping[str, Json], explanation: Explanation, console: Console) -> None:
-    """Print what a rule makes of an event."""
+    """Print whether a rule matches an event, and why."""
     verdict, style = ("matches", "bold green") if explanation.matches else ("does not match", "bold red")
     named = " ".join(str(event.get(key)) for key in ("eventID", "eventName") if event.get(key)) or "the event"
     console.print(Text.assemble(printable(f"{rule.title} "), (verdict, style), printable(f" {named}")))
@@ -140,7 +149,7 @@ def print_explanation(rule: SigmaRule, event: Mapping[str, Json], explanation: E
 
 
 def tree(part: ConditionPart) -> Tree:
-    """A part as a tree for the terminal; it can be read without colours."""
+    """Return a part as a tree for the terminal, which can be read without colours."""
     mark, style = _MARKS[part.holds]
     found = Text(f" \N{EM DASH} {printable(part.found)}", "bold") if part.found else ""
     root = Tree(Text.assemble((mark, style), printable(part.text), found), guide_style="dim")
@@ -149,7 +158,7 @@ def tree(part: ConditionPart) -> Tree:
 
 
 def console_of(stream: TextIO) -> Console:
-    """A console in the width of the terminal; where there is none, nothing is broken into lines."""
+    """Return a console as wide as the terminal; without one, lines are not wrapped."""
     console = Console(file=stream, highlight=False)
     console.width = console.width if console.is_terminal else _WIDTH_WITHOUT_TERMINAL
     return console
@@ -171,7 +180,7 @@ def _part_as_json(part: ConditionPart) -> JsonObject:
 
 
 def _of_condition(view: _View, node: ConditionItem) -> ConditionPart:
-    """The part for a node of a condition as it is written, in which selections are still names."""
+    """Return the part for a node of the condition as written, in which selections are still names."""
     # Looking up the selections changes a node.
     holds = _holds(view, copy.deepcopy(node).postprocess(view.used))
     if isinstance(node, ConditionIdentifier):
@@ -182,19 +191,23 @@ def _of_condition(view: _View, node: ConditionItem) -> ConditionPart:
         nodes: list[ConditionItem] = [*node.resolve_referenced_detections(view.used)]
         kind: PartKind = "all" if node.cond_class is ConditionAND else "any"
     else:
-        nodes = cast("list[ConditionItem]", node.args)
+        nodes = _operands(node)
         kind = "not" if isinstance(node, ConditionNOT) else "all" if isinstance(node, ConditionAND) else "any"
     return ConditionPart(_condition_text(node), kind, holds, "", tuple(_of_condition(view, child) for child in nodes))
 
 
+def _operands(node: ConditionItem) -> list[ConditionItem]:
+    return [child for child in node.args if isinstance(child, ConditionItem)]
+
+
 def _of_detection(view: _View, text: str, used: SigmaDetection, written: SigmaDetection) -> ConditionPart:
-    pairs = list(zip(used.detection_items, written.detection_items, strict=True))
-    children = [
-        _of_item(view, one, cast(SigmaDetectionItem, other))
-        if isinstance(one, SigmaDetectionItem)
-        else _of_detection(view, f"{text}, entry {number}", one, cast(SigmaDetection, other))
-        for number, (one, other) in enumerate(pairs, 1)
-    ]
+    children: list[ConditionPart] = []
+    for number, pair in enumerate(zip(used.detection_items, written.detection_items, strict=True), 1):
+        match pair:
+            case SigmaDetectionItem() as one, SigmaDetectionItem() as other:
+                children.append(_of_item(view, one, other))
+            case SigmaDetection() as one, SigmaDetection() as other:
+                children.append(_of_detection(view, f"{text}, entry {number}", one, other))
     kind: PartKind = "all" if used.item_linking is ConditionAND else "any"
     return ConditionPart(text, kind, _holds(view, used.postprocess(view.used)), "", tuple(children))
 
@@ -203,10 +216,10 @@ def _of_item(view: _View, used: SigmaDetectionItem, written: SigmaDetectionItem)
     condition = used.postprocess(view.used)
     holds = _holds(view, condition)
     key, texts = _written_item(written)
-    # A search without a field does not come as far as this: it is refused.
-    field = cast(str, used.field)
+    # A search without a field does not get as far as this: it is refused.
+    field, written_field = used.field or "", written.field or ""
     if len(used.value) < 2:
-        found = "" if holds else _found(view, field, cast(str, written.field), condition)
+        found = "" if holds else _instead(view, field, written_field, condition)
         return ConditionPart(f"{key}: {texts[0]}", "value", holds, found, ())
     kind: PartKind = "all" if used.value_linking is ConditionAND else "any"
     text = f"{kind} of {len(texts)} values"
@@ -216,9 +229,9 @@ def _of_item(view: _View, used: SigmaDetectionItem, written: SigmaDetectionItem)
     )
     joined = used.value_linking([ConditionFieldEqualsValueExpression(field, value) for value in used.value])
     hold = _holds(view, joined)
-    found = "" if hold else _found(view, field, cast(str, written.field), joined)
+    found = "" if hold else _instead(view, field, written_field, joined)
     if used.negated:
-        inner = ConditionPart(f"{written.field}: {text}", kind, hold, found, children)
+        inner = ConditionPart(f"{written_field}: {text}", kind, hold, found, children)
         return ConditionPart(f"{key}: not {text}", "not", holds, "", (inner,))
     return ConditionPart(f"{key}: {text}", kind, holds, found, children)
 
@@ -230,16 +243,17 @@ def _of_value(view: _View, text: str, condition: ConditionFieldEqualsValueExpres
 
 
 def _written_item(item: SigmaDetectionItem) -> tuple[str, list[str]]:
-    """Field with modifiers, and values, as in the rule."""
+    """Return the field with its modifiers, and the values, as in the rule."""
     if not item.value:
-        return cast(str, item.field), ["[]"]
-    [(key, plain)] = cast("dict[str, Json]", item.to_plain()).items()
+        return item.field or "", ["[]"]
+    # An item with a field is always a map with one key.
+    [(key, plain)] = msgspec.convert(item.to_plain(), dict[str, Any]).items()
     return key, [_quoted(value) for value in (plain if isinstance(plain, list) else [plain])]
 
 
 def _clause(view: _View, condition: AnyCondition | None) -> Clause | None:
     state = ConversionState(processing_state=dict(view.backend.last_processing_pipeline.state))
-    # Not the backend's own, which takes a part for the whole rule and refuses it where nothing is left of it.
+    # Not the backend's own method, which takes a part for the whole rule and refuses it if nothing is left of it.
     clause: Clause | None = Backend.convert_condition(view.backend, condition, state)
     return clause
 
@@ -255,31 +269,45 @@ def _differs_in_case(view: _View, condition: AnyCondition | None) -> bool:
 
 
 def _ignoring_case(clause: Clause) -> Clause:
-    [(kind, body)] = cast("dict[str, JsonObject]", clause).items()
+    """Return a clause that compares strings regardless of case.
+
+    >>> _ignoring_case({"term": {"eventName": {"value": "A"}}})
+    {'term': {'eventName': {'value': 'A', 'case_insensitive': True}}}
+    """
+    [(kind, body)] = clause.items()
+    if not isinstance(body, dict):
+        return clause
     if kind == "terms":
         [(field, values)] = body.items()
-        return dsl.any_of(dsl.term(field, value, case_insensitive=True) for value in cast("list[Scalar]", values))
+        scalars = [value for value in values if isinstance(value, Scalar)] if isinstance(values, list) else []
+        return dsl.any_of(dsl.term(field, value, case_insensitive=True) for value in scalars)
     if kind in ("term", "prefix", "wildcard", "regexp"):
         return {
-            kind: {field: {**cast(JsonObject, options), "case_insensitive": True} for field, options in body.items()}
+            kind: {
+                field: {**options, "case_insensitive": True} if isinstance(options, dict) else options
+                for field, options in body.items()
+            }
         }
     if kind == "bool":
-        folded = {
-            key: [_ignoring_case(child) for child in cast("list[Clause]", value)] if isinstance(value, list) else value
-            for key, value in body.items()
+        return {
+            kind: {
+                key: [_ignoring_case(child) for child in value if isinstance(child, dict)]
+                if isinstance(value, list)
+                else value
+                for key, value in body.items()
+            }
         }
-        return {kind: cast(JsonObject, folded)}
     return clause
 
 
-def _found(view: _View, field: str, written: str, condition: AnyCondition | None) -> str:
-    """What the event has in a field, on which a condition does not hold."""
+def _instead(view: _View, field: str, written: str, condition: AnyCondition | None) -> str:
+    """Say what the event has in a field on which a condition does not hold."""
     value = view.document.get(field)
     if value is None:
         inner = min((name for flat, name in view.names.items() if flat.startswith(f"{field}_")), default=None)
         if inner:
             return f"the event has an object there; name the field in it, such as {inner}"
-        other = _nearest(written, view.names.values())
+        other = _field_meant(written, view.names.values())
         return "the event has no such field" + (f"; it has {other}" if other else "")
     values = value if isinstance(value, list) else [value]
     shown = ", ".join(_shortened(_quoted(each)) for each in values[:_SHOWN_VALUES])
@@ -288,8 +316,12 @@ def _found(view: _View, field: str, written: str, condition: AnyCondition | None
     return f"the event has {shown}{more}{case}"
 
 
-def _nearest(field: str, names: Iterable[str]) -> str | None:
-    """The field that somebody meant: another case or separator, or a slip in the last part of the name."""
+def _field_meant(field: str, names: Iterable[str]) -> str | None:
+    """Return the field that was probably meant: with another case or separator, or a slip in the last part of its name.
+
+    >>> _field_meant("requestparameters_userName", ["requestParameters.userName", "eventName"])
+    'requestParameters.userName'
+    """
     known = {flat_name(name).lower(): name for name in names}
     wanted = flat_name(field).lower()
     if wanted in known:
@@ -303,7 +335,11 @@ def _nearest(field: str, names: Iterable[str]) -> str | None:
 
 
 def _dotted_names(event: Mapping[str, Json]) -> dict[str, str]:
-    """The names of all fields with a value, by their flattened names."""
+    """Return the names of all fields with a value, by their flattened names.
+
+    >>> _dotted_names({"a": {"b": [1]}, "c": None})
+    {'a_b': 'a.b'}
+    """
     names: dict[str, str] = {}
     waiting: list[tuple[str, Json | Mapping[str, Json]]] = [("", event)]
     while waiting:
@@ -324,7 +360,7 @@ def _condition_text(node: ConditionItem) -> str:
         return f"{node.args[0]} of {node.pattern}"
     texts = [
         f"({_condition_text(child)})" if isinstance(child, (ConditionAND, ConditionOR)) else _condition_text(child)
-        for child in cast("list[ConditionItem]", node.args)
+        for child in _operands(node)
     ]
     return f"not {texts[0]}" if isinstance(node, ConditionNOT) else _joiner(node).join(texts)
 
@@ -334,7 +370,7 @@ def _joiner(node: ConditionItem) -> str:
 
 
 def _quoted(value: Json) -> str:
-    """A value such that the blanks at its ends can be seen."""
+    """Write a value, with quotes around a string to show blanks at its ends."""
     return f"'{value}'" if isinstance(value, str) else "null" if value is None else str(value).lower()
 
 

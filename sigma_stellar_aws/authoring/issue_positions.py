@@ -1,6 +1,6 @@
-"""Where in a rule's YAML document lies what an issue of pySigma's or SigmaHQ's validators is about.
+"""Locate an issue of pySigma's or SigmaHQ's validators in the rule's YAML.
 
-These issues name a field, a tag, a value, but no place.
+These issues name a field, a tag or a value, but not its position.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,9 +17,9 @@ from sigma.validators.base import SigmaValidationIssue
 from sigma_stellar_aws.base.json_types import Json
 
 YamlPath: TypeAlias = tuple[str | int, ...]
-"""Keys of maps and indices of lists, from the outermost on."""
+"""Keys of maps and indices of lists, the outermost first."""
 
-# By the module that has the validator, both pySigma's own and SigmaHQ's.
+# By the module that the validator is in, pySigma's own or SigmaHQ's.
 _SECTIONS: Mapping[str, YamlPath] = {
     "author": ("author",),
     "condition": ("detection", "condition"),
@@ -45,7 +45,7 @@ _SECTIONS: Mapping[str, YamlPath] = {
 def path_of_issue(
     issue: SigmaValidationIssue, rule: SigmaRule | SigmaCorrelationRule, document: Mapping[str, Json]
 ) -> YamlPath:
-    """The path to what an issue is about, in the document of one of its rules; empty if it is the whole rule."""
+    """Return the path to what an issue is about in the document of one of its rules; empty for the whole rule."""
     section = _SECTIONS.get(type(issue).__module__.rpartition(".")[2], ())
     for subject in _subjects(issue):
         if isinstance(subject, SigmaDetectionItem | SigmaString):
@@ -58,7 +58,7 @@ def path_of_issue(
 
 
 def issue_details(issue: SigmaValidationIssue) -> list[str]:
-    """What an issue names, as texts."""
+    """Return what an issue names, as strings."""
     return [
         f"keywords of {subject.value[0]}"
         if isinstance(subject, SigmaDetectionItem) and subject.field is None
@@ -68,9 +68,12 @@ def issue_details(issue: SigmaValidationIssue) -> list[str]:
 
 
 def find_text(document: Mapping[str, Json], section: YamlPath, text: str, *, last: bool = False) -> YamlPath | None:
-    """The path to a text in a section of a document: a key, its field name or a modifier, or a value.
+    """Return the path to a text in a section of a document: a key, its field name or a modifier, or a value.
 
-    Letter case does not count. If nothing is the text, it is the first value that contains it.
+    Case is ignored. If nothing equals the text, return the first value that contains it.
+
+    >>> find_text({"tags": ["attack.impact", "attack.t1485"]}, ("tags",), "attack.T1485")
+    ('tags', 1)
     """
     value: Json = dict(document)
     for step in section:
@@ -84,7 +87,7 @@ def find_text(document: Mapping[str, Json], section: YamlPath, text: str, *, las
 
 
 def all_texts(value: Json, at: YamlPath) -> Iterator[tuple[YamlPath, str, bool]]:
-    """All keys and plain values of a part of a document, each with its path and whether it is a key."""
+    """Yield all keys and scalar values of a part of a document, each with its path and whether it is a key."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield (*at, key), str(key), True
@@ -109,7 +112,7 @@ def _in_detection(
     rule: SigmaRule | SigmaCorrelationRule,
     document: Mapping[str, Json],
 ) -> YamlPath | None:
-    """The path to a detection item or a value that is this very object of the rule."""
+    """Return the path to the detection item or value that is this very object in the rule."""
     definitions = document.get("detection")
     if not isinstance(rule, SigmaRule) or not isinstance(definitions, dict):
         return None
@@ -127,7 +130,7 @@ def _in_detection(
 def _items(
     definition: Json, detection: SigmaDetection, at: YamlPath
 ) -> Iterator[tuple[YamlPath, Json, SigmaDetectionItem]]:
-    """The detection items of a detection, each with its path and what the document says."""
+    """Yield the detection items of a detection, each with its path and its part of the document."""
     parts: list[tuple[YamlPath, Json]]
     if isinstance(definition, dict):
         parts = [((*at, key), value) for key, value in definition.items()]

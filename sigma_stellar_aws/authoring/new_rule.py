@@ -1,8 +1,7 @@
-"""Writes the skeleton of a rule, and the file of its sample events, from an example event."""
+"""Write the skeleton of a rule, and its file of sample events, from an example event."""
 
 import ipaddress
 import re
-import textwrap
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -23,7 +22,7 @@ _ACCOUNTS = ("123456789012", "111122223333", "444455556666")
 _ACCOUNT = re.compile(r"(?<!\d)\d{12}(?!\d)")
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
 _UNIQUE_ID = re.compile(r"\b(ABIA|ACCA|AGPA|AIDA|AIPA|AKIA|ANPA|ANVA|APKA|AROA|ASCA|ASIA)[A-Z0-9]{12,}\b")
-# Not the versions of programs, as in Chrome/142.0.0.0.
+# But not the versions of programs, as in Chrome/142.0.0.0.
 _IPV4 = re.compile(r"(?<![\w.#])(?<!\w/)(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:])[0-9A-Fa-f:]*:[0-9A-Fa-f:]+(?![\w:]|\.\d)")
 _API_VERSION = re.compile(r"\d{4}_?\d{2}_?\d{2}(v\d+)?$")
@@ -99,11 +98,11 @@ _KEPT = "# The event is as it was recorded, with account numbers, ids and addres
 def write_rule(
     event: JsonObject, folder: Path, *, author: str = PLACEHOLDER, keep_ids: bool = False
 ) -> tuple[Path, Path]:
-    """Write a rule that matches an event, and the sample events of the rule; neither replaces a file.
+    """Write a rule that matches an event, and the rule's sample events. No file is ever replaced.
 
     Args:
         event: a CloudTrail record.
-        folder: where to write; it is made if there is none.
+        folder: where to write; it is created if it does not exist.
         author: who writes the rule.
         keep_ids: leave account numbers, ids and addresses as they are.
 
@@ -112,7 +111,7 @@ def write_rule(
 
     Raises:
         EventError: the event does not say its source and name.
-        OSError: a file is there already, or cannot be written.
+        OSError: a file exists already, or cannot be written.
     """
     try:
         shown = event if keep_ids else redacted(event)
@@ -124,7 +123,7 @@ def write_rule(
     folder.mkdir(parents=True, exist_ok=True)
     for file in texts:
         if file.exists():
-            raise FileExistsError(f"{file} is there already; nothing was written")
+            raise FileExistsError(f"{file} exists already; nothing was written")
     for file, text in texts.items():
         with file.open("x", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
@@ -132,50 +131,72 @@ def write_rule(
 
 
 def redacted(event: JsonObject) -> JsonObject:
-    """The event with examples for account numbers, ids of keys and identities, session tokens and public addresses.
+    """Replace account numbers, ids of keys and identities, session tokens and public addresses by examples.
 
     The same value gets the same example everywhere in the event.
+
+    >>> redacted({"recipientAccountId": "999988887777", "sourceIPAddress": "8.8.8.8"})
+    {'recipientAccountId': '123456789012', 'sourceIPAddress': '203.0.113.1'}
     """
-    examples: dict[str, dict[str, str]] = {}
+    return _Redaction().of_object(event)
 
-    def example(kind: str, value: str, make: Callable[[int], str]) -> str:
-        known = examples.setdefault(kind, {})
-        return known.setdefault(value, make(len(known)))
 
-    def account(match: re.Match[str]) -> str:
-        return example("account", match[0], lambda n: _ACCOUNTS[n] if n < len(_ACCOUNTS) else f"{n:012d}")
+class _Redaction:
+    """The examples that were given so far, by kind and original value."""
 
-    def unique_id(match: re.Match[str]) -> str:
-        return example(match[1], match[0], lambda n: f"{match[1]}EXAMPLE{n:09d}")
+    def __init__(self) -> None:
+        self._examples: dict[str, dict[str, str]] = {}
 
-    def address(match: re.Match[str]) -> str:
-        try:
-            found = ipaddress.ip_address(match[0])
-        except ValueError:
-            return match[0]
-        if not found.is_global:
-            return match[0]
-        if found.version == 4:
-            return example("IPv4", match[0], lambda n: f"203.0.113.{n % 254 + 1}")
-        return example("IPv6", found.compressed, lambda n: f"2001:db8::{n + 1:x}")
+    def of_object(self, value: JsonObject) -> JsonObject:
+        """Redact keys and values."""
+        return {self._of_text(key): self._of_value(child, key) for key, child in value.items()}
 
-    def text(value: str) -> str:
-        return _IPV6.sub(address, _IPV4.sub(address, _UNIQUE_ID.sub(unique_id, _ACCOUNT.sub(account, value))))
-
-    def any_value(value: Json, key: str = "") -> Json:
+    def _of_value(self, value: Json, key: str) -> Json:
         if isinstance(value, dict):
-            return {text(name): any_value(child, name) for name, child in value.items()}
+            return self.of_object(value)
         if isinstance(value, list):
-            return [any_value(child, key) for child in value]
+            return [self._of_value(child, key) for child in value]
         if isinstance(value, str):
-            return "EXAMPLE" if key == "sessionToken" else text(value)
+            return "EXAMPLE" if key == "sessionToken" else self._of_text(value)
         return value
 
-    return {text(name): any_value(child, name) for name, child in event.items()}
+    def _of_text(self, text: str) -> str:
+        for pattern, replace in (
+            (_ACCOUNT, self._account),
+            (_UNIQUE_ID, self._unique_id),
+            (_IPV4, self._address),
+            (_IPV6, self._address),
+        ):
+            text = pattern.sub(replace, text)
+        return text
+
+    def _example(self, kind: str, value: str, make: Callable[[int], str]) -> str:
+        known = self._examples.setdefault(kind, {})
+        return known.setdefault(value, make(len(known)))
+
+    def _account(self, match: re.Match[str]) -> str:
+        return self._example("account", match[0], lambda n: _ACCOUNTS[n] if n < len(_ACCOUNTS) else f"{n:012d}")
+
+    def _unique_id(self, match: re.Match[str]) -> str:
+        return self._example(match[1], match[0], lambda n: f"{match[1]}EXAMPLE{n:09d}")
+
+    def _address(self, match: re.Match[str]) -> str:
+        try:
+            address = ipaddress.ip_address(match[0])
+        except ValueError:
+            return match[0]
+        if not address.is_global:
+            return match[0]
+        if address.version == 4:
+            return self._example("IPv4", match[0], lambda n: f"203.0.113.{n % 254 + 1}")
+        return self._example("IPv6", address.compressed, lambda n: f"2001:db8::{n + 1:x}")
 
 
 def file_stem(event: JsonObject) -> str:
-    """Name of the files for an event without their ending, such as ``aws_iam_create_user``.
+    """Return the name of an event's files without the suffix.
+
+    >>> file_stem({"eventSource": "iam.amazonaws.com", "eventName": "CreateUser"})
+    'aws_iam_create_user'
 
     Raises:
         EventError: the event does not say its source and name.
@@ -186,7 +207,7 @@ def file_stem(event: JsonObject) -> str:
 
 
 def rule_text(event: JsonObject, author: str = PLACEHOLDER) -> str:
-    """The YAML of a rule that matches an event, with what else it could ask for as comments.
+    """Return the YAML of a rule that matches an event, with other possible conditions as comments.
 
     Raises:
         EventError: the event does not say its source and name.
@@ -209,7 +230,7 @@ def rule_text(event: JsonObject, author: str = PLACEHOLDER) -> str:
 
 
 def cases_text(event: JsonObject, rule: str, note: str) -> str:
-    """The YAML of sample events for the rule of an event: itself, and others that are nearly like it.
+    """Return the YAML of the rule's sample events: the event itself, and others that differ a little.
 
     Raises:
         EventError: the event does not say its source and name.
@@ -240,12 +261,16 @@ def _service(source: str) -> str:
 
 
 def _base_name(name: str) -> str:
-    """The name of an event without the version of the API that Lambda and CloudFront add to it."""
+    """Return the name of an event without the version of the API that Lambda and CloudFront add to it.
+
+    >>> _base_name("CreateFunction20150331")
+    'CreateFunction'
+    """
     return _API_VERSION.sub("", name) or name
 
 
 def _candidates(event: JsonObject) -> Iterator[tuple[str, Scalar | None]]:
-    """Conditions that hold for the event and could matter to a rule."""
+    """Yield conditions that hold for the event and could matter to a rule."""
     identity = event.get("userIdentity")
     if isinstance(identity, dict) and isinstance(identity.get("type"), str):
         yield "userIdentity.type", _literal(str(identity["type"]))
@@ -263,7 +288,7 @@ def _candidates(event: JsonObject) -> Iterator[tuple[str, Scalar | None]]:
 def _parameters(path: str, parameters: JsonObject) -> Iterator[tuple[str, Scalar]]:
     for key, value in parameters.items():
         if not re.fullmatch(r"[\w:@/-]+", key):
-            # The name of a field cannot hold it.
+            # This cannot be part of a field's name.
             continue
         field = f"{path}.{key}"
         for one in value if isinstance(value, list) else [value]:
@@ -277,22 +302,22 @@ def _parameters(path: str, parameters: JsonObject) -> Iterator[tuple[str, Scalar
 
 
 class _Quoted(str):
-    """A text that is written in quotes, as values of rules are by custom."""
+    """A string to be written in quotes, as values in rules usually are."""
 
 
 def _literal(text: str) -> _Quoted:
-    """A text as a value of a rule in which no character stands for others."""
+    """Escape wildcards: return a string as a value of a rule that stands for itself only."""
     return _Quoted(re.sub(r"[\\*?]", r"\\\g<0>", text))
 
 
 def _lines(values: object, before: str = "") -> str:
-    """The YAML of a map, each of its lines behind a text."""
+    """Return the YAML of a map, with a prefix before each line."""
     dumped = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_UNBROKEN)
-    return textwrap.indent(dumped.rstrip("\n"), before, lambda line: True)
+    return "\n".join(before + line for line in dumped.splitlines())
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts so that every reader of YAML takes them for texts, and everything where it belongs."""
+    """Writes strings in a form that every YAML parser reads as strings, and writes out aliases."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
@@ -300,7 +325,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _text_node(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     plain = _PLAIN.fullmatch(text) and not isinstance(text, _Quoted)
-    # Only in double quotes are there escapes, for line breaks and what is invisible.
+    # Only double quotes allow escapes, which line breaks and invisible characters need.
     return dumper.represent_scalar(
         "tag:yaml.org,2002:str", str(text), None if plain else "'" if text.isprintable() else '"'
     )

@@ -1,4 +1,4 @@
-"""What rule files hold: every rule, correlation and filter in them with its place, and what is wrong with the rest."""
+"""Read every rule, correlation and filter of a file with its position, and find what is wrong with the rest."""
 
 import copy
 import re
@@ -28,11 +28,11 @@ from sigma_stellar_aws.rule_files.as_written import misreadings
 
 FindingSeverity: TypeAlias = Literal["low", "medium", "high"]
 FINDING_SEVERITIES: tuple[FindingSeverity, ...] = ("low", "medium", "high")
-"""pySigma's, from a matter of style to a rule that does not do what it should."""
+"""The severities of pySigma, from a matter of style to a rule that does not do what it should."""
 
 # As YAML counts lines.
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-# By the class of pySigma's error, less its Sigma and Error.
+# By the class of pySigma's error, without "Sigma" and "Error" in its name.
 _PLACES_OF_ERRORS: Mapping[str, YamlPath] = {
     "Condition": ("detection", "condition"),
     "CorrelationCondition": ("correlation", "condition"),
@@ -48,21 +48,21 @@ _PLACES_OF_ERRORS: Mapping[str, YamlPath] = {
     "Value": ("detection",),
 }
 _OF_WHAT_IS_MISREAD = (SigmaConditionError, SigmaModifierError, SigmaTypeError, SigmaValueError)
-# https://github.com/SigmaHQ/sigma-specification; pySigma takes other things in them, on which validators break down.
+# https://github.com/SigmaHQ/sigma-specification; pySigma accepts other things in them, on which validators fail.
 _LISTS_OF_TEXTS = ("references", "tags", "falsepositives", "fields")
 
 AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 
 
 class Finding(NamedTuple):
-    """Something that a check reports, and where."""
+    """What a check reports, and where."""
 
     path: Path
     place: Span
     excerpt: str
     """The line of the file."""
     rule: str
-    """Title of the rule; empty if the file could not be read so far."""
+    """Title of the rule, or the name of the file if it has none."""
     check: str
     """Name of the validator, or of one of our own checks."""
     severity: FindingSeverity
@@ -75,7 +75,7 @@ class Finding(NamedTuple):
 
 
 class CheckedDocument(NamedTuple):
-    """A rule, correlation or filter that was looked at."""
+    """A document that was checked: a rule, correlation or filter, or what should be one."""
 
     path: Path
     title: str
@@ -83,26 +83,26 @@ class CheckedDocument(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """A document of a file that is Sigma."""
+    """A Sigma document of a file, to be checked further."""
 
     path: Path
     text: str
     number: int
-    """Of the document in the file."""
+    """Number of the document in the file, counted from 0."""
     title: str
     document: JsonObject
     rule: AnyRule
-    """What validators judge; of a filter, a rule with its detections."""
+    """What validators judge; for a filter, a rule with its detections."""
     references: tuple[str, ...]
-    """The rules that a correlation or filter names."""
+    """Names or ids of the rules that a correlation or filter refers to."""
 
     @property
     def is_filter(self) -> bool:
-        """Whether it is a filter, for which the rule only stands."""
+        """Tell whether this is a filter, which the rule only represents."""
         return "filter" in self.document and not isinstance(self.rule, SigmaCorrelationRule)
 
     def finding(self, at: YamlPath, check: str, severity: FindingSeverity, message: str) -> Finding:
-        """Something about a part of the rule."""
+        """Return a finding about a part of the rule."""
         if self.is_filter and at[:1] == ("detection",):
             at = ("filter", *at[1:])
         place = yaml_positions.place_of(self.text, at, self.number)
@@ -110,7 +110,7 @@ class Subject(NamedTuple):
 
 
 class FileContent(NamedTuple):
-    """What a file holds: everything that was looked at, what of it is Sigma, and what is wrong with the rest."""
+    """What a file holds: all documents that were checked, those that are Sigma, and what is wrong with the rest."""
 
     checked: list[CheckedDocument]
     subjects: list[Subject]
@@ -118,14 +118,14 @@ class FileContent(NamedTuple):
 
 
 def read_documents(file: Path) -> FileContent:
-    """Read a file; whatever is wrong with it is a finding, and hides nothing of the rest."""
+    """Read a file. Whatever is wrong with it is a finding, and the rest is read all the same."""
     text = ""
     content = FileContent([], [], [])
     try:
         text = file.read_text(encoding="utf-8")
         documents = yaml_positions.load(text)
         for place, key in yaml_positions.double_keys(text):
-            message = f"The key {key!r} stands more than once in this map, and only the last one counts."
+            message = f"The key {key!r} is in this map more than once, and only the last one counts."
             content.findings.append(_finding(file, text, place, file.name, "yaml", "high", message))
         for number, document in enumerate(documents):
             if document is not None:
@@ -156,7 +156,7 @@ def _unreadable(file: Path, text: str, error: Exception) -> Finding:
 
 
 def _read_document(file: Path, text: str, number: int, documents: Sequence[Json], content: FileContent) -> None:
-    """Add to what was read of a file what one of its documents holds."""
+    """Add one document of a file to what was read from it."""
     document = documents[number]
     place = yaml_positions.place_of(text, (), number)
     title = str(document.get("title", file.name)) if isinstance(document, dict) else file.name
@@ -164,46 +164,46 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
         return
     content.checked.append(CheckedDocument(file, title, place.line if place else 1))
     if not isinstance(document, dict):
-        message = "This is no Sigma rule: a rule is a map of keys and values."
+        message = "This is not a Sigma rule: a rule is a map of keys and values."
         content.findings.append(_finding(file, text, place, title, "sigma", "high", message))
         return
     try:
         rule, references, errors = _parse(documents[: number + 1], SigmaRuleLocation(file))
     except Exception as error:
-        # pySigma lets errors of any class out where a value is of a type that it does not expect.
+        # pySigma raises errors of any class if a value has a type that it does not expect.
         errors = [error]
     misread = [found for found in misreadings(text) if found.document == number]
     for found in misread:
         content.findings.append(_finding(file, text, found.span, title, "as_written", "high", f"{found.reason}."))
     if misread:
-        # pySigma says less about the same parts, or breaks down on them.
+        # pySigma says less about the same parts, or fails on them.
         errors = [e for e in errors if isinstance(e, SigmaError) and not isinstance(e, _OF_WHAT_IS_MISREAD)]
     for fault in errors:
         place = yaml_positions.place_of(text, _place_of_error(document, fault), number)
         content.findings.append(_finding(file, text, place, title, "sigma", "high", error_text(fault)))
-    for at in _no_texts(document):
+    for at in _entries_not_strings(document):
         place = yaml_positions.place_of(text, at, number)
-        message = f"Every entry of {at[0]} has to be a text; put it into quotes, as YAML takes it for something else."
+        message = f"Every entry of {at[0]} has to be a string; quote it, since YAML reads it as something else."
         content.findings.append(_finding(file, text, place, title, "sigma", "high", message))
-    if not errors and not misread and not _no_texts(document):
+    if not errors and not misread and not _entries_not_strings(document):
         content.subjects.append(Subject(file, text, number, title, document, rule, references))
 
 
-def _no_texts(document: JsonObject) -> list[YamlPath]:
+def _entries_not_strings(document: JsonObject) -> list[YamlPath]:
     lists = {key: value for key in _LISTS_OF_TEXTS if isinstance(value := document.get(key), list)}
     return [(key, n) for key, value in lists.items() for n, entry in enumerate(value) if not isinstance(entry, str)]
 
 
 def _parse(documents: Sequence[Json], source: SigmaRuleLocation) -> tuple[AnyRule, tuple[str, ...], list[Exception]]:
-    """The last of some documents as pySigma reads it, the rules it names, and its errors.
+    """Parse the last of some documents. Return it, the rules that it refers to, and its errors.
 
-    The documents before it count only where some are templates (key ``action``), which pySigma merges into others.
+    The documents before it matter only if some are templates (key ``action``), which pySigma merges into others.
     """
     maps = [document for document in documents if isinstance(document, dict)]
     if not any("action" in document for document in maps):
         maps = maps[-1:]
     document = maps[-1]
-    # pySigma changes what it gets.
+    # pySigma changes what it is given.
     collection = SigmaCollection.from_dicts(copy.deepcopy(cast("list[NestedDict]", maps)), True, source, True, False)
     if document.get("action") not in (None, "repeat"):
         raise collection.errors[-1]
@@ -227,17 +227,17 @@ def _parse_filter(
 
 
 def _errors(rule: AnyRule) -> list[Exception]:
-    """The errors of a rule, those of its conditions included, which pySigma parses only when asked for them."""
+    """Return the errors of a rule, with those of its conditions, which pySigma parses only on demand."""
     errors: list[Exception] = list(rule.errors)
     if errors or isinstance(rule, SigmaCorrelationRule):
         return errors
     for condition in rule.detection.parsed_condition:
         try:
             if not isinstance(condition.condition, str):
-                raise SigmaConditionError("A condition must be a text")
+                raise SigmaConditionError("A condition must be a string")
             condition.parse()
         except SigmaError as error:
-            # pyparsing would list everything that it could have gone on with.
+            # pyparsing would list everything that could have come next.
             stop = re.search(r"found (.+?)\s+\(at char (\d+)\)", str(error))
             if stop:
                 error = SigmaConditionError(f"The condition breaks off at character {int(stop[2]) + 1}, at {stop[1]}.")
@@ -246,7 +246,7 @@ def _errors(rule: AnyRule) -> list[Exception]:
 
 
 def _place_of_error(document: JsonObject, error: Exception) -> YamlPath:
-    """The path to what an error of pySigma names, or else to the section that it is about."""
+    """Return the path to what an error of pySigma names, or else to the section that it is about."""
     name = type(error).__name__.removeprefix("Sigma").removesuffix("Error")
     section = _PLACES_OF_ERRORS.get(name, (name.lower(),))
     if section[0] not in document and "filter" in document:
@@ -256,7 +256,7 @@ def _place_of_error(document: JsonObject, error: Exception) -> YamlPath:
 
 
 def error_text(error: Exception) -> str:
-    """What an error says, without the path of the file, which a finding has already."""
+    """Return the message of an error without the path of the file, which a finding has already."""
     if not isinstance(error, SigmaError):
         return f"pySigma cannot read this: {type(error).__name__}: {error}"
     return str(error).removesuffix(f" in {error.source}")

@@ -196,7 +196,7 @@ def _not_json(value: object) -> str:
         return next(filter(None, map(_not_json, value.values())), "")
     if isinstance(value, list):
         return next(filter(None, map(_not_json, value)), "")
-    return "" if value is None or isinstance(value, (str, int, float)) else f"JSON has no way to hold {value!r}"
+    return "" if value is None or isinstance(value, (str, int, float)) else f"{value!r} is not a JSON value"
 
 
 class _Loader(yaml.CSafeLoader):

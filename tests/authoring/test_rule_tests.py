@@ -251,7 +251,10 @@ def test_events_of_other_files(write: Callable[..., Path], tmp_path: Path) -> No
         ("hits:\n- name: a\n  event: [{}]\n", ["3: event must be a map"]),
         ("hits:\n- name: a\n  event: {Records: []}\n", ["3: event must be one record; name a file with Records by"]),
         ("hits:\n- name: a\n  event: {b: {5: c}}\n", ["3: the key 5 must be a string, in quotes"]),
-        ("hits:\n- name: a\n  event: {b: [!!timestamp 2026-11-24]}\n", ["3: datetime.date(2026, 11, 24) is nothing"]),
+        (
+            "hits:\n- name: a\n  event: {b: [!!timestamp 2026-11-24]}\n",
+            ["3: datetime.date(2026, 11, 24) is not a JSON value"],
+        ),
         ("hits:\n- name: a\n  file: 5\n", ["3: file must be the path of a file with CloudTrail records"]),
         ("hits:\n- name: a\n  file: none.json\n", ["1: cannot be read: No such file", "3: none.json has no event"]),
         ("hits:\n- name: a\n  event: {\n", ["4: this is not valid YAML: "]),
