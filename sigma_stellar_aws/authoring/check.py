@@ -157,7 +157,7 @@ def _validators() -> dict[str, SigmaRuleValidator]:
 
 
 def _summary(validator: SigmaRuleValidator) -> str:
-    """What a validator is about: the first error_text of its documentation."""
+    """Return what a validator is about: the first paragraph of its documentation."""
     return " ".join((type(validator).__doc__ or type(validator).__name__).strip().split("\n\n")[0].split())
 
 

@@ -269,7 +269,7 @@ def test_no_recent_data(engine_url: str, rules: Any, kind: str) -> None:
         assert rule["verdict"] == "can match"
         [problem] = rule["problems"]
         assert problem.startswith("no event since ")
-        assert "the newest is of " in problem
+        assert "the newest is from " in problem
         assert one(engine_url, "ill", folder, "--since", "48h", exit_code=0)["problems"] == []
         assert one(engine_url, "ill", folder, "--since", "46h", exit_code=3)["problems"] != []
 

@@ -200,7 +200,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         (folder / name).write_text("mine")
-        with pytest.raises(OSError, match="is there already; nothing was written"):
+        with pytest.raises(OSError, match="exists already; nothing was written"):
             write_rule(EVENT, folder)
         assert [(file.name, file.read_text()) for file in folder.iterdir()] == [(name, "mine")]
 

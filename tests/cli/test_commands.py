@@ -174,7 +174,7 @@ def test_a_new_rule_is_good_and_passes_its_test(run: Run, event: Path, tmp_path:
     assert run("explain", file, event).out.splitlines()[0].startswith("TODO AWS Monitoring DeleteAlarms matches")
     again = run("new", event, "-o", folder)
     assert (again.code, again.out) == (1, "")
-    assert f"{file} is there already; nothing was written" in again.err
+    assert f"{file} exists already; nothing was written" in again.err
 
 
 def test_new_keeps_ids_only_if_asked(run: Run, event: Path, tmp_path: Path) -> None:
