@@ -229,7 +229,7 @@ def test_truncated_values(engine_url: str, rules: Any, mapping: JsonObject, engi
             assert counted in rule["reasons"]
         elif found["engine"] not in engines:
             assert (rule["verdict"], found["healthy"]) == ("may be wrong", False)
-            assert "this store does not tell whether there are such values" in rule["reasons"]
+            assert "this store cannot tell whether there are such values" in rule["reasons"]
         else:
             # Where nothing was cut, the limit is told.
             assert (rule["verdict"], found["healthy"]) == ("can match", True)
@@ -291,7 +291,7 @@ def test_a_time_beyond_all_calendars(engine_url: str, rules: Any, kind: str) -> 
     with index(engine_url, "ill", {"timestamp": {"type": kind}, "eventSource": KEYWORD}, [document]):
         rule = one(engine_url, "ill", rules("{eventSource: iam.amazonaws.com}"), exit_code=3)
         [problem] = rule["problems"]
-        assert problem.startswith("the newest event is of 9999-12-31")
+        assert problem.startswith("the newest event is from 9999-12-31")
 
 
 def test_rules_of_one_id_are_told_apart(engine_url: str, rules: Any) -> None:
