@@ -8,8 +8,9 @@ added up, so that no event counts twice. What a run has to know of alerts of ear
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
+import msgspec
 from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.alerts.alert import Alert, Raised, as_json
@@ -22,8 +23,9 @@ from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.index_template import IGNORE_ABOVE
-from sigma_stellar_aws.store.answers import as_store_errors, cause, whole
+from sigma_stellar_aws.store.answers import SearchAnswer, as_store_errors, read_answer, read_bulk, read_whole
 from sigma_stellar_aws.store.load import ALERTS_OF, LATER, OWN, check_index_name, create
+from sigma_stellar_aws.store.mapping import stored_mappings
 from sigma_stellar_aws.store.retries import NotWholeError, answered
 from sigma_stellar_aws.store.scan import scan
 
@@ -68,6 +70,28 @@ _MAPPINGS: JsonObject = {
 }
 
 
+class _Time(msgspec.Struct):
+    value: float | None
+
+
+class _First(msgspec.Struct):
+    first: _Time
+
+
+class _FirstAnswer(SearchAnswer, kw_only=True):
+    aggregations: _First
+
+
+class _Document(msgspec.Struct):
+    id: str = msgspec.field(name="_id")
+    found: bool = False
+    source: dict[str, Any] = msgspec.field(name="_source", default_factory=dict)
+
+
+class _Documents(msgspec.Struct):
+    docs: list[_Document]
+
+
 class Written(NamedTuple):
     """An alert, and what became of it in the index."""
 
@@ -101,15 +125,17 @@ def prepare(client: OpenSearch, index: str, search: str) -> None:
         with as_store_errors(index):
             create(client, index, {"mappings": {"_meta": {OWN: {ALERTS_OF: search}}, **_MAPPINGS}})
     with as_store_errors(index):
-        mappings = answered(lambda: client.indices.get_mapping(index=index))
+        mappings = stored_mappings(client, index)
         if len(mappings) != 1:
             raise StoreError(f"{index!r} stands for {len(mappings)} indices, {', '.join(mappings)}; name one of them")
-        [(name, answer)] = mappings.items()
-        held = answer["mappings"].get("_meta", {}).get(OWN)
-        if not isinstance(held, dict) or ALERTS_OF not in held:
+        [(name, mapping)] = mappings.items()
+        purpose = mapping.typed.meta.get(OWN)
+        if not isinstance(purpose, dict) or ALERTS_OF not in purpose:
             raise StoreError(f"{name!r} was not made for alerts, so nothing is written to it; name a new index")
-        if held != {ALERTS_OF: search}:
-            raise StoreError(f"{name!r} has the alerts of {held[ALERTS_OF]!r}, not of {search!r}; name another index")
+        if purpose != {ALERTS_OF: search}:
+            raise StoreError(
+                f"{name!r} has the alerts of {purpose[ALERTS_OF]!r}, not of {search!r}; name another index"
+            )
         answered(lambda: client.indices.refresh(index=index))
 
 
@@ -157,8 +183,8 @@ def _earliest(client: OpenSearch, index: str, since: datetime) -> datetime:
     """The time, or that of the first event of an alert that is open then, if it is earlier."""
     body = {"size": 0, "query": _open_at(since), "aggs": {"first": {"min": {"field": "suppression.first"}}}}
     with as_store_errors(index):
-        answer = answered(lambda: whole(client.search(index=index, body=body)))
-    first = cast("dict[str, dict[str, float | None]]", answer["aggregations"])["first"]["value"]
+        answer = answered(lambda: read_whole(_FirstAnswer, client.search(index=index, body=body)))
+    first = answer.aggregations.first.value
     return since if first is None else min(since, datetime.fromtimestamp(first / 1000, timezone.utc))
 
 
@@ -169,7 +195,7 @@ def _raised(client: OpenSearch, index: str, since: datetime | None, report: Call
         raised = _as_raised(found.id, found.source)
         if raised is None:
             # Its events raise it anew, under the same id, which puts it right.
-            report(f"{found.place!r}: the alert {found.id} had lost what its events are counted by")
+            report(f"{found.index_name!r}: the alert {found.id} had lost what its events are counted by")
         else:
             yield raised
 
@@ -244,8 +270,9 @@ def _known(client: OpenSearch, index: str, names: list[str]) -> dict[str, Raised
         return {}
     with as_store_errors(index):
         answer = answered(lambda: client.mget(index=index, body={"ids": names}, params={"_source": "suppression"}))
-    found = {doc["_id"]: _as_raised(doc["_id"], doc["_source"]) for doc in answer["docs"] if doc.get("found")}
-    return {name: raised for name, raised in found.items() if raised is not None}
+        documents = read_answer(_Documents, answer).docs
+    raised = (_as_raised(document.id, document.source) for document in documents if document.found)
+    return {alert.id: alert for alert in raised if alert is not None}
 
 
 def _is_changed(alert: Alert) -> bool:
@@ -269,21 +296,20 @@ def _send(client: OpenSearch, index: str, actions: Iterable[tuple[str, Alert, Js
 
     def send() -> None:
         lines = [line for kind, alert, body in waiting for line in ({kind: {"_id": alert.id, **_OPTIONS[kind]}}, body)]
-        items = client.bulk(index=index, body=lines)["items"]
+        results = read_bulk(client.bulk(index=index, body=lines), len(waiting), index)
         sent, waiting[:] = waiting[:], []
-        for action, item in zip(sent, items, strict=True):
+        for action, result in zip(sent, results, strict=True):
             kind, alert, _ = action
-            answer = item[kind]
-            if kind == "create" and answer["status"] == 409:
+            if kind == "create" and result.status == 409:
                 present.add(alert.id)
-            elif kind == "update" and answer["status"] == 404:
+            elif kind == "update" and result.status == 404:
                 # Somebody has deleted it meanwhile.
                 continue
-            elif answer["status"] in LATER:
+            elif result.status in LATER:
                 waiting.append(action)
-                reasons.append(cause(answer.get("error")))
-            elif answer["status"] >= 300:
-                raise StoreError(f"{index!r}: the alert {alert.id} could not be stored: {cause(answer.get('error'))}")
+                reasons.append(result.reason)
+            elif result.status >= 300:
+                raise StoreError(f"{index!r}: the alert {alert.id} could not be stored: {result.reason}")
         if waiting:
             raise NotWholeError(f"{len(waiting)} alerts were not taken: {reasons[-1]}")
 

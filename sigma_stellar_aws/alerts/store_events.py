@@ -75,6 +75,6 @@ def _found(client: OpenSearch, index: str, pack: Pack, query: Clause, time_field
             found.matched_queries,
             keys,
             time=epoch_millis(found.source.get("eventTime")) if time_field is None else found.time,
-            identity=event_id if is_uuid(event_id) else f"{found.place}/{found.id}",
-            place=found.place,
+            identity=event_id if is_uuid(event_id) else f"{found.index_name}/{found.id}",
+            place=found.index_name,
         )

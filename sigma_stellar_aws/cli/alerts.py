@@ -290,8 +290,7 @@ def _of_store(where: _Store, request: _Request, problems: Problems) -> None:
     with needs("store"):
         from sigma_stellar_aws.alerts.store_events import count_undated, store_hits
         from sigma_stellar_aws.store.client import connect
-    with as_click_errors():
-        client = connect(where.url, where.ca_file, os.environ)
+    with as_click_errors(), connect(where.url, where.ca_file, os.environ) as client:
         since, until = request.since, request.until
         pack, time_field = _search(client, where, request.rules, problems, dated=bool(since or until))
         if (since or until) and (count := count_undated(client, where.pattern, pack, where.time_field)):
@@ -315,8 +314,7 @@ def _write(where: _Store, request: _Request, index: str, schedule: _Schedule, pr
         problems.begin_anew()
         _run(client, where, request, index, span, problems)
 
-    with as_click_errors():
-        client = connect(where.url, where.ca_file, os.environ)
+    with as_click_errors(), connect(where.url, where.ca_file, os.environ) as client:
         search: JsonObject = {"index": where.pattern, "time_field": where.time_field, "url": where.url, "write": index}
         repeat(
             run,

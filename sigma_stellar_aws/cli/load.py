@@ -26,14 +26,13 @@ def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) ->
     """Flatten the records of CloudTrail FILES (or folders of them) and load them into a data store."""
     problems = Problems()
     found = find_logs(files, problems)
-    with as_click_errors():
-        client = connect(url, ca_file, os.environ)
+    with as_click_errors(), connect(url, ca_file, os.environ) as client:
         fields = pack_fields()
         is_new = loading.create_index(client, index, fields)
-        if not is_new and (analysed := loading.no_keywords(client, index, fields)):
+        if not is_new and (analysed := loading.analysed_fields(client, index, fields)):
             problems.report(
                 f"{index} was there before, and takes the texts of {len(analysed)} fields of the rules for analysed "
-                f"text ({', '.join(analysed[:3])} ...), so that not all of them can be found; load into a new index"
+                f"text ({', '.join(analysed[:3])} ...), so not all of them can be found; load into a new index"
             )
         with progress(found) as advance:
 
@@ -43,8 +42,11 @@ def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) ->
                         yield flatten(record)
                     advance(stored_size(file))
 
-            loaded = loading.load(client, index, problems.watching_length(documents()))
-    for event_id, reason in loaded.rejected:
-        problems.report(f"event {event_id} was not taken: {reason}")
+            loaded = loading.load(
+                client,
+                index,
+                problems.watching_length(documents()),
+                on_rejected=lambda event: problems.report(f"event {event.event_id} was not taken: {event.reason}"),
+            )
     note(f"{loaded.created} events loaded into {index}, {loaded.present} were there already{problems.summary()}")
     problems.leave()

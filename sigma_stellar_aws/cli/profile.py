@@ -21,8 +21,8 @@ from sigma_stellar_aws.store.mapping import describe_store
 @ca_file_option
 def profile(url: str, index: str | None, output: Path | None, ca_file: Path | None) -> None:
     """Read the field types of a data store, as a store profile for: sigma convert -O store=FILE."""
-    with as_click_errors():
-        found = describe_store(connect(url, ca_file, os.environ), index or INDEX)
+    with as_click_errors(), connect(url, ca_file, os.environ) as client:
+        found = describe_store(client, index or INDEX)
         fields = store_profile.from_json(found, index or INDEX).fields
         text = store_profile.as_text(found)
         if output is None:

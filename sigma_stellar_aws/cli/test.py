@@ -92,5 +92,9 @@ def _on_engine(trials: list[Trial], url: str | None, engine: bool, ca_file: Path
     with needs("embedded" if engine else "store"):
         from sigma_stellar_aws.store.client import connect
         from sigma_stellar_aws.store.embedded import embedded_opensearch
-    with as_click_errors(), embedded_opensearch() if engine else nullcontext(url or "") as address:
-        return rule_tests.ask_engine(connect(address, ca_file, {} if engine else os.environ), trials)
+    with (
+        as_click_errors(),
+        embedded_opensearch() if engine else nullcontext(url or "") as address,
+        connect(address, ca_file, {} if engine else os.environ) as client,
+    ):
+        return rule_tests.ask_engine(client, trials)

@@ -25,9 +25,10 @@ from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.install.apply import as_applied, sound
 from sigma_stellar_aws.install.merge import Change, Fields, Path, owned
 from sigma_stellar_aws.install.plan import Live, Step, field_name
-from sigma_stellar_aws.install.server_errors import MISSING, ServerError, ask, elsewhere, if_there, order, unreachable
+from sigma_stellar_aws.install.server_errors import MISSING, ServerError, ask, if_there, no_answer, order
 from sigma_stellar_aws.install.state import State
-from sigma_stellar_aws.store.client import API_KEY, PASSWORD, USER, check_ca_file, check_url, credentials, proxy
+from sigma_stellar_aws.store.client import check_ca_file, check_url, credentials, proxy
+from sigma_stellar_aws.store.connection_errors import refusal_message
 
 TAG = "sigma-stellar-aws"
 """Says of a rule that this project made it."""
@@ -412,14 +413,8 @@ class Elastic:
             answer = self._session.request(
                 method, self._root + path, params=params, json=body, timeout=_TIMEOUT, allow_redirects=False
             )
-        except requests.exceptions.SSLError as error:
-            if "WRONG_VERSION_NUMBER" in str(error):
-                raise StoreError("Kibana does not speak TLS there; is its URL http:// ?") from error
-            raise StoreError("Kibana's certificate is not trusted; name its CA: --ca-file") from error
-        except requests.exceptions.ProxyError as error:
-            raise ServerError(None, "the proxy does not answer, or does not let us through") from error
         except requests.exceptions.RequestException as error:
-            raise unreachable("Kibana", self._root, error, known=self._answered) from error
+            raise no_answer("Kibana", self._root, error, known=self._answered) from error
         self._answered = True
         try:
             content = answer.json()
@@ -432,10 +427,8 @@ class Elastic:
 
 def _error(answer: requests.Response, content: object) -> ServerError:
     status = answer.status_code
-    if status == 401:
-        return ServerError(status, f"Kibana does not know who asks; set {USER} and {PASSWORD}, or {API_KEY}")
-    if answer.is_redirect:
-        return ServerError(status, elsewhere("Kibana"))
+    if message := refusal_message("Kibana", status):
+        return ServerError(status, message)
     reason = content.get("message") if isinstance(content, dict) else None
     if reason is None and status in (502, 503, 504):
         return ServerError(status, f"Kibana is not available now (status {status})")

@@ -18,11 +18,11 @@ from sigma_stellar_aws.formats.opensearch_monitor import ALL_RULES
 from sigma_stellar_aws.install.apply import as_applied, sound
 from sigma_stellar_aws.install.merge import Change, Fields, Path, owned
 from sigma_stellar_aws.install.plan import Live, Step, field_name
-from sigma_stellar_aws.install.server_errors import MISSING, ServerError, ask, elsewhere, if_there, order, unreachable
+from sigma_stellar_aws.install.server_errors import MISSING, ServerError, ask, if_there, no_answer, order
 from sigma_stellar_aws.install.state import State
 from sigma_stellar_aws.install.stored_search import canonical
-from sigma_stellar_aws.store.answers import _reason
-from sigma_stellar_aws.store.client import API_KEY, PASSWORD, USER
+from sigma_stellar_aws.store.answers import reason as reason_of
+from sigma_stellar_aws.store.connection_errors import refusal_message
 
 MARKER = "sigma_stellar_aws"
 """The key of ``ui_metadata`` that says of a monitor that this project made it."""
@@ -252,12 +252,8 @@ class OpenSearchAlerting:
     ) -> JsonObject:
         try:
             answer = self._client.transport.perform_request(method, path, params=dict(params or {}), body=body)
-        except exceptions.SSLError as error:
-            if "WRONG_VERSION_NUMBER" in str(error.info):
-                raise StoreError("OpenSearch does not speak TLS there; is its URL http:// ?") from error
-            raise StoreError("OpenSearch's certificate is not trusted; name its CA: --ca-file") from error
         except exceptions.ConnectionError as error:
-            raise unreachable("OpenSearch", self._url, error, known=self._answered) from error
+            raise no_answer("OpenSearch", self._url, error, known=self._answered) from error
         except exceptions.TransportError as error:
             self._answered = True
             raise _error(error) from error
@@ -311,15 +307,13 @@ def with_trigger_ids(key: str, body: JsonObject) -> JsonObject:
 
 
 def _error(error: exceptions.TransportError) -> ServerError:
-    status, reason = int(error.status_code), _reason(error)
+    status, reason = int(error.status_code), reason_of(error)
     if "no handler found" in reason or status == 405:
         return ServerError(status, "this OpenSearch has no Alerting plugin, so it knows no monitors")
-    if status in (301, 302, 303, 307, 308):
-        return ServerError(status, elsewhere("OpenSearch"))
+    if message := refusal_message("OpenSearch", status):
+        return ServerError(status, message)
     if status in (502, 503, 504) and not isinstance(error.info, dict):
         return ServerError(status, f"OpenSearch is not available now (status {status})")
-    if status == 401:
-        return ServerError(status, f"OpenSearch does not know who asks; set {USER} and {PASSWORD}, or {API_KEY}")
     if status == 403:
         return ServerError(status, f"not allowed: {reason}; needed is the role alerting_full_access")
     return ServerError(status, f"OpenSearch answered with status {status}: {reason}")

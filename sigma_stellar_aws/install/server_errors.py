@@ -1,14 +1,12 @@
 """What talking to Kibana and to OpenSearch has in common: errors for people, and what to do after one."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
-from urllib.parse import urlsplit
-
-# Of a connection that was never made, NewConnectionError and NameResolutionError among them.
-from urllib3.exceptions import ConnectTimeoutError
 
 from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.store.connection_errors import connection_problem
+from sigma_stellar_aws.store.retries import GaveUpError, answered
 
 T = TypeVar("T")
 
@@ -18,7 +16,6 @@ WAITS = (0.5, 1.0, 2.0, 4.0)
 MISSING = 404
 """Status of what is not there."""
 
-_PORTS = {"http": 80, "https": 443}
 _PASSING = (None, 429, 502, 503, 504)
 _LATE = (None, 502, 504)
 _UNKNOWN_USER = 401
@@ -65,19 +62,19 @@ class ServerError(StoreError):
 
 
 def ask(read: Callable[[], T]) -> T:
-    """The result of a request that changes nothing, which is repeated where that may help.
+    """Return the result of a request that changes nothing, which is repeated where that may help.
 
     Raises:
         ServerError: it failed, or failed too often.
     """
-    for wait in WAITS:
-        try:
-            return read()
-        except ServerError as error:
-            if not error.passing:
-                raise
-            time.sleep(wait)
-    return read()
+    try:
+        return answered(read, may_pass=_is_passing, pauses_seconds=WAITS)
+    except GaveUpError as gave_up:
+        raise gave_up.error from gave_up.error.__cause__
+
+
+def _is_passing(error: BaseException) -> bool:
+    return isinstance(error, ServerError) and error.passing
 
 
 def if_there(read: Callable[[], T]) -> T | None:
@@ -94,7 +91,7 @@ def if_there(read: Callable[[], T]) -> T | None:
         raise
 
 
-def unreachable(server: str, url: str, error: Exception, *, known: bool) -> ServerError:
+def no_answer(server: str, url: str, error: Exception, *, known: bool) -> StoreError:
     """Return the error to raise where a request got no answer.
 
     Args:
@@ -103,32 +100,10 @@ def unreachable(server: str, url: str, error: Exception, *, known: bool) -> Serv
         error: of the client; its own text is not shown, since it holds the whole address.
         known: whether the server has answered before; one that was never there is not waited for.
     """
-    parts = urlsplit(url)
-    chain = list(_chain(error))
-    reasons = [one.strerror for one in chain if isinstance(one, OSError) and one.strerror]
-    made = not any(isinstance(one, ConnectTimeoutError) for one in chain)
-    cause = reasons[0] if reasons else type(error).__name__ if made else "no connection within the time for it"
-    where = f"{parts.hostname}:{parts.port or _PORTS.get(parts.scheme, '')}"
-    return ServerError(None, f"{server} cannot be reached at {where}: {cause}", never_there=not (known or made))
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, and what it comes from, as far as the libraries tell."""
-    seen: list[BaseException] = []
-    todo = [error]
-    while todo:
-        one = todo.pop(0)
-        if one in seen:
-            continue
-        seen.append(one)
-        yield one
-        behind = (one.__cause__, one.__context__, getattr(one, "reason", None), getattr(one, "info", None), *one.args)
-        todo += [other for other in behind if isinstance(other, BaseException)]
-
-
-def elsewhere(server: str) -> str:
-    """What to say of a server that sends us to another address, where our credentials have no business."""
-    return f"{server} sends us to another address; write the URL as it is there, with the base path if it has one"
+    problem = connection_problem(server, error, url=url)
+    if problem.is_lasting:
+        return StoreError(problem.message)
+    return ServerError(None, problem.message, never_there=not (known or problem.was_made))
 
 
 def order(write: Callable[[], T], done: Callable[[], T | None], *, twice: bool = False) -> T:

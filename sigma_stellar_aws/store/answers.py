@@ -1,24 +1,170 @@
-"""What a store's answers say: whether they are whole, and errors as people read them."""
+"""What a store answers: read into types, checked for being whole, and its errors in words for people."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
-from typing import Any, cast
+from typing import Any, TypeVar
 
-from opensearchpy import (
-    OpenSearch,
-    exceptions,
-)
+import msgspec
+from opensearchpy import OpenSearch, exceptions
 
 from sigma_stellar_aws.base.errors import StoreError
-from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.query.store_profile import Engine
-from sigma_stellar_aws.store.client import API_KEY, PASSWORD, TIMEOUT, USER
+from sigma_stellar_aws.store import client as store_client
+from sigma_stellar_aws.store.connection_errors import connection_problem, refusal_message
 from sigma_stellar_aws.store.retries import GaveUpError, NotWholeError, answered, may_pass
+
+T = TypeVar("T")
+S = TypeVar("S", bound="SearchAnswer")
+
+_NO_SUCH_METHOD = 405
+
+
+class AnswerError(Exception):
+    """An answer that is not one of an OpenSearch or Elasticsearch."""
+
+
+class Shards(msgspec.Struct):
+    """How many parts of the data an answer is for."""
+
+    total: int = 0
+    failed: int = 0
+    failures: list[dict[str, Any]] = []
+
+
+class SearchAnswer(msgspec.Struct):
+    """What all answers to searches have; each kind adds what it needs."""
+
+    shards: Shards = msgspec.field(name="_shards", default_factory=Shards)
+    timed_out: bool = False
+    pit_id: str | None = None
+    """The point in time to ask next, which may be another one than before."""
+    scroll_id: str | None = msgspec.field(name="_scroll_id", default=None)
+
+
+class Total(msgspec.Struct):
+    """How many events a search found."""
+
+    value: int
+
+
+class TotalHits(msgspec.Struct):
+    """The hits of a search that asks for their number only."""
+
+    total: Total
+
+
+class BulkResult(msgspec.Struct):
+    """What became of one document of a bulk request."""
+
+    status: int
+    error: Any = None
+
+    @property
+    def reason(self) -> str:
+        """Why it was not taken."""
+        return error_text(self.error)
+
+
+class _BulkAnswer(msgspec.Struct):
+    items: list[dict[str, BulkResult]]
+
+
+class _SearchError(msgspec.Struct):
+    status: int
+    error: Any
+
+
+class _Version(msgspec.Struct):
+    number: str
+    distribution: str = ""
+
+
+class _Info(msgspec.Struct):
+    version: _Version
+
+
+class _Node(msgspec.Struct):
+    version: str
+
+
+class _Nodes(msgspec.Struct):
+    nodes: dict[str, _Node]
+
+
+def read_answer(kind: type[T], answer: object, *, strict: bool = True) -> T:
+    """Return an answer as a value of a type.
+
+    >>> read_answer(TotalHits, {"total": {"value": 3, "relation": "eq"}}).total.value
+    3
+
+    Args:
+        kind: the type.
+        answer: decoded JSON.
+        strict: whether text is not taken for a number, as it may stand in mappings and settings.
+
+    Raises:
+        AnswerError: it has another form.
+    """
+    try:
+        return msgspec.convert(answer, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        raise AnswerError(str(error)) from error
+
+
+def read_whole(kind: type[S], answer: object) -> S:
+    """Return the answer to a search as a value of a type, if it is for all of the data.
+
+    Raises:
+        NotWholeError: it is for a part of the data only.
+        AnswerError: it has another form.
+    """
+    common = read_answer(SearchAnswer, answer)
+    shards = common.shards
+    if common.timed_out or shards.failed:
+        reason = f" ({error_text(shards.failures[0].get('reason'))})" if shards.failures else ""
+        raise NotWholeError(
+            f"the answer is not whole: {shards.failed} of {shards.total} shards failed{reason}, "
+            f"timed out: {common.timed_out}; nothing can be said about the rest"
+        )
+    return read_answer(kind, answer)
+
+
+def read_one_of_several(kind: type[S], answer: dict[str, Any]) -> S:
+    """Return one of several answers as a value of a type.
+
+    Raises:
+        TransportError: it is an error.
+        NotWholeError: it is for a part of the data only.
+        AnswerError: it has another form.
+    """
+    if "error" in answer:
+        failed = read_answer(_SearchError, answer)
+        error_class = exceptions.HTTP_EXCEPTIONS.get(failed.status, exceptions.TransportError)
+        raise error_class(failed.status, error_text(failed.error), answer)
+    return read_whole(kind, answer)
+
+
+def read_bulk(answer: object, sent: int, index: str) -> list[BulkResult]:
+    """Return what became of each document of a bulk request, in their order.
+
+    Args:
+        answer: to the request.
+        sent: how many documents it had.
+        index: that they were sent to, for the message.
+
+    Raises:
+        AnswerError: it has another form.
+        StoreError: it is for some of the documents only.
+    """
+    items = read_answer(_BulkAnswer, answer).items
+    if len(items) != sent:
+        raise StoreError(f"{index!r}: the store answered for {len(items)} of {sent} documents only")
+    return [result for item in items for result in item.values()]
 
 
 def answered_engine(client: OpenSearch, *, known: bool = False, stopped: Event | None = None) -> tuple[Engine, str]:
-    """Name and version of the engine.
+    """Return the name and the version of the engine.
 
     Args:
         client: the data store.
@@ -27,7 +173,8 @@ def answered_engine(client: OpenSearch, *, known: bool = False, stopped: Event |
 
     Raises:
         GaveUpError: the store did not answer.
-        OpenSearchException: the store did not answer as it should.
+        OpenSearchException: the store refused.
+        AnswerError: it is not one of these engines.
     """
     return answered(
         lambda: _engine(client),
@@ -36,35 +183,23 @@ def answered_engine(client: OpenSearch, *, known: bool = False, stopped: Event |
     )
 
 
-def whole(answer: JsonObject) -> JsonObject:
-    """The answer to a search, if it is for all of the data.
-
-    Raises:
-        NotWholeError: it is not.
-    """
-    shards = cast(JsonObject, answer.get("_shards", {}))
-    if answer.get("timed_out") or shards.get("failed", 0):
-        failures = cast("list[JsonObject]", shards.get("failures", []))
-        reason = f" ({cause(failures[0].get('reason'))})" if failures else ""
-        raise NotWholeError(
-            f"the answer is not whole: {shards.get('failed', 0)} of {shards.get('total', 0)} shards failed{reason}, "
-            f"timed out: {bool(answer.get('timed_out'))}; nothing can be said about the rest"
-        )
-    return answer
-
-
-def whole_of_several(answer: JsonObject) -> Any:
-    """One answer of several, which may be an error."""
-    if "error" in answer:
-        status = cast(int, answer["status"])
-        kind = exceptions.HTTP_EXCEPTIONS.get(status, exceptions.TransportError)
-        raise kind(status, cause(answer["error"]), answer)
-    return whole(answer)
+def _engine(client: OpenSearch) -> tuple[Engine, str]:
+    try:
+        version = read_answer(_Info, client.info()).version
+        return ("opensearch" if version.distribution == "opensearch" else "elasticsearch"), version.number
+    except exceptions.TransportError as error:
+        # An Elasticsearch without its main module has no such page; OpenSearch always has it.
+        if error.status_code != _NO_SUCH_METHOD:
+            raise
+    answer = client.transport.perform_request("GET", "/_nodes/_local", params={"filter_path": "nodes.*.version"})
+    for node in read_answer(_Nodes, answer).nodes.values():
+        return "elasticsearch", node.version
+    raise AnswerError("it names no node")
 
 
 @contextmanager
 def as_store_errors(index: str) -> Iterator[None]:
-    """Errors of the client as errors for people.
+    """Turn errors of the client, and answers that cannot be understood, into errors for people.
 
     Raises:
         StoreError: in place of each of them.
@@ -73,81 +208,58 @@ def as_store_errors(index: str) -> Iterator[None]:
         yield
     except GaveUpError as gave_up:
         raise StoreError(
-            f"{_told(gave_up.error, index)}; tried {gave_up.tries} times in {gave_up.seconds:.0f} seconds"
+            f"{_message(gave_up.error, index)}; tried {gave_up.tries} times in {gave_up.seconds:.0f} seconds"
         ) from gave_up.error
-    except _ERRORS as error:
-        raise StoreError(_told(error, index)) from error
+    except (exceptions.OpenSearchException, NotWholeError, AnswerError) as error:
+        raise StoreError(_message(error, index)) from error
 
 
-_ERRORS = (
-    KeyError,
-    TypeError,
-    AttributeError,
-    ValueError,
-    RecursionError,
-    exceptions.OpenSearchException,
-    NotWholeError,
-)
-
-
-def _told(error: Exception, index: str) -> str:
+def _message(error: Exception, index: str) -> str:
     match error:
-        case KeyError():
-            return f"{index!r}: this is no answer of an OpenSearch or Elasticsearch that tells all: {error} is missing"
-        case exceptions.SSLError() if "WRONG_VERSION_NUMBER" in str(error.info):
-            return "the store does not speak TLS there; is its URL http:// ?"
-        case exceptions.SSLError():
-            return f"the store's certificate is not trusted ({error.info}); name its CA: --ca-file"
-        case exceptions.ConnectionTimeout():
-            return f"the store did not answer within {TIMEOUT:g} seconds"
         case exceptions.ConnectionError():
-            return f"the store cannot be reached: {error.info}"
+            return connection_problem("the store", error, timeout_seconds=store_client.TIMEOUT_SECONDS).message
+        case exceptions.TransportError():
+            return refusal_message("the store", error.status_code) or _refusal(error, index)
+        case exceptions.SerializationError() | AnswerError():
+            return f"{index!r}: this is no answer of an OpenSearch or Elasticsearch: {error}"
+        case exceptions.OpenSearchException():
+            return f"{index!r}: the store answered: {error}"
+    return f"{index!r}: {error}"
+
+
+def _refusal(error: exceptions.TransportError, index: str) -> str:
+    match error:
         case exceptions.NotFoundError() if "search_context_missing" in str(error.info):
             return (
                 f"{index!r}: the store has forgotten the state of the data that was being read, as it does when one of "
-                "its nodes ends or when nothing was read for minutes; the events were not read to their end: run again"
+                "its nodes ends or when nothing was read for minutes; not all events were read: run again"
             )
         case exceptions.NotFoundError():
             return f"there is no index {index!r}; name it: --index NAME"
         case exceptions.RequestError(info={"error": {"type": "index_closed_exception", "index": closed_index}}):
-            return f"{index!r}: the index {closed_index!r} is closed, and cannot be searched; open it or name others"
-        case exceptions.AuthenticationException():
-            return f"the store does not know who asks; set {USER} and {PASSWORD}, or {API_KEY}"
+            return f"{index!r}: the index {closed_index!r} is closed and cannot be searched; open it or name others"
         case exceptions.AuthorizationException():
             return (
-                f"not allowed on {index!r}: {_reason(error)}; needed are the rights read and view_index_metadata "
+                f"not allowed on {index!r}: {reason(error)}; needed are the rights read and view_index_metadata "
                 "(OpenSearch: read, and get on mappings and settings)"
             )
-        case exceptions.OpenSearchException():
-            return f"{index!r}: the store answered: {_reason(error)}"
-        case NotWholeError():
-            return f"{index!r}: {error}"
-    return f"{index!r}: this is no answer of an OpenSearch or Elasticsearch: {error}"
+    return f"{index!r}: the store answered: {reason(error)}"
 
 
-def _reason(error: exceptions.OpenSearchException) -> str:
-    info = getattr(error, "info", None)
-    return cause(info.get("error")) if isinstance(info, dict) else str(error)
+def reason(error: exceptions.TransportError) -> str:
+    """Return what a store says about an error that it answered with."""
+    return error_text(error.info.get("error")) if isinstance(error.info, dict) else str(error)
 
 
-def cause(error: object) -> str:
-    """Type and reason out of an error object, the root cause's where there is one."""
+def error_text(error: object) -> str:
+    """Return reason and type out of an error object, the root cause's where there is one.
+
+    >>> error_text({"reason": "all shards failed", "root_cause": [{"type": "parse", "reason": "bad query"}]})
+    'all shards failed (parse: bad query)'
+    """
     if not isinstance(error, dict):
         return str(error)
     roots = error.get("root_cause")
     candidates = [error.get("caused_by"), *(roots if isinstance(roots, list) else []), error]
     cause = next(candidate for candidate in candidates if isinstance(candidate, dict))
     return f"{error.get('reason', '')} ({cause.get('type')}: {cause.get('reason')})"
-
-
-def _engine(client: OpenSearch) -> tuple[Engine, str]:
-    try:
-        answer = client.info()
-        version = answer["version"]
-        return ("opensearch" if version.get("distribution") == "opensearch" else "elasticsearch"), version["number"]
-    except exceptions.TransportError as error:
-        # An Elasticsearch without its main module has no such page; OpenSearch always has it.
-        if error.status_code != 405:
-            raise
-    nodes = client.transport.perform_request("GET", "/_nodes/_local", params={"filter_path": "nodes.*.version"})
-    return "elasticsearch", str(next(iter(nodes["nodes"].values()))["version"])

@@ -5,17 +5,20 @@ Needs the extra ``store``. Credentials come from the environment, never from arg
 """
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from opensearchpy import (
+    JSONSerializer,
     OpenSearch,
     RequestsAWSV4SignerAuth,
     RequestsHttpConnection,
     Urllib3AWSV4SignerAuth,
     Urllib3HttpConnection,
+    exceptions,
 )
 from requests.utils import should_bypass_proxies
 
@@ -26,8 +29,8 @@ USER = "SIGMA_STELLAR_AWS_USER"
 PASSWORD = "SIGMA_STELLAR_AWS_PASSWORD"
 
 _CONNECTIONS = 8
-TIMEOUT = 60.0
-"""Seconds to wait for an answer."""
+TIMEOUT_SECONDS = 60.0
+"""How long to wait for an answer."""
 
 
 class Aws(NamedTuple):
@@ -39,7 +42,7 @@ class Aws(NamedTuple):
 
 
 def connect(url: str, ca_file: Path | None, environment: Mapping[str, str], *, aws: Aws | None = None) -> OpenSearch:
-    """A client for a data store; the certificate of an https URL is verified.
+    """Return a client for a data store, to be closed by ``with``; the certificate of an https URL is verified.
 
     A proxy is taken from ``HTTPS_PROXY``, ``HTTP_PROXY`` or ``ALL_PROXY``, unless ``NO_PROXY`` names the store.
 
@@ -63,18 +66,37 @@ def connect(url: str, ca_file: Path | None, environment: Mapping[str, str], *, a
         headers={"Authorization": f"ApiKey {key}"} if key and not aws else None,
         verify_certs=True,
         ca_certs=str(ca_file) if ca_file else None,
-        timeout=TIMEOUT,
+        timeout=TIMEOUT_SECONDS,
         pool_maxsize=_CONNECTIONS,
         # They would be immediate, also of what must not be done twice; see the module retries.
         max_retries=0,
         # Only the second class of connection knows proxies.
-        connection_class=_ProxiedConnection if proxied else Urllib3HttpConnection,
+        connection_class=_ProxiedConnection if proxied else _DirectConnection,
+        serializer=_Serializer(),
         proxies={"all": proxied},
     )
 
 
+class _Serializer(JSONSerializer):
+    """Takes JSON that is nested too deeply for what it is: an answer that cannot be read."""
+
+    def loads(self, s: str) -> Any:
+        try:
+            return super().loads(s)
+        except RecursionError as error:
+            raise exceptions.SerializationError("the answer is nested too deeply") from error
+
+
+class _DirectConnection(Urllib3HttpConnection):
+    """Takes any JSON for the text of an error, where the library expects an object."""
+
+    def _raise_error(self, status_code: int, *answer: Any) -> None:
+        with _as_refusal(status_code):
+            super()._raise_error(status_code, *answer)
+
+
 class _ProxiedConnection(RequestsHttpConnection):
-    """Goes by what it was told only, as the connection without a proxy does."""
+    """Uses no setting but its own, as the connection without a proxy does."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -85,12 +107,25 @@ class _ProxiedConnection(RequestsHttpConnection):
         # Another address gets neither our credentials nor our data.
         return super().perform_request(*request, **{**options, "allow_redirects": False})
 
+    def _raise_error(self, status_code: int, *answer: Any) -> None:
+        with _as_refusal(status_code):
+            super()._raise_error(status_code, *answer)
+
+
+@contextmanager
+def _as_refusal(status: int) -> Iterator[None]:
+    try:
+        yield
+    except (AttributeError, RecursionError) as error:
+        error_class = exceptions.HTTP_EXCEPTIONS.get(status, exceptions.TransportError)
+        raise error_class(status, "an error without a reason that can be read", None) from error
+
 
 def check_ca_file(ca_file: Path | None) -> None:
     """Refuse a file that holds no certificates, or cannot be read.
 
     Raises:
-        StoreError: it is one.
+        StoreError: the file is like that.
     """
     try:
         if ca_file is not None:
@@ -100,7 +135,7 @@ def check_ca_file(ca_file: Path | None) -> None:
 
 
 def check_url(url: str, example: str) -> None:
-    """Refuse what is no URL of a server, or holds credentials.
+    """Refuse text that is not the URL of a server, or holds credentials.
 
     Raises:
         StoreError: with what to write instead, such as the example.
@@ -119,11 +154,11 @@ def check_url(url: str, example: str) -> None:
     except ValueError:
         complete = False
     if not complete:
-        raise StoreError(f"{url!r} is no URL of a data store; write it like {example}")
+        raise StoreError(f"{url!r} is not a URL of a data store; write it like {example}")
 
 
 def credentials(environment: Mapping[str, str]) -> tuple[str, str, str]:
-    """User, password and API key, each empty where there is none.
+    """Return user, password and API key, each empty if it is not set.
 
     Raises:
         StoreError: only one of user and password is set.
@@ -135,26 +170,35 @@ def credentials(environment: Mapping[str, str]) -> tuple[str, str, str]:
 
 
 def proxy(url: str, environment: Mapping[str, str]) -> str | None:
-    """The proxy for a URL by ``HTTPS_PROXY``, ``HTTP_PROXY`` or ``ALL_PROXY``; none for what ``NO_PROXY`` names."""
+    """Return the proxy for a URL by ``HTTPS_PROXY``, ``HTTP_PROXY`` or ``ALL_PROXY``; None if ``NO_PROXY`` names it.
+
+    >>> proxy("https://search.example.com", {"HTTPS_PROXY": "proxy:3128"})
+    'http://proxy:3128'
+    """
 
     def setting(name: str) -> str:
         return environment.get(name.lower()) or environment.get(name.upper()) or ""
 
-    found = setting(f"{urlsplit(url).scheme}_proxy") or setting("all_proxy")
-    excepted = setting("no_proxy")
-    if not found or excepted.strip() == "*" or (excepted and should_bypass_proxies(url, excepted)):
+    proxy_url = setting(f"{urlsplit(url).scheme}_proxy") or setting("all_proxy")
+    excluded = setting("no_proxy")
+    if not proxy_url or excluded.strip() == "*":
         return None
-    return found if "://" in found else f"http://{found}"
+    if excluded and should_bypass_proxies(url, excluded):
+        return None
+    return proxy_url if "://" in proxy_url else f"http://{proxy_url}"
 
 
 def _signer(aws: Aws, proxied: bool) -> RequestsAWSV4SignerAuth | Urllib3AWSV4SignerAuth:
+    # Of the extra `aws`, which few need.
     from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
     from botocore.session import Session  # type: ignore[import-untyped]
 
     try:
-        found = Session().get_credentials()
+        aws_credentials = Session().get_credentials()
     except BotoCoreError as error:
         raise StoreError(f"the AWS credentials cannot be read: {error}") from error
-    if found is None:
-        raise StoreError("there are no AWS credentials; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and its kin")
-    return (RequestsAWSV4SignerAuth if proxied else Urllib3AWSV4SignerAuth)(found, aws.region, aws.service)
+    if aws_credentials is None:
+        raise StoreError(
+            "there are no AWS credentials; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    return (RequestsAWSV4SignerAuth if proxied else Urllib3AWSV4SignerAuth)(aws_credentials, aws.region, aws.service)

@@ -3,10 +3,10 @@
 import itertools
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import msgspec
 from opensearchpy import OpenSearch, exceptions
@@ -17,23 +17,26 @@ from sigma_stellar_aws.logs.flatten import document_id
 from sigma_stellar_aws.query.index_template import index_mappings, index_settings
 from sigma_stellar_aws.query.store_profile import ANALYSED, described_fields
 from sigma_stellar_aws.reference.flat_schema import Document
-from sigma_stellar_aws.store.answers import as_store_errors, cause
+from sigma_stellar_aws.store.answers import as_store_errors, read_bulk
+from sigma_stellar_aws.store.mapping import MappingOfIndex, stored_mappings
 from sigma_stellar_aws.store.retries import NotWholeError, answered
 
 THREADS = 2
 """Requests at once: one is written by the store while the next arrives."""
 
 OWN = "sigma_stellar_aws"
-"""Where the ``_meta`` of a mapping tells of what this project made it for."""
+"""Where the ``_meta`` of a mapping says what this project made it for."""
 
 ALERTS_OF = "alerts_of"
-"""What tells there that an index is one of alerts: the indices that they are raised of."""
+"""The key there of an index of alerts; its value is the indices that they are raised from."""
 
 LATER = frozenset({429, 503})
 """Status of a document that can be taken later: the queue of a node is full, or a shard is not there yet."""
 
 _BATCH_EVENTS = 1000
 _BATCH_BYTES = 5 * 1024 * 1024
+_CONFLICT = 409
+_FIRST_NO_SUCCESS = 300
 _TOO_LARGE = 413
 _ANSWER = "items.create.status,items.create.error"
 
@@ -51,7 +54,8 @@ class Loaded(NamedTuple):
     created: int
     present: int
     """Events that the index held already; after a lost connection, also those of the request that was made again."""
-    rejected: list[Rejected]
+    rejected: int
+    """Events that the store did not take."""
 
 
 class _Line(NamedTuple):
@@ -61,15 +65,24 @@ class _Line(NamedTuple):
     text: bytes
 
 
+class _Sent(NamedTuple):
+    """What became of one batch."""
+
+    created: int
+    present: int
+    rejected: list[Rejected]
+
+
 def check_index_name(index: str) -> None:
     """Refuse what cannot be the name of a single index.
 
     Raises:
-        StoreError: it cannot.
+        StoreError: the name is refused.
     """
     if not index or index[0] in "-_+." or set(index) & set('*?,"<>|/\\ #:') or index != index.lower():
         raise StoreError(
-            f"{index!r} is no name of an index: it must be lower case, without * ? , and blanks, and begin with no sign"
+            f"{index!r} is not a name of an index: it must be lower case, without * ? , and blanks, and begin with a "
+            "letter or digit"
         )
 
 
@@ -82,7 +95,7 @@ def create_index(client: OpenSearch, index: str, fields: Iterable[str]) -> bool:
         fields: flattened names to map explicitly.
 
     Returns:
-        Whether it is certain that there was none.
+        Whether it is certain that there was none before.
 
     Raises:
         StoreError: the index cannot be made, or is one of alerts.
@@ -92,9 +105,9 @@ def create_index(client: OpenSearch, index: str, fields: Iterable[str]) -> bool:
         body: JsonObject = {"settings": index_settings(), "mappings": index_mappings(fields)}
         if not answered(lambda: client.indices.exists(index=index)) and create(client, index, body):
             return True
-        for name, answer in answered(lambda: client.indices.get_mapping(index=index)).items():
-            held = answer["mappings"].get("_meta", {}).get(OWN)
-            if isinstance(held, dict) and ALERTS_OF in held:
+        for name, mapping in stored_mappings(client, index).items():
+            purpose = mapping.typed.meta.get(OWN)
+            if isinstance(purpose, dict) and ALERTS_OF in purpose:
                 raise StoreError(f"{name!r} was made for alerts, so no events are loaded into it; name another index")
         return False
 
@@ -103,7 +116,7 @@ def create(client: OpenSearch, index: str, body: JsonObject) -> bool:
     """Create an index of this body, unless there is one of that name.
 
     Returns:
-        Whether there was none; if the answer to the request was lost, that is not known, and it is False.
+        Whether there was none before; if the answer to the request was lost, that is not known, and it is False.
 
     Raises:
         GaveUpError: the store did not answer.
@@ -119,45 +132,67 @@ def create(client: OpenSearch, index: str, body: JsonObject) -> bool:
     return True
 
 
-def no_keywords(client: OpenSearch, index: str, fields: Iterable[str]) -> list[str]:
-    """Those of some fields whose texts an index takes, or would take, for analysed text.
+def analysed_fields(client: OpenSearch, index: str, fields: Iterable[str]) -> list[str]:
+    """Return those of some fields whose texts an index takes, or would take, for analysed text.
 
     Raises:
         StoreError: the index cannot be asked.
     """
+    names = list(fields)
+    analysed: set[str] = set()
     with as_store_errors(index):
-        found: set[str] = set()
-        for answer in answered(lambda: client.indices.get_mapping(index=index)).values():
-            mapping: JsonObject = answer["mappings"]
-            types = {
-                name: cast(JsonObject, kind).get("type") for name, kind in described_fields([(mapping, {})]).items()
-            }
-            default = "keyword" if _makes_keywords(mapping) else "text"
-            found.update(name for name in fields if types.get(name, default) in ANALYSED)
-        return sorted(found)
+        for mapping in stored_mappings(client, index).values():
+            kinds = described_fields([(mapping.raw, {})])
+            default = "keyword" if _makes_keywords(mapping.typed) else "text"
+            for name in names:
+                kind = kinds.get(name)
+                if (kind.get("type") if isinstance(kind, dict) else default) in ANALYSED:
+                    analysed.add(name)
+    return sorted(analysed)
 
 
-def load(client: OpenSearch, index: str, documents: Iterable[Document], *, threads: int = THREADS) -> Loaded:
+def _makes_keywords(mapping: MappingOfIndex) -> bool:
+    """Return whether an index makes keywords of texts in fields that it does not know."""
+    for entry in mapping.dynamic_templates:
+        for template in entry.values():
+            if template.is_for_all_texts:
+                return template.mapping.type == "keyword"
+    return False
+
+
+def load(
+    client: OpenSearch,
+    index: str,
+    documents: Iterable[Document],
+    *,
+    on_rejected: Callable[[Rejected], object] = lambda rejected: None,
+    threads: int = THREADS,
+) -> Loaded:
     """Send flattened documents to an index.
 
     Args:
         client: the data store.
         index: an index that exists.
-        documents: as many as there are; of each request, only a few are in memory at once.
+        documents: however many; only those of a few requests are in memory at once.
+        on_rejected: called with each document that the store does not take, soon after it was sent.
         threads: requests at once.
 
     Raises:
-        StoreError: the store cannot be reached, refuses a request as a whole, or is too busy however long it is waited.
+        StoreError: the store cannot be reached, refuses a request as a whole, or stays too busy.
     """
-    outcome = Loaded(0, 0, [])
+    created = present = rejected = 0
     stopped = Event()
-    sending: deque[Future[Loaded]] = deque()
+    sending: deque[Future[_Sent]] = deque()
 
     def wait_for_first() -> None:
-        nonlocal outcome
+        nonlocal created, present, rejected
         with as_store_errors(index):
-            done = sending.popleft().result()
-        outcome = _sum(outcome, done)
+            sent = sending.popleft().result()
+        created += sent.created
+        present += sent.present
+        rejected += len(sent.rejected)
+        for document in sent.rejected:
+            on_rejected(document)
 
     pool = ThreadPoolExecutor(threads)
     try:
@@ -172,7 +207,7 @@ def load(client: OpenSearch, index: str, documents: Iterable[Document], *, threa
         pool.shutdown(cancel_futures=True)
     with as_store_errors(index):
         answered(lambda: client.indices.refresh(index=index))
-    return outcome
+    return Loaded(created, present, rejected)
 
 
 def _batches(documents: Iterable[Document]) -> Iterator[list[_Line]]:
@@ -197,59 +232,68 @@ def _encoded(document: Document) -> bytes:
         return json.dumps(document).encode()
 
 
-def _send(client: OpenSearch, index: str, batch: list[_Line], stopped: Event) -> Loaded:
-    created, present = 0, 0
-    rejected: list[Rejected] = []
-    waiting = batch
-
-    def request() -> None:
-        nonlocal created, present, waiting
-        parts = ((b'{"create":{"_id":%b}}' % json.dumps(line.id).encode(), line.text) for line in waiting)
-        body = b"\n".join([*itertools.chain.from_iterable(parts), b""])
-        items = client.bulk(index=index, body=body, params={"filter_path": _ANSWER})["items"]
-        if len(items) != len(waiting):
-            raise StoreError(f"{index!r}: the store answered for {len(items)} of {len(waiting)} events only")
-        busy: list[_Line] = []
-        reason = ""
-        for line, item in zip(waiting, items, strict=True):
-            status = item["create"]["status"]
-            if status in LATER:
-                busy.append(line)
-                reason = cause(item["create"].get("error"))
-            elif status == 409:
-                present += 1
-            elif status < 300:
-                created += 1
-            else:
-                rejected.append(Rejected(line.id, cause(item["create"].get("error"))))
-        waiting = busy
-        if busy:
-            raise NotWholeError(f"{len(busy)} events were not taken: {reason}")
-
+def _send(client: OpenSearch, index: str, batch: list[_Line], stopped: Event) -> _Sent:
+    """Send a batch, in smaller requests if the store takes only those."""
+    request = _BulkRequest(client, index, batch)
     try:
-        answered(request, stopped=stopped)
+        answered(request.send, stopped=stopped)
     except exceptions.TransportError as error:
         if error.status_code != _TOO_LARGE:
             raise
-        if len(waiting) == 1:
-            [line] = waiting
-            rejected.append(Rejected(line.id, f"the store takes no request of its size, {len(line.text):,} bytes"))
-        else:
-            half = len(waiting) // 2
-            first, second = (_send(client, index, part, stopped) for part in (waiting[:half], waiting[half:]))
-            return _sum(Loaded(created, present, rejected), _sum(first, second))
-    return Loaded(created, present, rejected)
+        return _sum(request.outcome(), _send_smaller(client, index, request.waiting, stopped))
+    return request.outcome()
 
 
-def _sum(one: Loaded, other: Loaded) -> Loaded:
-    return Loaded(one.created + other.created, one.present + other.present, one.rejected + other.rejected)
+def _send_smaller(client: OpenSearch, index: str, batch: list[_Line], stopped: Event) -> _Sent:
+    """Send the halves of a batch that is too large as a whole."""
+    if len(batch) == 1:
+        [line] = batch
+        reason = f"the store takes no request of its size, {len(line.text):,} bytes"
+        return _Sent(0, 0, [Rejected(line.id, reason)])
+    half = len(batch) // 2
+    return _sum(_send(client, index, batch[:half], stopped), _send(client, index, batch[half:], stopped))
 
 
-def _makes_keywords(mapping: JsonObject) -> bool:
-    """Whether an index makes keywords of texts in fields that it does not know."""
-    for entry in cast("list[JsonObject]", mapping.get("dynamic_templates", [])):
-        [template] = cast("list[JsonObject]", list(entry.values()))
-        limits = {"match", "unmatch", "path_match", "path_unmatch"} & set(template)
-        if not limits and template.get("match_mapping_type") in ("*", "string"):
-            return cast(JsonObject, template["mapping"]).get("type") == "keyword"
-    return False
+def _sum(first: _Sent, second: _Sent) -> _Sent:
+    return _Sent(first.created + second.created, first.present + second.present, [*first.rejected, *second.rejected])
+
+
+class _BulkRequest:
+    """A request that creates documents; made again, it sends those that were not taken or refused yet."""
+
+    def __init__(self, client: OpenSearch, index: str, batch: list[_Line]) -> None:
+        self._client = client
+        self._index = index
+        self.waiting = batch
+        self._created = self._present = 0
+        self._rejected: list[Rejected] = []
+
+    def send(self) -> None:
+        """Make the request.
+
+        Raises:
+            NotWholeError: some documents can be taken later.
+            StoreError: the store did not answer for all.
+        """
+        parts = ((b'{"create":{"_id":%b}}' % json.dumps(line.id).encode(), line.text) for line in self.waiting)
+        body = b"\n".join([*itertools.chain.from_iterable(parts), b""])
+        answer = self._client.bulk(index=self._index, body=body, params={"filter_path": _ANSWER})
+        busy: list[_Line] = []
+        reason = ""
+        for line, result in zip(self.waiting, read_bulk(answer, len(self.waiting), self._index), strict=True):
+            if result.status in LATER:
+                busy.append(line)
+                reason = result.reason
+            elif result.status == _CONFLICT:
+                self._present += 1
+            elif result.status < _FIRST_NO_SUCCESS:
+                self._created += 1
+            else:
+                self._rejected.append(Rejected(line.id, result.reason))
+        self.waiting = busy
+        if busy:
+            raise NotWholeError(f"{len(busy)} events were not taken: {reason}")
+
+    def outcome(self) -> _Sent:
+        """Return what became of the documents so far."""
+        return _Sent(self._created, self._present, self._rejected)

@@ -2,25 +2,131 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
-from opensearchpy import (
-    OpenSearch,
-)
+import msgspec
+from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import as_json, described_fields, parents
-from sigma_stellar_aws.store.answers import answered_engine, as_store_errors, whole_of_several
+from sigma_stellar_aws.store.answers import (
+    AnswerError,
+    SearchAnswer,
+    TotalHits,
+    answered_engine,
+    as_store_errors,
+    read_answer,
+    read_one_of_several,
+)
 from sigma_stellar_aws.store.retries import answered
 
-# Of a datetime, in seconds; a store may hold any number.
-_LAST_TIME = 253402300799
+# Of a datetime; a store may hold any number.
+_LAST_TIME_SECONDS = 253402300799
+_STRICT = {"allow_no_indices": "false"}
+
+
+class MappedField(msgspec.Struct):
+    """How a field is mapped, as far as every store says it alike."""
+
+    type: str = "object"
+    path: str | None = None
+    ignore_above: int | None = None
+    normalizer: str | None = None
+    copy_to: str | list[str] = []
+    properties: dict[str, "MappedField"] = {}
+    fields: dict[str, "MappedField"] = {}
+
+
+class RuntimeField(msgspec.Struct):
+    """A field whose values are computed when they are asked for."""
+
+    type: str | None = None
+
+
+class DynamicTemplate(msgspec.Struct):
+    """How an index maps fields that it does not know."""
+
+    mapping: MappedField = msgspec.field(default_factory=MappedField)
+    """The default where the template makes a runtime field."""
+    match_mapping_type: str | list[str] | None = None
+    match: str | list[str] | None = None
+    unmatch: str | list[str] | None = None
+    path_match: str | list[str] | None = None
+    path_unmatch: str | list[str] | None = None
+
+    @property
+    def is_for_all_texts(self) -> bool:
+        """Whether it is for texts, whatever the names of their fields."""
+        limits = (self.match, self.unmatch, self.path_match, self.path_unmatch)
+        kinds = self.match_mapping_type if isinstance(self.match_mapping_type, list) else [self.match_mapping_type]
+        return not any(limits) and bool({"*", "string"} & {*kinds})
+
+
+class MappingOfIndex(msgspec.Struct):
+    """The mapping of an index."""
+
+    properties: dict[str, MappedField] = {}
+    runtime: dict[str, RuntimeField] = {}
+    dynamic_templates: list[dict[str, DynamicTemplate]] = []
+    meta: dict[str, Any] = msgspec.field(name="_meta", default_factory=dict)
+
+
+class StoredMapping(NamedTuple):
+    """The mapping of an index, as types and as it was answered."""
+
+    typed: MappingOfIndex
+    raw: JsonObject
+
+
+class _MappingAnswer(msgspec.Struct):
+    mappings: dict[str, Any]
+
+
+class _Settings(msgspec.Struct):
+    index: dict[str, Any]
+
+
+class _MappingSettings(msgspec.Struct):
+    ignore_above: int | None = None
+
+
+class _IndexSettings(msgspec.Struct):
+    mapping: _MappingSettings = msgspec.field(default_factory=_MappingSettings)
+
+
+class _SettingsAnswer(msgspec.Struct):
+    settings: _Settings
+
+
+class _Capability(msgspec.Struct):
+    searchable: bool = False
+
+
+class _Capabilities(msgspec.Struct):
+    fields: dict[str, dict[str, _Capability]]
+
+
+class _Number(msgspec.Struct):
+    value: float | None = None
+
+
+class _Aggregations(msgspec.Struct):
+    newest: _Number = msgspec.field(default_factory=_Number)
+
+
+class _CountAnswer(SearchAnswer, kw_only=True):
+    hits: TotalHits
+    aggregations: _Aggregations = msgspec.field(default_factory=_Aggregations)
+
+
+class _Answers(msgspec.Struct):
+    responses: list[dict[str, Any]]
 
 
 def describe_store(client: OpenSearch, index: str) -> JsonObject:
-    """The store profile of the indices that a name, alias, data stream or pattern stands for.
+    """Return the store profile of the indices that a name, alias, data stream or pattern stands for.
 
     Raises:
         StoreError: there is no such index, the store cannot be asked, or its mappings may not be read.
@@ -29,28 +135,66 @@ def describe_store(client: OpenSearch, index: str) -> JsonObject:
         raise StoreError(f"{index!r} is in another cluster, whose mappings cannot be read from here; ask that cluster")
     with as_store_errors(index):
         engine, version = answered_engine(client)
-        strict = {"allow_no_indices": "false"}
-        mappings = answered(lambda: client.indices.get_mapping(index=index, params=strict))
-        flat = {**strict, "flat_settings": "false"}
-        settings = answered(lambda: client.indices.get_settings(index=index, params=flat))
-        fields = described_fields(
-            (answer["mappings"], settings[name]["settings"]["index"]) for name, answer in sorted(mappings.items())
-        )
-        asked = {"fields": "*", **strict}
-        capabilities = answered(lambda: client.field_caps(index=index, params=asked))["fields"]
-        # What is in no mapping, such as fields that a plugin computes, is known by its type alone.
-        for name, kinds in capabilities.items():
-            known = name in fields or any(parent in fields for parent in parents(name))
-            searchable = {kind for kind, about in kinds.items() if about.get("searchable") and not name.startswith("_")}
-            if not known and searchable - {"object", "nested"}:
-                fields[name] = cast(Json, [{"type": kind} for kind in sorted(searchable)])
+        mappings = stored_mappings(client, index, strict=True)
+        settings = _index_settings(client, index)
+        if missing := sorted(set(mappings) - set(settings)):
+            raise AnswerError(f"it has no settings of {', '.join(missing)}; if the index is new, run again")
+        fields = described_fields((mapping.raw, settings[name]) for name, mapping in sorted(mappings.items()))
+        fields.update(_unmapped_fields(client, index, fields))
     return as_json(index, engine, version, fields)
 
 
-def closed_indices(client: OpenSearch, index: str) -> list[str]:
-    """The closed indices that a pattern stands for: a search passes over them in silence.
+def stored_mappings(client: OpenSearch, index: str, *, strict: bool = False) -> dict[str, StoredMapping]:
+    """Return the mappings of indices by their names.
 
-    One that is named, or has an alias that is, makes a search fail instead. Needs the rights that a profile needs.
+    Args:
+        client: the data store.
+        index: name, alias or pattern.
+        strict: whether a pattern that no index has is an error.
+
+    Raises:
+        GaveUpError: the store did not answer.
+        OpenSearchException: the store refused.
+        AnswerError: this is not a mapping.
+    """
+    params = _STRICT if strict else {}
+    answer = answered(lambda: client.indices.get_mapping(index=index, params=dict(params)))
+    return {
+        # Mappings may have numbers as text.
+        name: StoredMapping(read_answer(MappingOfIndex, of_index.mappings, strict=False), of_index.mappings)
+        for name, of_index in read_answer(dict[str, _MappingAnswer], answer).items()
+    }
+
+
+def _index_settings(client: OpenSearch, index: str) -> dict[str, JsonObject]:
+    params = {**_STRICT, "flat_settings": "false"}
+    answer = answered(lambda: client.indices.get_settings(index=index, params=dict(params)))
+    settings = {
+        name: of_index.settings.index for name, of_index in read_answer(dict[str, _SettingsAnswer], answer).items()
+    }
+    read_answer(dict[str, _IndexSettings], settings, strict=False)
+    return settings
+
+
+def _unmapped_fields(client: OpenSearch, index: str, mapped: Mapping[str, Json]) -> dict[str, Json]:
+    """Return fields that are in no mapping, such as those that a plugin computes: only their types are known."""
+    params = {"fields": "*", **_STRICT}
+    answer = answered(lambda: client.field_caps(index=index, params=dict(params)))
+    unmapped: dict[str, Json] = {}
+    for name, kinds in read_answer(_Capabilities, answer).fields.items():
+        if name.startswith("_") or name in mapped or any(parent in mapped for parent in parents(name)):
+            continue
+        searchable = {kind for kind, capability in kinds.items() if capability.searchable}
+        if searchable - {"object", "nested"}:
+            unmapped[name] = [{"type": kind} for kind in sorted(searchable)]
+    return unmapped
+
+
+def closed_indices(client: OpenSearch, index: str) -> list[str]:
+    """Return the closed indices that a pattern stands for: a search passes over them in silence.
+
+    A closed index that is named, itself or by an alias, makes a search fail instead. Needs the rights that a profile
+    needs.
 
     Raises:
         StoreError: the store cannot be asked.
@@ -61,7 +205,8 @@ def closed_indices(client: OpenSearch, index: str) -> list[str]:
     def names(states: str) -> set[str]:
         # Every index has this setting; without a choice, all of them would be sent.
         params = {"expand_wildcards": states}
-        return {*answered(lambda: client.indices.get_settings(index=index, name="index.uuid", params=dict(params)))}
+        answer = answered(lambda: client.indices.get_settings(index=index, name="index.uuid", params=dict(params)))
+        return set(read_answer(dict[str, object], answer))
 
     with as_store_errors(index):
         # In this order, so that an index that is made meanwhile is not taken for a closed one.
@@ -69,7 +214,7 @@ def closed_indices(client: OpenSearch, index: str) -> list[str]:
 
 
 class Counted(NamedTuple):
-    """What a data store holds."""
+    """How many events a data store holds."""
 
     events: int
     newest: datetime | None
@@ -89,11 +234,18 @@ def count_each(client: OpenSearch, index: str, queries: Mapping[str, Clause], ti
     # Searches beside each other, and not an aggregation of filters, which visits every event for every filter.
     bodies = [everything, *({**count, "query": query} for query in queries.values())]
     lines = [line for body in bodies for line in ({"index": index, "allow_no_indices": False}, body)]
+
+    def ask() -> list[_CountAnswer]:
+        responses = read_answer(_Answers, client.msearch(body=lines)).responses
+        if len(responses) != len(bodies):
+            raise AnswerError(f"it has {len(responses)} answers to {len(bodies)} searches")
+        return [read_one_of_several(_CountAnswer, response) for response in responses]
+
     with as_store_errors(index):
-        of_all, *of_each = answered(lambda: [whole_of_several(one) for one in client.msearch(body=lines)["responses"]])
-        newest = of_all["aggregations"]["newest"]["value"] if time_field is not None else None
-        return Counted(
-            int(of_all["hits"]["total"]["value"]),
-            None if newest is None else datetime.fromtimestamp(min(newest / 1000, _LAST_TIME), timezone.utc),
-            {name: int(one["hits"]["total"]["value"]) for name, one in zip(queries, of_each, strict=True)},
-        )
+        of_all, *of_each = answered(ask)
+    newest = of_all.aggregations.newest.value
+    return Counted(
+        of_all.hits.total.value,
+        None if newest is None else datetime.fromtimestamp(min(newest / 1000, _LAST_TIME_SECONDS), timezone.utc),
+        {name: answer.hits.total.value for name, answer in zip(queries, of_each, strict=True)},
+    )

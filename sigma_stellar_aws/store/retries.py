@@ -1,7 +1,7 @@
-"""Requests to a data store that are made again when what went wrong may pass: each try later than the last."""
+"""Make a request again when what went wrong may pass, after longer and longer pauses."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event
 from typing import TypeVar
 
@@ -12,23 +12,27 @@ from tenacity import (
     retry_if_exception,
     stop_after_attempt,
     stop_when_event_set,
+    wait_chain,
+    wait_fixed,
+    wait_none,
     wait_random_exponential,
 )
-from tenacity.nap import sleep_using_event
+from tenacity.nap import sleep, sleep_using_event
+from tenacity.wait import wait_base
 
 T = TypeVar("T")
 
 TRIES = 7
-FIRST_WAIT = 1.0
-"""The longest first pause, in seconds. It doubles with each try; how much of it is waited is left to chance."""
-LONGEST_WAIT = 30.0
+FIRST_WAIT_SECONDS = 1.0
+"""The longest first pause. It doubles with each try; how much of it is waited is left to chance."""
+LONGEST_WAIT_SECONDS = 30.0
 
 # 500 among them: so a store answers when one of its nodes does not answer another.
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class NotWholeError(Exception):
-    """An answer for a part of the data only."""
+    """An answer is for a part of the data only."""
 
 
 class GaveUpError(Exception):
@@ -43,7 +47,7 @@ class GaveUpError(Exception):
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether the same request may be answered later: the store is busy or the connection was lost."""
+    """Return whether the same request may be answered later: the store is busy, or the connection was lost."""
     # A certificate that is not trusted is a lost connection, too, for the client.
     if isinstance(error, exceptions.ConnectionError):
         return not isinstance(error, exceptions.SSLError)
@@ -57,25 +61,28 @@ def answered(
     *,
     stopped: Event | None = None,
     may_pass: Callable[[BaseException], bool] = may_pass,
+    pauses_seconds: Sequence[float] | None = None,
 ) -> T:
-    """What a request gives, made up to ``TRIES`` times.
+    """Return what a request returns, which is made again until it succeeds or has failed too often.
 
     Args:
-        request: makes it; to be made again must do no harm.
+        request: makes it; it must do no harm to make it again.
         stopped: when it is set, there are no further tries.
-        may_pass: whether it is worth to try again after an error.
+        may_pass: whether it is worth trying again after an error.
+        pauses_seconds: the pauses between tries; by default, for up to ``TRIES`` tries, they are partly left to chance,
+            so that clients which failed together do not meet again.
 
     Raises:
         GaveUpError: it failed each time.
-        Exception: what the request raises, if it will not pass.
+        Exception: whatever the request raises, if it will not pass.
     """
-    stopped = stopped or Event()
     start = time.monotonic()
+    last_try = stop_after_attempt(TRIES if pauses_seconds is None else len(pauses_seconds) + 1)
     retrying = Retrying(
-        stop=stop_after_attempt(TRIES) | stop_when_event_set(stopped),
-        wait=wait_random_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT),
+        stop=last_try if stopped is None else last_try | stop_when_event_set(stopped),
+        wait=_waits(pauses_seconds),
         retry=retry_if_exception(may_pass),
-        sleep=sleep_using_event(stopped),
+        sleep=sleep if stopped is None else sleep_using_event(stopped),
     )
     try:
         return retrying(request)
@@ -84,3 +91,9 @@ def answered(
         cause = last.exception()
         assert isinstance(cause, Exception)
         raise GaveUpError(cause, last.attempt_number, time.monotonic() - start) from cause
+
+
+def _waits(pauses_seconds: Sequence[float] | None) -> wait_base:
+    if pauses_seconds is None:
+        return wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS)
+    return wait_chain(*map(wait_fixed, pauses_seconds)) if pauses_seconds else wait_none()

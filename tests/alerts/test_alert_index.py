@@ -213,7 +213,7 @@ def test_an_alias_stands_for_one_index(client: OpenSearch) -> None:
 @pytest.mark.parametrize("name", ["", "A", "a*", "a,b", "_a", "-a", "a b"])
 def test_names_of_indices(client: OpenSearch, name: str) -> None:
     """What cannot be the name of an index is refused."""
-    with pytest.raises(StoreError, match="is no name of an index"):
+    with pytest.raises(StoreError, match="is not a name of an index"):
         prepare(client, name, "logs")
 
 

@@ -63,7 +63,7 @@ def engine(engine_url: str) -> Iterator[Engine]:
     client = connect(engine_url, None, {})
     documents = {document_id(document): document for document in (flatten(case.record) for case in cases())}
     create_index(client, "cloudtrail-cases", pack_fields())
-    assert load(client, "cloudtrail-cases", documents.values()) == (len(documents), 0, [])
+    assert load(client, "cloudtrail-cases", documents.values()) == (len(documents), 0, 0)
     yield Engine(client, "cloudtrail-cases", documents)
     client.indices.delete(index="cloudtrail-cases")
 
@@ -157,7 +157,7 @@ def test_template_is_accepted_and_rejects_no_shape_of_a_record(engine_url: str, 
     events.append(flatten({**record({"eventSource": "s3.amazonaws.com", "eventName": "Any"}), "eventTime": "never"}))
     client.indices.put_index_template(name="sigma-stellar-aws-test", body=index_template("shapes-*", pack_fields()))
     try:
-        assert load(client, "shapes-1", events).rejected == []
+        assert load(client, "shapes-1", events).rejected == 0
         assert client.count(index="shapes-1")["count"] == len(events)
         mapped = client.indices.get_mapping(index="shapes-1")["shapes-1"]["mappings"]["properties"]
         assert pack_fields() <= set(mapped)

@@ -108,7 +108,7 @@ def engine(engine_url: str) -> Iterator[Store]:
     client = connect(engine_url, None, {})
     documents = {document_id(document): document for document in events()}
     create_index(client, INDEX, pack_fields())
-    assert load(client, INDEX, documents.values()) == (len(documents), 0, [])
+    assert load(client, INDEX, documents.values()) == (len(documents), 0, 0)
     yield Store(client, documents, {event for event, document in documents.items() if is_odd(document)})
     client.indices.delete(index=INDEX)
 

@@ -45,7 +45,7 @@ LASTING = [
 @pytest.mark.parametrize("error", PASSING, ids=repr)
 def test_what_may_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """A request is made again until it is answered or was made often enough."""
-    monkeypatch.setattr(retries, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(retries, "FIRST_WAIT_SECONDS", 0.001)
     assert answered(failing(retries.TRIES - 1, error)) == retries.TRIES
     with pytest.raises(GaveUpError, match=f"; tried {retries.TRIES} times in 0 s") as raised:
         answered(failing(retries.TRIES, error))
@@ -75,15 +75,17 @@ def test_pauses_grow_and_differ(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(GaveUpError):
             answered(failing(retries.TRIES, PASSING[0]), stopped=Clock())
     longest = [max(nth) for nth in zip(*pauses, strict=True)]
-    limits = [min(retries.FIRST_WAIT * 2**number, retries.LONGEST_WAIT) for number in range(retries.TRIES - 1)]
+    limits = [
+        min(retries.FIRST_WAIT_SECONDS * 2**number, retries.LONGEST_WAIT_SECONDS) for number in range(retries.TRIES - 1)
+    ]
     assert all(limit * 0.9 < pause <= limit for pause, limit in zip(longest, limits, strict=True))
     assert len({pause[0] for pause in pauses}) > 150
 
 
 def test_nobody_waits_for_what_is_not_wanted_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pause ends when the answer is of no use."""
-    monkeypatch.setattr(retries, "FIRST_WAIT", 1000.0)
-    monkeypatch.setattr(retries, "LONGEST_WAIT", 1000.0)
+    monkeypatch.setattr(retries, "FIRST_WAIT_SECONDS", 1000.0)
+    monkeypatch.setattr(retries, "LONGEST_WAIT_SECONDS", 1000.0)
     stopped = threading.Event()
     threading.Timer(0.05, stopped.set).start()
     start = time.monotonic()

@@ -64,7 +64,11 @@ def slow(asked: Asked, forward: Forward) -> Answer:
     return answer
 
 
-SLOW = 1.0
+SLOW = 3.0
+"""Seconds."""
+
+PATIENCE = 1.5
+"""Seconds that a client waits which does not wait for a slow answer, but for a busy machine."""
 
 
 def shard_failure(asked: Asked, forward: Forward) -> Answer:
@@ -109,6 +113,15 @@ class Proxy(NamedTuple):
     url: str
     asked: list[Asked]
     """The requests so far."""
+    connections: set[int]
+    """The ports of clients whose connections are open."""
+
+    def wait_until_closed(self, seconds: float) -> bool:
+        """Whether the clients close all connections within some time."""
+        deadline = time.monotonic() + seconds
+        while self.connections and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return not self.connections
 
     def paths(self, method: str) -> list[str]:
         """Those of one method."""
@@ -125,12 +138,21 @@ def proxy(url: str, fault_of: Callable[[Asked], Fault | None]) -> Iterator[Proxy
     """
     engine = urllib3.PoolManager(maxsize=16)
     asked: list[Asked] = []
+    connections: set[int] = set()
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         # Head and body are written apart, and the second would wait for the first to be confirmed.
         disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            super().setup()
+            connections.add(self.client_address[1])
+
+        def finish(self) -> None:
+            super().finish()
+            connections.discard(self.client_address[1])
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -168,7 +190,7 @@ def proxy(url: str, fault_of: Callable[[Asked], Fault | None]) -> Iterator[Proxy
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
-        yield Proxy(f"http://127.0.0.1:{server.server_port}", asked)
+        yield Proxy(f"http://127.0.0.1:{server.server_port}", asked, connections)
     finally:
         server.shutdown()
         server.server_close()
