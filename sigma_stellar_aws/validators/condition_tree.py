@@ -28,7 +28,7 @@ MOST_WAYS = 256
 class Value(NamedTuple):
     """A value that a field is compared with."""
 
-    of: SigmaType
+    value: SigmaType
     at: YamlPath
 
 
@@ -44,19 +44,19 @@ class FieldComparison(NamedTuple):
 class Not(NamedTuple):
     """What must not hold."""
 
-    what: "Tree"
+    part: "Tree"
 
 
 class AllOf(NamedTuple):
     """Parts that have to hold together."""
 
-    of: "tuple[Tree, ...]"
+    parts: "tuple[Tree, ...]"
 
 
 class AnyOf(NamedTuple):
     """Parts of which one has to hold."""
 
-    of: "tuple[Tree, ...]"
+    parts: "tuple[Tree, ...]"
 
 
 Tree: TypeAlias = FieldComparison | Not | AllOf | AnyOf
@@ -92,7 +92,7 @@ def statements(tree: Tree) -> Iterator[Tree]:
     yield tree
     for part in _parts(tree):
         if isinstance(part, Not):
-            yield part.what
+            yield part.part
 
 
 def ways(tree: Tree) -> list[Way]:
@@ -111,8 +111,8 @@ def _ways(tree: Tree, *, negated: bool) -> list[Way]:
     if isinstance(tree, FieldComparison):
         return [(tree._replace(negated=negated),)]
     if isinstance(tree, Not):
-        return _ways(tree.what, negated=not negated)
-    parts = [_ways(part, negated=negated) for part in tree.of]
+        return _ways(tree.part, negated=not negated)
+    parts = [_ways(part, negated=negated) for part in tree.parts]
     if isinstance(tree, AllOf) == negated:
         found = [way for part in parts for way in part]
     else:
@@ -128,7 +128,7 @@ def _ways(tree: Tree, *, negated: bool) -> list[Way]:
 
 def _parts(tree: Tree) -> Iterator[Tree]:
     yield tree
-    below = (tree.what,) if isinstance(tree, Not) else () if isinstance(tree, FieldComparison) else tree.of
+    below = (tree.part,) if isinstance(tree, Not) else () if isinstance(tree, FieldComparison) else tree.parts
     for part in below:
         yield from _parts(part)
 

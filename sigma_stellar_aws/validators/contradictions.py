@@ -55,13 +55,13 @@ def contradiction(value: Value, comparison: FieldComparison, way: Way) -> Contra
     for other in way:
         if other is comparison or other.field != comparison.field or other.field is None:
             continue
-        if other.negated and any(covers(one.of, value.of) for one in other.values):
-            problem = f"{_said(value.of, comparison)}, but the condition excludes just that."
+        if other.negated and any(covers(one.value, value.value) for one in other.values):
+            problem = f"{_said(value.value, comparison)}, but the condition excludes just that."
             return Contradiction(other.at, problem)
-        if not other.negated and all(_exclude(value.of, one.of, other.field) for one in other.values):
-            beside = _said(other.values[0].of, other)
-            hint = "; to ask for either, write a list" if text(value.of) and text(other.values[0].of) else ""
-            return Contradiction(other.at, f"{_said(value.of, comparison)}, and has to hold beside: {beside}{hint}.")
+        if not other.negated and all(_exclude(value.value, one.value, other.field) for one in other.values):
+            beside = _said(other.values[0].value, other)
+            hint = "; to ask for either, write a list" if text(value.value) and text(other.values[0].value) else ""
+            return Contradiction(other.at, f"{_said(value.value, comparison)}, and has to hold beside: {beside}{hint}.")
     return None
 
 

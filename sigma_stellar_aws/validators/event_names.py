@@ -58,11 +58,11 @@ class Fault(NamedTuple):
 
 def name_fault(value: Value, way: Way) -> Fault | None:
     """What is wrong with a value of eventName by itself, and in the light of the sources that it stands beside."""
-    exact = text(value.of)
+    exact = text(value.value)
     beside = _known_sources(way)
     has_unknown_source = beside is None and _sources(way) is not None
     if exact is None:
-        return None if has_unknown_source else _pattern_fault(value.of, beside)
+        return None if has_unknown_source else _pattern_fault(value.value, beside)
     if any(map(str.isspace, exact)):
         hint = _instead(_nearest_name("".join(exact.split()), beside))
         return Fault(WrongEventNameIssue, f"An event name has no blanks, so {exact!r} never occurs{hint}.")
@@ -77,7 +77,7 @@ def name_fault(value: Value, way: Way) -> Fault | None:
     if spelt == exact or exact.lower() in _identity_types():
         return None
     if spelt is not None:
-        return _case_fault(WrongEventNameIssue, value.of, exact, spelt)
+        return _case_fault(WrongEventNameIssue, value.value, exact, spelt)
     if has_unknown_source:
         return None
     close = _nearest_name(exact, beside)
@@ -88,14 +88,14 @@ def name_fault(value: Value, way: Way) -> Fault | None:
 
 def source_fault(value: Value, way: Way) -> Fault | None:
     """What is wrong with a value of eventSource by itself, and in the light of the names that it stands beside."""
-    exact = text(value.of)
+    exact = text(value.value)
     if exact is None:
-        return _source_pattern_fault(value.of)
+        return _source_pattern_fault(value.value)
     source = exact.lower()
     product = MISNAMED_SOURCES.get(source.removesuffix(DOMAIN))
     if source in sources():
         if exact != source:
-            return _case_fault(WrongEventSourceIssue, value.of, exact, source)
+            return _case_fault(WrongEventSourceIssue, value.value, exact, source)
         return _idle_fault(source, way)
     if product is not None:
         problem = f"No event has the source {exact!r}; events of that service are recorded under {product}{DOMAIN}."
@@ -109,7 +109,7 @@ def source_fault(value: Value, way: Way) -> Fault | None:
 
 def pair_fault(value: Value, way: Way) -> Fault | None:
     """Why an event name can never occur where it stands: it is a type of identity, or belongs to other sources."""
-    exact = text(value.of)
+    exact = text(value.value)
     if exact is None:
         return None
     beside = _known_sources(way)
@@ -235,7 +235,7 @@ def _sources(way: Way) -> frozenset[str] | None:
         if comparison.field != "eventSource":
             continue
         if comparison.negated:
-            excluded |= {(text(value.of) or "").lower() for value in comparison.values}
+            excluded |= {(text(value.value) or "").lower() for value in comparison.values}
         elif (one := _sources_of_comparison(comparison)) is not None:
             found = one if found is None else found & one
     found = found and found - excluded
@@ -245,11 +245,11 @@ def _sources(way: Way) -> frozenset[str] | None:
 def _sources_of_comparison(comparison: FieldComparison) -> frozenset[str] | None:
     found: set[str] = set()
     for value in comparison.values:
-        exact = text(value.of)
+        exact = text(value.value)
         if exact is not None:
             found.add(exact.lower())
             continue
-        matches = None if is_missing(value.of) else matcher(value.of)
+        matches = None if is_missing(value.value) else matcher(value.value)
         matched = [] if matches is None else list(filter(matches, sources()))
         if not matched:
             return None
@@ -267,7 +267,7 @@ def _exact_names(way: Way) -> list[str]:
     """The event names that an event has to have one of; none if there are patterns among them."""
     for comparison in way:
         if comparison.field == "eventName" and not comparison.negated:
-            exact = [text(value.of) for value in comparison.values]
+            exact = [text(value.value) for value in comparison.values]
             return [name for name in exact if name is not None] if None not in exact else []
     return []
 

@@ -21,7 +21,7 @@ def lone_stars(comparisons: Iterable[FieldComparison]) -> Iterator[tuple[Fault, 
         if comparison.field is None or not _holds_stars(comparison.field):
             continue
         for value in comparison.values:
-            if isinstance(value.of, SigmaString) and tuple(value.of.s) == (SpecialChars.WILDCARD_MULTI,):
+            if isinstance(value.value, SigmaString) and tuple(value.value.s) == (SpecialChars.WILDCARD_MULTI,):
                 problem = (
                     f"'*' only asks that {comparison.field} has a value; for the character write '\\*', and for any "
                     "value |exists: true."

@@ -269,10 +269,10 @@ def _in_every_way(
 def _never(rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
     """Values that a field never has, but for an errorCode of success where the condition knows better."""
     every = list(comparisons(*_detections(rule)))
-    asks_for_missing = {one.field for one in every for value in one.values if is_missing(value.of)}
+    asks_for_missing = {one.field for one in every for value in one.values if is_missing(value.value)}
     for comparison in every:
         for value in comparison.values:
-            fault = value_fault(comparison.field, value.of)
+            fault = value_fault(comparison.field, value.value)
             if fault is not None and not (comparison.field == "errorCode" and "errorCode" in asks_for_missing):
                 yield fault, value.at
 
