@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from sigma_stellar_aws.query import decimal_regex, dsl, lucene_regex
 from sigma_stellar_aws.query.dsl import Clause
-from sigma_stellar_aws.query.index_template import IGNORE_ABOVE, utf16_units
+from sigma_stellar_aws.query.index_template import IGNORE_ABOVE
 from sigma_stellar_aws.query.networks import in_network
 from sigma_stellar_aws.query.questions import (
     UNTYPED,
@@ -37,6 +37,7 @@ from sigma_stellar_aws.query.store_profile import (
     Engine,
     MappedField,
 )
+from sigma_stellar_aws.query.value_lengths import indexed_number, value_lengths
 from sigma_stellar_aws.reference import ecs_fields
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
 from sigma_stellar_aws.reference.flat_schema import flat_name
@@ -155,7 +156,7 @@ def _on_type(ask: Ask, field: MappedField, longest: int | None, engine: Engine |
     query = _QUERIES.get(field.type, _unknown)(ask, field)
     if field.ignore_above is None or field.type not in _KEYWORDS:
         return query
-    least, most = _lengths(ask)
+    least, most = value_lengths(ask)
     if least > field.ignore_above:
         raise NoQueryError(f"{_cut(field)}, and this one has at least {least}")
     # Where no limit is known, it is the most that every keyword field can hold: what is longer is beyond any mapping.
@@ -200,7 +201,7 @@ def _keyword_clause(ask: Ask, field: MappedField) -> Clause:
     if isinstance(ask, Pattern):
         return _regexp(field, ask.regex, ask.ignore_case)
     if isinstance(ask, Number):
-        return dsl.term(field.name, _typed(ask.value))
+        return dsl.term(field.name, indexed_number(ask.value))
     if isinstance(ask, Boolean):
         return dsl.term(field.name, ask.value)
     if isinstance(ask, Comparison):
@@ -270,7 +271,7 @@ def _number(ask: Ask, field: MappedField) -> FieldQuery:
         return FieldQuery(dsl.bounds(field.name, **{ask.operator: number}), doubts)
     if field.type in _WHOLE and isinstance(number, float):
         raise NoQueryError(f"it holds whole numbers ({field.type})")
-    return FieldQuery(dsl.term(field.name, _typed(number)), doubts)
+    return FieldQuery(dsl.term(field.name, indexed_number(number)), doubts)
 
 
 def _boolean(ask: Ask, field: MappedField) -> FieldQuery:
@@ -322,7 +323,7 @@ def _address(ask: Ask, field: MappedField) -> FieldQuery:
 
 def _untyped(ask: Ask, field: MappedField) -> FieldQuery:
     if isinstance(ask, Number):
-        return FieldQuery(dsl.term(field.name, _typed(ask.value)))
+        return FieldQuery(dsl.term(field.name, indexed_number(ask.value)))
     if isinstance(ask, Boolean):
         return FieldQuery(dsl.term(field.name, ask.value))
     if isinstance(ask, Comparison):
@@ -338,8 +339,6 @@ def _unknown(ask: Ask, field: MappedField) -> NoReturn:
     raise NoQueryError(f"its type ({field.type}) is none for which an exact query is known")
 
 
-# The shortest and the longest text of numbers (of as many digits as pySigma keeps), booleans and addresses.
-_LENGTHS: dict[type, tuple[int, int]] = {Comparison: (1, 24), Boolean: (4, 5), Network: (2, 39)}
 _KEYWORDS = frozenset({"keyword", "constant_keyword", "wildcard", *OBJECTS_OF_KEYWORDS})
 _TEXTS = _KEYWORDS | ANALYSED
 _QUERIES: dict[str, Callable[[Ask, MappedField], FieldQuery]] = {
@@ -375,30 +374,10 @@ def _regexp(field: MappedField, pattern: str, ignore_case: bool = False) -> Clau
     return dsl.regexp(field.name, pattern, case_insensitive=ignore_case)
 
 
-def _typed(number: int | float) -> int | str:
-    # On a keyword field a server compares the text of a number as Java writes it, which is 1.2345678E7 for 12345678.0.
-    # A decimal given as text is right there and on numeric fields.
-    return number if isinstance(number, int) else format(Decimal(str(number)), "f")
-
-
 def _regards_case(ask: Ask) -> bool:
     if isinstance(ask, Text):
         return not ask.ignore_case and ask.literal.lower() != ask.literal.upper()
     return isinstance(ask, Pattern) and not ask.ignore_case and lucene_regex.regards_case(ask.regex)
-
-
-def _lengths(ask: Ask) -> tuple[int, int | None]:
-    """The least and the most UTF-16 units of a value that can match; None for no limit."""
-    if isinstance(ask, Text):
-        least = sum(utf16_units(part) if isinstance(part, str) else part == 1 for part in ask.parts)
-        return least, None if None in ask.parts else least + ask.parts.count(1)
-    if isinstance(ask, Pattern):
-        least, most = lucene_regex.lengths(ask.regex)
-        return least, None if most is None else most * 2
-    if isinstance(ask, Number):
-        length = len(str(_typed(ask.value)))
-        return length, length
-    return _LENGTHS[type(ask)]
 
 
 def _cut(field: MappedField) -> str:

@@ -12,7 +12,12 @@ _ANY = f"(0|[1-9][0-9]*){_FRACTION}"
 
 
 def comparison(operator: str, bound: int | float) -> str:
-    """The pattern of all numbers n for which ``n operator bound`` holds; the operator is gt, gte, lt or lte."""
+    """Return the pattern of all numbers n for which ``n operator bound`` holds; the operator is gt, gte, lt or lte.
+
+    >>> import re
+    >>> re.fullmatch(comparison("gte", 9), "10") is not None, re.fullmatch(comparison("gte", 9), "8.5") is not None
+    (True, False)
+    """
     text = format(abs(Decimal(str(bound))), "f")
     whole, _, fraction = text.partition(".")
     fraction = fraction.rstrip("0")

@@ -21,7 +21,11 @@ _MOST_STATES = 100_000
 
 
 def term(field: str, value: Scalar, *, case_insensitive: bool = False) -> Clause:
-    """Match documents in which one value of the field equals the value."""
+    """Match documents in which one value of the field equals the value.
+
+    >>> term("eventName", "DeleteRule", case_insensitive=True)
+    {'term': {'eventName': {'value': 'DeleteRule', 'case_insensitive': True}}}
+    """
     return _leaf("term", field, value, case_insensitive)
 
 
@@ -82,11 +86,14 @@ def all_of(clauses: Iterable[Clause]) -> Clause:
         else:
             positive += occurs.get("filter", [])
             negative += occurs.get("must_not", [])
-    return _bool(filter=_distinct(positive), must_not=_distinct(negative))
+    return _bool({"filter": _distinct(positive), "must_not": _distinct(negative)})
 
 
 def any_of(clauses: Iterable[Clause]) -> Clause:
     """Match documents that match at least one clause; exact values of the same field become one ``terms``.
+
+    >>> any_of([term("eventName", "CreateKey"), term("eventName", "DeleteRule")])
+    {'terms': {'eventName': ['CreateKey', 'DeleteRule']}}
 
     Raises:
         ValueError: there is no clause; an empty ``bool`` would match every document.
@@ -95,7 +102,7 @@ def any_of(clauses: Iterable[Clause]) -> Clause:
     for clause in clauses:
         occurs = _occurrences(clause)
         alternatives += occurs["should"] if occurs is not None and set(occurs) == {"should"} else [clause]
-    return _bool(should=_distinct(_joined_terms(alternatives)))
+    return _bool({"should": _distinct(_joined_terms(alternatives))})
 
 
 def none_of(clause: Clause) -> Clause:
@@ -118,7 +125,7 @@ def unnamed(clause: Clause) -> Clause:
     """The inverse of :func:`named`."""
     body = cast(JsonObject, clause["bool"])
     occurs = {key: cast("list[Clause]", value) for key, value in body.items() if isinstance(value, list)}
-    return _bool(**occurs)
+    return _bool(occurs)
 
 
 def pack(clauses: Iterable[Clause]) -> Clause:
@@ -222,7 +229,8 @@ def _occurrences(clause: Clause) -> Mapping[str, list[Clause]] | None:
     return {key: cast("list[Clause]", value) for key, value in body.items() if key != "minimum_should_match"}
 
 
-def _bool(**occurs: list[Clause]) -> Clause:
+def _bool(occurs: Mapping[str, list[Clause]]) -> Clause:
+    """The ``bool`` of lists of clauses by their occurrence, or the clause alone where a ``bool`` adds nothing."""
     filled = {key: value for key, value in occurs.items() if value}
     if not filled:
         raise ValueError("a query needs at least one clause")

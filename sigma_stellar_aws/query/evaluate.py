@@ -34,7 +34,11 @@ class UnknownClauseError(ValueError):
 
 
 def compile_query(query: Clause) -> Predicate:
-    """A function that says whether a document matches a query.
+    """Return a function that says whether a document matches a query.
+
+    >>> matches = compile_query({"prefix": {"eventName": {"value": "delete", "case_insensitive": True}}})
+    >>> matches({"eventName": "DeleteRule"}), matches({"eventName": "CreateKey"})
+    (True, False)
 
     Raises:
         UnknownClauseError: the query has a clause, or an option of one, that is not known here.

@@ -6,6 +6,7 @@ own parser and written anew: open ends become ``.*``, ``.`` becomes ``[^\n]`` un
 final newline, classes are spelled out in ASCII. What Lucene cannot express is refused.
 """
 
+import itertools
 import re
 import sys
 import warnings
@@ -111,6 +112,9 @@ def translate(
     pattern: str, *, ignore_case: bool = False, multiline: bool = False, dot_all: bool = False
 ) -> LuceneRegex:
     """Translate a regular expression that is searched for anywhere in a value.
+
+    >>> translate("^Delete(Rule|Key)$", ignore_case=True)
+    LuceneRegex(pattern='Delete(Rule|Key)\\n?', case_insensitive=True)
 
     Raises:
         UnsupportedRegexError: it uses what Lucene lacks (look-around, back-references, word boundaries, possessive or
@@ -231,18 +235,22 @@ def _searched(nodes: Sequence) -> str:
             rest = nodes[around]
             joined = [alt + rest if index == 0 else rest + alt for alt in edge.alternatives]
             return "|".join(dict.fromkeys(map(_searched, joined)))
-    start = end = ".*"
-    while nodes and isinstance(nodes[0], _Anchor) and nodes[0].at_start:
-        start = nodes[0].between if start == ".*" else min(start, nodes[0].between, key=len)
-        nodes = nodes[1:]
-    while nodes and isinstance(nodes[-1], _Anchor) and not nodes[-1].at_start:
-        end = nodes[-1].between if end == ".*" else min(end, nodes[-1].between, key=len)
-        nodes = nodes[:-1]
+    starts = list(itertools.takewhile(lambda node: isinstance(node, _Anchor) and node.at_start, nodes))
+    nodes = nodes[len(starts) :]
+    ends = list(itertools.takewhile(lambda node: isinstance(node, _Anchor) and not node.at_start, reversed(nodes)))
+    nodes = nodes[: len(nodes) - len(ends)]
+    start, end = _strictest(starts), _strictest(ends)
     if not nodes and ".*" in (start, end):
         # Every value has a start and an end, so one anchor alone, or none at all, excludes nothing.
         return ".*"
     body = _pattern(nodes, alone=not (start or end))
     return start + body + end
+
+
+def _strictest(anchors: Sequence) -> str:
+    """What may stand between anchors and their end of the value: anything without an anchor, else what all allow."""
+    # An anchor that allows less is written shorter: "", "\n?" and "(\n.*)?".
+    return min((anchor.between for anchor in anchors if isinstance(anchor, _Anchor)), key=len, default=".*")
 
 
 def _has_anchor(node: Node) -> bool:

@@ -9,6 +9,9 @@ from sigma_stellar_aws.query.dsl import Clause
 def in_network(field: str, network: IPv4Network | IPv6Network, *, as_regexp: bool = False) -> Clause:
     """Match addresses of the network in their canonical text (dotted IPv4; IPv6 as RFC 5952 writes it).
 
+    >>> in_network("sourceIPAddress", IPv4Network("10.0.0.0/8"))
+    {'prefix': {'sourceIPAddress': {'value': '10.'}}}
+
     Args:
         field: the field with the address.
         network: the network.

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from sigma_stellar_aws.authoring.rule_documents import Finding
 from sigma_stellar_aws.rule_files.load import pack_path
 from sigma_stellar_aws.validators import stellar_aws
 
+PYSIGMA_2 = version("pysigma").startswith("2.")
 GOOD = """\
 title: A Good Rule
 id: 5f0a1b7e-8f0e-4a3f-9a53-0d3a4a0c9f01
@@ -155,7 +157,8 @@ def test_documents_of_one_file_are_all_checked(check_text: CheckText) -> None:
         ("stellar:", "steller:", (23, "sigmahq_unknown_field", "medium")),
         ("'DeleteAlarms'", "['DeleteAlarms', 'Delete**']", (18, "double_wildcard", "low")),
         ("'DeleteAlarms'", "'DeleteAlarms'\n        requestParameters: 'x'", (19, "convert", "high")),
-        ("eventName: 'DeleteAlarms'", "eventName|re: 'x(?=y)'", (18, "convert", "high")),
+        # pySigma 2 refuses it itself, when it loads the rule.
+        ("eventName: 'DeleteAlarms'", "eventName|re: 'x(?=y)'", (18, "sigma" if PYSIGMA_2 else "convert", "high")),
     ],
 )
 def test_a_fault_has_its_place(check_text: CheckText, old: str, new: str, expected: tuple[int, str, str]) -> None:

@@ -1,6 +1,7 @@
 """Sigma rules as Query DSL."""
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sigma import types
 from sigma.collection import SigmaCollection
 from sigma.conditions import ConditionFieldEqualsValueExpression, ConditionValueExpression
 from sigma.conversion.state import ConversionState
-from sigma.exceptions import SigmaError
+from sigma.exceptions import SigmaError, SigmaRegularExpressionError
 from sigma.processing.pipeline import ProcessingPipeline
 from sigma.types import CompareOperators, SigmaNumber, SigmaType, TimestampPart
 
@@ -62,6 +63,9 @@ def search(query: JsonObject, name: str = ID) -> JsonObject:
     return {"query": {"bool": {**body, "_name": name}}}
 
 
+PYSIGMA_2 = version("pysigma").startswith("2.")
+
+
 @cases("query", "queries")
 def test_condition_becomes_the_query_that_says_the_same(case: dict[str, Any]) -> None:
     """Each condition of the table becomes exactly the query beside it, in a search body that names the rule."""
@@ -79,6 +83,11 @@ def test_condition_matches_the_values_that_it_should(case: dict[str, Any]) -> No
 @cases("refused")
 def test_condition_is_refused_with_rule_field_and_reason(case: dict[str, Any]) -> None:
     """What cannot be converted exactly is refused, and the message says where it stands and why."""
+    if PYSIGMA_2 and case["refused"] == "look-ahead":
+        # It compiles regular expressions with RE2 when a rule is loaded, so no backend sees such a rule.
+        with pytest.raises(SigmaRegularExpressionError, match=r"\(\?!"):
+            convert_case(case)
+        return
     with pytest.raises(UnsupportedRuleError) as error:
         convert_case(case)
     message = str(error.value)
