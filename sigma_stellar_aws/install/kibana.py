@@ -144,7 +144,7 @@ _PAGE = 100
 _TIMEOUT = (10, 60)
 """Seconds for a connection, and for an answer."""
 _SPACE = re.compile(r"[a-z0-9_-]+")
-_NO_ANSWER = "this is no answer of Kibana"
+_NO_ANSWER = "this is not an answer of Kibana"
 _CHANGED = 409
 
 

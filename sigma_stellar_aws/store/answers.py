@@ -221,7 +221,7 @@ def _message(error: Exception, index: str) -> str:
         case exceptions.TransportError():
             return refusal_message("the store", error.status_code) or _refusal(error, index)
         case exceptions.SerializationError() | AnswerError():
-            return f"{index!r}: this is no answer of an OpenSearch or Elasticsearch: {error}"
+            return f"{index!r}: this is not an answer of an OpenSearch or Elasticsearch: {error}"
         case exceptions.OpenSearchException():
             return f"{index!r}: the store answered: {error}"
     return f"{index!r}: {error}"

@@ -32,7 +32,7 @@ class ConnectionProblem(NamedTuple):
 
 
 class _Cause(NamedTuple):
-    """A kind of error, and how it is told."""
+    """A kind of error, and what to say of it."""
 
     errors: tuple[type[BaseException], ...]
     message: str

@@ -296,9 +296,9 @@ def test_what_is_no_answer(answer: JsonObject, state: State, monkeypatch: pytest
     """JSON that is none of Kibana's is an error that says so."""
     monkeypatch.setattr(Elastic, "_send", lambda *what, **more: answer)
     elastic = Elastic("http://127.0.0.1:9", "default", None, {}, state)
-    with pytest.raises(ServerError, match="this is no answer of Kibana"):
+    with pytest.raises(ServerError, match="this is not an answer of Kibana"):
         elastic.read({})
-    with pytest.raises(ServerError, match="this is no answer of Kibana"):
+    with pytest.raises(ServerError, match="this is not an answer of Kibana"):
         elastic.create(Step("create", "rule-1", "Rule", RULE))
 
 

@@ -258,7 +258,7 @@ def test_what_a_dry_run_finds(alerting_server: Alerting, state: State) -> None:
         (401, "does not know who asks; set SIGMA_STELLAR_AWS_USER"),
         (403, "needed is the role alerting_full_access"),
         ("cut", "OpenSearch cannot be reached"),
-        ("html", "this is no answer of OpenSearch Alerting; is the URL right?"),
+        ("html", "this is not an answer of OpenSearch Alerting; is the URL right?"),
         (500, "OpenSearch answered with status 500: told to fail"),
         (503, "OpenSearch is not available now (status 503)"),
         ("redirect", "OpenSearch sends us to another address; write the URL as it is there"),
@@ -284,7 +284,7 @@ def test_what_is_no_answer(answer: JsonObject, state: State, monkeypatch: pytest
     """JSON that is none of Alerting's is an error that says so."""
     monkeypatch.setattr(OpenSearchAlerting, "_send", lambda *what, **more: answer)
     target = OpenSearchAlerting(connect("http://127.0.0.1:9", None, {}), state)
-    with pytest.raises(ServerError, match="this is no answer of OpenSearch Alerting"):
+    with pytest.raises(ServerError, match="this is not an answer of OpenSearch Alerting"):
         target.read({})
 
 

@@ -477,7 +477,7 @@ def test_a_hit_that_cannot_be_told_is_an_error(hit: object) -> None:
     """A hit without its index, its event or the rules that it matches is never dropped in silence."""
     with answering(200, {"hits": {"hits": [hit]}}) as (url, handler):
         handler.bodies = OLD
-        with pytest.raises(StoreError, match="this is no answer"):
+        with pytest.raises(StoreError, match="this is not an answer"):
             found_by(url, "any")
 
 
@@ -507,7 +507,7 @@ def test_a_server_that_is_no_store_is_told(command: str, tmp_path: Path) -> None
         files = [str(event)] if command == "load" else []
         result = run(command, *files, "--url", url, "--index", "any")
     assert result.exit_code == 1
-    assert "this is no answer of an OpenSearch or Elasticsearch" in result.stderr
+    assert "this is not an answer of an OpenSearch or Elasticsearch" in result.stderr
 
 
 @pytest.mark.parametrize(
