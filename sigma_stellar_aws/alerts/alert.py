@@ -1,8 +1,4 @@
-"""Hits as alerts: one for each rule and key in a window of time, as the platform raises them.
-
-The first event with a key opens a window, and raises the alert; the following ones within the window are counted into
-it; the next one after it opens another. What is in memory is what is open, however many events there are.
-"""
+"""An alert, its ids, and how it is written as JSON."""
 
 import hashlib
 import json
@@ -17,7 +13,7 @@ from sigma_stellar_aws.reference.attack import attack, tactic_name
 from sigma_stellar_aws.rule_files.stellar_block import ALERT_NAME, ALERT_TITLE
 
 SAMPLE = 10
-"""How many events, and how many values of a kind, an alert tells of at most: the first ones."""
+"""How many events, and how many values of a kind, an alert lists at most: the first ones."""
 
 
 class Raised(NamedTuple):
@@ -34,10 +30,10 @@ class Raised(NamedTuple):
 
 
 class Alert(NamedTuple):
-    """What one rule says of the events with one key in one window. Times are milliseconds since 1970-01-01 UTC."""
+    """The events of one rule with one key in one window. Times are milliseconds since 1970-01-01 UTC."""
 
     id: str
-    """Made of the rule, the key and the start of the window, so that the same alert has the same id in every run."""
+    """Made of the rule, the key and the start of the window: the same alert has the same id in every run."""
     key_id: str
     """Made of the rule and the key."""
     rule: PackRule
@@ -52,7 +48,7 @@ class Alert(NamedTuple):
     counted: int
     """How many events this run counted: fewer where some of an earlier run are gone."""
     sample: tuple[tuple[str, str], ...]
-    """eventID and place of the first events."""
+    """eventID and origin (file or index) of the first events."""
     event_names: tuple[str, ...]
     accounts: tuple[str, ...]
     regions: tuple[str, ...]
@@ -63,17 +59,17 @@ class Alert(NamedTuple):
 
 
 def alert_id(key_id: str, start: int | None) -> str:
-    """The id of the alert whose window starts at a time (milliseconds since 1970-01-01 UTC)."""
+    """Return the id of the alert whose window starts at a time (milliseconds since 1970-01-01 UTC)."""
     return digest([key_id, start])
 
 
 def key_id(rule: PackRule, key: Key) -> str:
-    """What stands for a rule and the values of the fields that it suppresses by."""
+    """Hash a rule and the values of the fields that it suppresses by."""
     return digest([rule.id, list(rule.suppression.fields), list(key)])
 
 
-def as_json(alert: Alert) -> JsonObject:
-    """An alert as a JSON object."""
+def alert_json(alert: Alert) -> JsonObject:
+    """Write an alert as a JSON object."""
     rule = alert.rule
     known = attack()
     return {
@@ -93,16 +89,22 @@ def as_json(alert: Alert) -> JsonObject:
         "first_time": time_text(alert.first),
         "last_time": time_text(alert.last),
         "event_count": alert.events,
-        "suppression": {
-            "window": duration_text(rule.suppression.window),
-            "key": dict(zip(rule.suppression.fields, alert.key, strict=True)),
-        },
-        "events": [{"id": event_id, "place": place} for event_id, place in alert.sample],
+        "suppression": suppression_json(alert),
+        "events": [{"id": event_id, "place": origin} for event_id, origin in alert.sample],
         "event_names": _list(alert.event_names),
         "accounts": _list(alert.accounts),
         "regions": _list(alert.regions),
         "actors": _list(alert.actors),
         "source_addresses": _list(alert.source_addresses),
+    }
+
+
+def suppression_json(alert: Alert) -> JsonObject:
+    """Write the window and the key of an alert as a JSON object."""
+    suppression = alert.rule.suppression
+    return {
+        "window": duration_text(suppression.window),
+        "key": dict(zip(suppression.fields, alert.key, strict=True)),
     }
 
 

@@ -1,22 +1,22 @@
-"""Alerts in an index of a data store: each once, however often a run is repeated, overlaps another or is killed.
+"""Keep alerts in an index of a data store: each once, however often a run is repeated, overlaps another or is killed.
 
 An alert is created under its id, which is the same in every run, and updated by what a run counted anew; nothing is
-added up, so that no event counts twice. What a run has to know of alerts of earlier runs stands in fields of its own
+added up, and so no event counts twice. What a run has to know of alerts of earlier runs is in fields of its own
 (``suppression``); what people write into an alert stays, and changes nothing.
 """
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from opensearchpy import OpenSearch
 
-from sigma_stellar_aws.alerts.alert import Alert, Raised, as_json
+from sigma_stellar_aws.alerts.alert import Alert, Raised, alert_json, suppression_json
 from sigma_stellar_aws.alerts.hits import Hit
 from sigma_stellar_aws.alerts.pack import PackRule
-from sigma_stellar_aws.alerts.suppress import MOST_OPEN, merged, raise_alerts
+from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts, with_earlier
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.times import millis
@@ -39,15 +39,19 @@ _TIME: JsonObject = {"type": "date", "format": "strict_date_optional_time", "ign
 _MILLIS: JsonObject = {"type": "date", "format": "epoch_millis"}
 
 
+def _all(names: tuple[str, ...], mapping: JsonObject) -> JsonObject:
+    return dict.fromkeys(names, mapping)
+
+
 def _texts(*names: str) -> JsonObject:
-    return {"properties": cast(Json, dict.fromkeys(names, _KEYWORD))}
+    return {"properties": _all(names, _KEYWORD)}
 
 
 _MAPPINGS: JsonObject = {
     "date_detection": False,
     "dynamic_templates": [{"texts": {"match_mapping_type": "string", "mapping": _KEYWORD}}],
     "properties": {
-        **cast("dict[str, Json]", dict.fromkeys(("id", "name", "display_name"), _KEYWORD)),
+        **_all(("id", "name", "display_name"), _KEYWORD),
         "severity": {"type": "integer"},
         "rule": _texts("id", "title", "author"),
         "tactics": _texts("id", "name"),
@@ -61,7 +65,7 @@ _MAPPINGS: JsonObject = {
                 # Its keys are names of fields, with dots in them.
                 "key": {"type": "object", "enabled": False},
                 "key_id": _KEYWORD,
-                **cast("dict[str, Json]", dict.fromkeys(("start", "end", "first", "last"), _MILLIS)),
+                **_all(("start", "end", "first", "last"), _MILLIS),
                 "events": {"type": "long"},
             }
         },
@@ -92,15 +96,26 @@ class _Documents(msgspec.Struct):
     docs: list[_Document]
 
 
-class Written(NamedTuple):
+class StoredAlert(NamedTuple):
     """An alert, and what became of it in the index."""
 
     alert: Alert
     outcome: Outcome
 
 
-def exists(client: OpenSearch, index: str) -> bool:
-    """Whether there is such an index.
+class _Counters(msgspec.Struct):
+    """What a later run has to know of an alert; times, if it has any, are milliseconds since 1970-01-01 UTC."""
+
+    key_id: str
+    start: int | None
+    end: int | None
+    first: int | None
+    last: int | None
+    events: int
+
+
+def index_exists(client: OpenSearch, index: str) -> bool:
+    """Tell whether there is such an index.
 
     Raises:
         StoreError: the store cannot be asked.
@@ -109,19 +124,19 @@ def exists(client: OpenSearch, index: str) -> bool:
         return bool(answered(lambda: client.indices.exists(index=index)))
 
 
-def prepare(client: OpenSearch, index: str, search: str) -> None:
-    """Create the index of alerts if there is none, and make all that was written to it visible.
+def prepare_alert_index(client: OpenSearch, index: str, search: str) -> None:
+    """Create an index of alerts unless it exists, and make all that was written to it visible.
 
     Args:
         client: the data store.
         index: its name, or an alias of a single index.
-        search: what its alerts are raised of: alerts of two searches, counted into each other, would be wrong.
+        search: the indices that its alerts are about: alerts of two searches, counted into each other, would be wrong.
 
     Raises:
-        StoreError: there is an index of that name for something else, or it cannot be made.
+        StoreError: an index of that name holds something else, or it cannot be created.
     """
     check_index_name(index)
-    if not exists(client, index):
+    if not index_exists(client, index):
         with as_store_errors(index):
             create(client, index, {"mappings": {"_meta": {OWN: {ALERTS_OF: search}}, **_MAPPINGS}})
     with as_store_errors(index):
@@ -139,48 +154,17 @@ def prepare(client: OpenSearch, index: str, search: str) -> None:
         answered(lambda: client.indices.refresh(index=index))
 
 
-def bring_up_to_date(
-    client: OpenSearch,
-    index: str,
-    rules: Mapping[str, PackRule],
-    hits: Callable[[datetime | None], Iterable[Hit]],
-    *,
-    since: datetime | None,
-    floor: datetime | None = None,
-    most_open: int = MOST_OPEN,
-    report: Callable[[str], None],
-) -> Iterator[Written]:
-    """Raise the alerts of events, and store them; each is given when it is stored.
+def begin_of_count(client: OpenSearch, index: str, since: datetime | None) -> datetime | None:
+    """Return from when on events have to be read for nothing from a time on to be missed; None for all events.
 
-    Alerts that are open at ``since`` are counted from their beginning, so that nothing has to be remembered between
-    runs. Whatever is read for that may raise alerts, too: it may have arrived late.
-
-    Args:
-        client: the data store.
-        index: an index of alerts.
-        rules: by the names in the hits.
-        hits: gives the events from a time on, or all, in order of time.
-        since: the time from which on nothing is to be missed; None for all.
-        floor: earlier events raise nothing.
-        most_open: how many alerts may be open at one time.
-        report: is told of alerts that are not as they were written.
+    Alerts that are open at that time are counted from their first event, and so nothing has to be remembered between
+    runs. What is read for that may raise alerts, too: it may have arrived late.
 
     Raises:
-        StoreError: the store cannot be asked, or an alert could not be stored; those that were given are.
-        TooManyAlertsError: more alerts are open at one time.
+        StoreError: the store cannot be asked.
     """
-    begin = None if since is None else _earliest(client, index, since)
-    bound = begin if floor is None or begin is None else max(begin, floor)
-    raised = _raised(client, index, bound, report)
-    alerts = raise_alerts(hits(begin), rules, raised=raised, since=bound, most_open=most_open)
-    while batch := list(itertools.islice(alerts, _BATCH)):
-        yield from write(client, index, batch)
-    with as_store_errors(index):
-        answered(lambda: client.indices.refresh(index=index))
-
-
-def _earliest(client: OpenSearch, index: str, since: datetime) -> datetime:
-    """The time, or that of the first event of an alert that is open then, if it is earlier."""
+    if since is None:
+        return None
     body = {"size": 0, "query": _open_at(since), "aggs": {"first": {"min": {"field": "suppression.first"}}}}
     with as_store_errors(index):
         answer = answered(lambda: read_whole(_FirstAnswer, client.search(index=index, body=body)))
@@ -188,8 +172,41 @@ def _earliest(client: OpenSearch, index: str, since: datetime) -> datetime:
     return since if first is None else min(since, datetime.fromtimestamp(first / 1000, timezone.utc))
 
 
+def store_alerts(
+    client: OpenSearch,
+    index: str,
+    rules: Mapping[str, PackRule],
+    hits: Iterable[Hit],
+    *,
+    since: datetime | None,
+    most_open: int = MOST_OPEN,
+    report: Callable[[str], None],
+) -> Iterator[StoredAlert]:
+    """Raise the alerts of events, and store them; yield each when it is stored.
+
+    Args:
+        client: the data store.
+        index: an index of alerts.
+        rules: by the names in the hits.
+        hits: the events from :func:`begin_of_count` on, in order of time.
+        since: earlier events are counted, but raise nothing.
+        most_open: how many alerts may be open at one time.
+        report: is called for alerts that are not as they were written.
+
+    Raises:
+        StoreError: the store cannot be asked, or an alert could not be stored; those that were yielded are.
+        TooManyAlertsError: more alerts are open at one time.
+    """
+    raised = _raised(client, index, since, report)
+    alerts = raise_alerts(hits, rules, raised=raised, since=since, most_open=most_open)
+    while batch := list(itertools.islice(alerts, _BATCH)):
+        yield from store_batch(client, index, batch)
+    with as_store_errors(index):
+        answered(lambda: client.indices.refresh(index=index))
+
+
 def _raised(client: OpenSearch, index: str, since: datetime | None, report: Callable[[str], None]) -> Iterator[Raised]:
-    """The alerts that are open at a time or later, without one all, in order of their first events."""
+    """Read the alerts that are open at a time or later, without one all, in order of their first events."""
     query = dsl.named(_open_at(since), OWN)
     for found in scan(client, index, query, ("suppression",), time_field="suppression.first"):
         raised = _as_raised(found.id, found.source)
@@ -200,44 +217,34 @@ def _raised(client: OpenSearch, index: str, since: datetime | None, report: Call
             yield raised
 
 
-def write(client: OpenSearch, index: str, alerts: Sequence[Alert]) -> list[Written]:
-    """Store alerts, and tell what became of each.
+def store_batch(client: OpenSearch, index: str, alerts: Sequence[Alert]) -> list[StoredAlert]:
+    """Store alerts, and return what became of each.
 
     Raises:
         StoreError: one could not be stored.
     """
     new = [alert for alert in alerts if alert.raised is None]
-    present = _send(client, index, [("create", alert, as_stored(alert)) for alert in new])
-    # Somebody else has raised them meanwhile, or they have no time, and so are in no window.
+    present = _send(client, index, [("create", alert, alert_document(alert)) for alert in new])
+    # Another run has raised them meanwhile, or they have no time, and so no window.
     known = _known(client, index, [alert.id for alert in new if alert.id in present])
-    settled = [merged(alert, known[alert.id]) if alert.id in known else alert for alert in alerts]
+    settled = [with_earlier(alert, known[alert.id]) if alert.id in known else alert for alert in alerts]
     changed = [alert for alert in settled if _is_changed(alert) or (alert.id in present and alert.id not in known)]
     _send(client, index, [("update", alert, {"doc": _counted(alert)}) for alert in changed])
     outcomes: dict[str, Outcome] = {alert.id: "created" for alert in new if alert.id not in present}
     outcomes.update((alert.id, "updated") for alert in changed)
-    return [Written(alert, outcomes.get(alert.id, "unchanged")) for alert in settled]
+    return [StoredAlert(alert, outcomes.get(alert.id, "unchanged")) for alert in settled]
 
 
-def as_stored(alert: Alert) -> JsonObject:
-    """An alert as a document of the index."""
-    document = as_json(alert)
-    cast(JsonObject, document["suppression"]).update(_counters(alert))
-    return cast(JsonObject, _storable(document))
-
-
-def _counters(alert: Alert) -> JsonObject:
-    return {
-        "key_id": alert.key_id,
-        "start": alert.start,
-        "end": alert.end,
-        "first": alert.first,
-        "last": alert.last,
-        "events": alert.events,
-    }
+def alert_document(alert: Alert) -> JsonObject:
+    """Write an alert as a document of the index."""
+    counters = _Counters(alert.key_id, alert.start, alert.end, alert.first, alert.last, alert.events)
+    suppression = {**suppression_json(alert), **msgspec.structs.asdict(counters)}
+    document: JsonObject = {**alert_json(alert), "suppression": suppression}
+    return {name: _storable(value) for name, value in document.items()}
 
 
 def _storable(value: Json) -> Json:
-    """The value without halves of characters, which a log may hold and OpenSearch refuses."""
+    """Replace halves of surrogate pairs, which a log may hold and OpenSearch refuses."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
@@ -254,18 +261,18 @@ def _open_at(since: datetime | None) -> Clause:
 
 
 def _as_raised(name: str, source: JsonObject) -> Raised | None:
-    held = source.get("suppression")
-    if not isinstance(held, dict):
+    """Read what an earlier run has counted; return None where the alert has no time, or lost a part of it."""
+    try:
+        held = msgspec.convert(source.get("suppression"), _Counters)
+    except msgspec.ValidationError:
         return None
-    key, numbers = held.get("key_id"), [held.get(part) for part in ("start", "end", "first", "last", "events")]
-    if not isinstance(key, str) or not all(isinstance(number, int) for number in numbers):
+    if held.start is None or held.end is None or held.first is None or held.last is None:
         return None
-    start, end, first, last, events = cast("list[int]", numbers)
-    return Raised(name, key, start, end, first, last, events)
+    return Raised(name, held.key_id, held.start, held.end, held.first, held.last, held.events)
 
 
 def _known(client: OpenSearch, index: str, names: list[str]) -> dict[str, Raised]:
-    """Alerts by their ids, as far as they have a time."""
+    """Read alerts by their ids, without those that have no time."""
     if not names:
         return {}
     with as_store_errors(index):
@@ -281,15 +288,15 @@ def _is_changed(alert: Alert) -> bool:
 
 
 def _counted(alert: Alert) -> JsonObject:
-    """What a run changes in an alert that was raised before: what is known of its events, if all are known."""
-    document = as_stored(alert)
+    """Return what a run changes in an alert of an earlier run: its lists of events only if it has read all of them."""
+    document = alert_document(alert)
     counters = ("first_time", "last_time", "event_count", "suppression")
     lists = ("events", "event_names", "accounts", "regions", "actors", "source_addresses")
     return {name: document[name] for name in (*counters, *(lists if alert.counted == alert.events else ()))}
 
 
 def _send(client: OpenSearch, index: str, actions: Iterable[tuple[str, Alert, JsonObject]]) -> set[str]:
-    """Do actions on alerts; the ids of those that could not be created because they are there."""
+    """Do actions on alerts; return the ids of those that exist and could not be created."""
     waiting = list(actions)
     present: set[str] = set()
     reasons: list[str] = []

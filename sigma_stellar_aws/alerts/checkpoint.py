@@ -1,4 +1,4 @@
-"""A file that says how far a search has got."""
+"""The file that says how far a search has got."""
 
 import json
 import os
@@ -10,14 +10,13 @@ import msgspec
 
 from sigma_stellar_aws.base.errors import CheckpointError
 from sigma_stellar_aws.base.files import replace_text
-from sigma_stellar_aws.base.json_types import JsonObject
 
 
 class Checkpoint(NamedTuple):
-    """A file that says up to where all is done, of one search."""
+    """The file that says up to when all events of one search have been looked at."""
 
     file: Path
-    search: JsonObject
+    search: dict[str, str]
 
 
 _Instant: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -35,7 +34,12 @@ def later(time: datetime, floor: datetime | None) -> datetime:
 
 
 def read_checkpoint(checkpoint: Checkpoint, since: datetime | None) -> tuple[datetime | None, datetime | None]:
-    """Up to where all is done, and where the first run began."""
+    """Return up to when all is done, and when the first run began; None and ``since`` before the first run.
+
+    Raises:
+        CheckpointError: the file is not a checkpoint, or that of another search, or cannot be written.
+        OSError: the file cannot be read.
+    """
     file, search = checkpoint
     try:
         text = file.read_text("utf-8")

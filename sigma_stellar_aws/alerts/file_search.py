@@ -1,8 +1,8 @@
-"""Look for events that match rules in files, one after the other."""
+"""Search files for events that match rules, one file after the other."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from sigma_stellar_aws.alerts.hits import Hit, to_hit
 from sigma_stellar_aws.base.json_types import JsonObject
@@ -12,10 +12,6 @@ from sigma_stellar_aws.logs.reader import read_parts
 from sigma_stellar_aws.query.dsl import Clause, fields
 from sigma_stellar_aws.query.prefilter import screened
 from sigma_stellar_aws.reference.flat_schema import EVENT_FIELDS, TIME_FIELD, flat_name
-
-if TYPE_CHECKING:
-    pass
-
 
 _BATCH_RECORDS, _BATCH_HITS, _BATCH_PROBLEMS = 20_000, 500, 100
 _MOST_KEYS = 100_000
@@ -32,8 +28,8 @@ class Batch(NamedTuple):
     """How many bytes of the files it took, as they are stored."""
 
 
-class Task(NamedTuple):
-    """What to look for; times are milliseconds since 1970-01-01 UTC."""
+class SearchTask(NamedTuple):
+    """What to search for; times are milliseconds since 1970-01-01 UTC."""
 
     query: Clause
     keys: Mapping[str, tuple[str, ...]]
@@ -41,10 +37,10 @@ class Task(NamedTuple):
     until: int | None
 
 
-class Search:
-    """What to look for, made ready."""
+class FileSearch:
+    """A search that is ready to run: the query is compiled."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: SearchTask) -> None:
         """Prepare the search that a task describes."""
         self._task = task
         self._candidates = screened(task.query)
@@ -57,7 +53,7 @@ class Search:
         self._used = _Used(tested)
 
     def batches(self, files: Sequence[Path]) -> Iterator[Batch]:
-        """What is found in files."""
+        """Search files; yield what is found, a batch at a time."""
         records = done_bytes = 0
         hits: list[Hit] = []
         problems: list[Problem] = []
@@ -92,14 +88,14 @@ class Search:
         ):
             return
         identity = event_id if is_uuid(event_id) else document_id(flatten(record))
-        hits.append(to_hit(document, names, self._task.keys, time=time, identity=identity, place=str(file)))
+        hits.append(to_hit(document, names, self._task.keys, time=time, identity=identity, origin=str(file)))
 
 
 class _Used(dict[tuple[str, str], str]):
-    """For the beginning of a flattened name and a key that follows: what they come to, empty if it is of no use."""
+    """Cache of (prefix, key) -> flattened name; "" if no field that is needed starts with it."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """The flattened names that are of use."""
+        """Take the flattened names of the fields that are needed."""
         self._names = tuple(names)
 
     def __missing__(self, path: tuple[str, str]) -> str:
@@ -112,7 +108,7 @@ class _Used(dict[tuple[str, str], str]):
 
 
 def _useful(record: JsonObject, used: _Used, prefix: str = "") -> JsonObject:
-    """What of a record comes to flattened names that are of use."""
+    """Keep of a record what becomes fields that are needed."""
     kept: JsonObject = {}
     for key, value in record.items():
         if name := used[prefix, key]:

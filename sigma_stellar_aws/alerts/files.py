@@ -1,6 +1,6 @@
-"""Looks for events that match rules in CloudTrail files, with as many processes as there are cores.
+"""Search CloudTrail files for events that match rules, with several processes where there is much to read.
 
-What a process needs is loaded quickly: no part of Sigma is, which is what keeps it small, too.
+A process loads no part of pySigma, which keeps it quick to start and small.
 """
 
 import os
@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sigma_stellar_aws.alerts.file_search import Batch, Search, Task
+from sigma_stellar_aws.alerts.file_search import Batch, FileSearch, SearchTask
 from sigma_stellar_aws.alerts.workers import with_processes
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.logs.find import stored_size
@@ -40,7 +40,7 @@ def scan_files(
     processes: int | None = None,
     start_method: str = "spawn",
 ) -> Iterator[Batch]:
-    """Look for matching events in files; what is found comes in the order of the files, and of the records in them.
+    """Search files for matching events; yield what is found in the order of the files, and of the records in them.
 
     Args:
         files: CloudTrail files in any form that :mod:`sigma_stellar_aws.logs.reader` reads.
@@ -54,13 +54,13 @@ def scan_files(
         ChildProcessError: a process ended before its time, so that what it read is lost.
     """
     first, end = (None if time is None else millis(time) for time in (since, until))
-    task = Task(pack.query, pack.keys(), first, end)
+    task = SearchTask(pack.query, pack.keys(), first, end)
     groups = list(_groups(files))
     number = min(len(groups), _suitable(files) if processes is None else processes)
     if number > 1:
         yield from with_processes(groups, task, number, start_method)
         return
-    search = Search(task)
+    search = FileSearch(task)
     for group in groups:
         yield from search.batches(group)
 

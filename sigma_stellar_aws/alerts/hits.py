@@ -1,4 +1,4 @@
-"""Events that match rules, as little of them as alerts are made of."""
+"""What alerts need of an event that matches rules."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,36 +34,33 @@ class Hit(NamedTuple):
     source_address: str
     account: str
     region: str
-    place: str
-    """The file or the index that the event stands in."""
+    origin: str
+    """The file or the index that has the event."""
     matches: tuple[tuple[str, Key], ...]
     """The names of the rules that the event matches, each with its key."""
 
 
-class Counted:
-    """How many events have passed."""
+class DistinctHits:
+    """Hits in order of time, each event once: CloudTrail delivers some more than once, with the same time."""
 
-    def __init__(self) -> None:
-        """None yet."""
+    def __init__(self, hits: Iterable[Hit]) -> None:
+        """Leave out copies of an event; nothing is read before this is."""
+        self._hits = hits
         self.count = 0
+        """How many events were read."""
 
-    def counting(self, hits: Iterable[Hit]) -> Iterator[Hit]:
-        """The events, in order of time, each once: CloudTrail delivers some more than once."""
-        for hit in distinct(hits):
-            self.count += 1
-            yield hit
-
-
-def distinct(hits: Iterable[Hit]) -> Iterator[Hit]:
-    """The hits, in order of time, without copies of an event: these have the same time."""
-    time: int | None = None
-    seen: set[str] = set()
-    for hit in hits:
-        if hit.time != time:
-            time, seen = hit.time, set()
-        if hit.identity not in seen:
-            seen.add(hit.identity)
-            yield hit
+    def __iter__(self) -> Iterator[Hit]:
+        """Read the hits, and count them anew."""
+        self.count = 0
+        time: int | None = None
+        seen: set[str] = set()
+        for hit in self._hits:
+            if hit.time != time:
+                time, seen = hit.time, set()
+            if hit.identity not in seen:
+                seen.add(hit.identity)
+                self.count += 1
+                yield hit
 
 
 def to_hit(
@@ -73,9 +70,9 @@ def to_hit(
     *,
     time: int | None,
     identity: str,
-    place: str,
+    origin: str,
 ) -> Hit:
-    """What alerts tell of an event.
+    """Take from an event what alerts say of it.
 
     Args:
         document: the flattened event.
@@ -83,7 +80,7 @@ def to_hit(
         keys: for each rule the flattened names of the fields that it suppresses by.
         time: milliseconds since 1970-01-01 UTC, if the event has a time.
         identity: equal for copies of one event.
-        place: the file or the index that it stands in.
+        origin: the file or the index that has it.
     """
 
     def text(*fields: str) -> str:
@@ -100,7 +97,7 @@ def to_hit(
         source_address=text("sourceIPAddress"),
         account=text("recipientAccountId"),
         region=text("awsRegion"),
-        place=place,
+        origin=origin,
         matches=tuple((name, tuple(_key_text(document, field) for field in keys[name])) for name in names),
     )
 

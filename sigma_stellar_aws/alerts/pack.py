@@ -1,9 +1,9 @@
-"""Rules converted to the one query that asks for all of them."""
+"""Convert rules to the one query that asks for all of them."""
 
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from sigma.collection import SigmaCollection
 from sigma.correlations import SigmaCorrelationRule
@@ -30,7 +30,7 @@ from sigma_stellar_aws.rule_files.stellar_block import (
 
 
 class PackRule(NamedTuple):
-    """What is told of a rule when it matches."""
+    """What an alert says of its rule."""
 
     id: str
     title: str
@@ -44,7 +44,7 @@ class PackRule(NamedTuple):
 
 
 class Override(NamedTuple):
-    """A suppression that goes before that of each rule, where it says something."""
+    """What replaces the suppression of every rule; what is empty replaces nothing."""
 
     window: timedelta | None = None
     fields: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ NO_OVERRIDE = Override()
 
 
 class Pack(NamedTuple):
-    """One query in which every rule is a clause, named by the rule's id, and the rules by these names."""
+    """One query in which every rule is a clause that is named by the rule's id, and the rules by their ids."""
 
     query: Clause
     rules: Mapping[str, PackRule]
@@ -65,7 +65,7 @@ class Pack(NamedTuple):
     """In what the query may be wrong."""
 
     def keys(self) -> dict[str, tuple[str, ...]]:
-        """For each rule the flattened names of the fields that it suppresses by."""
+        """Return the flattened names of the fields that each rule suppresses by."""
         return {name: tuple(map(flat_name, rule.suppression.fields)) for name, rule in self.rules.items()}
 
 
@@ -100,7 +100,7 @@ def convert_pack(
         try:
             if isinstance(rule, SigmaRule):
                 # Of rules with the same id, the backend keeps the first.
-                known.setdefault(rule_name(rule), _told_of(rule, override))
+                known.setdefault(rule_name(rule), _pack_rule(rule, override))
             good.append(rule)
         except SigmaError as error:
             if strict:
@@ -115,10 +115,11 @@ def convert_pack(
             raise errors[0]
         raise SigmaError("; ".join(map(str, errors)) or "there are no rules to convert")
     doubts = [warning.message for warning in caught if isinstance(warning.message, InexactQueryWarning)]
-    return Pack(cast(Clause, bodies[0]["query"]), known, [*map(str, errors)], doubts)
+    query: Clause = bodies[0]["query"]
+    return Pack(query, known, [*map(str, errors)], doubts)
 
 
-def _told_of(rule: SigmaRule, override: Override) -> PackRule:
+def _pack_rule(rule: SigmaRule, override: Override) -> PackRule:
     stated = suppression(rule)
     return PackRule(
         rule_name(rule),
@@ -132,10 +133,9 @@ def _told_of(rule: SigmaRule, override: Override) -> PackRule:
 
 
 def pack_fields() -> set[str]:
-    """Flattened names of all fields that the rules of this project test, published or corrected, or suppress by."""
+    """Return the flattened names of all fields that the 29 rules test, published or corrected, or suppress by."""
     names: set[str] = set()
     for pipeline in (stellar_aws(), stellar_aws_published()):
-        rules = load_rules()
-        names.update(flat_name(field) for rule in rules.rules for field in suppression(cast(SigmaRule, rule)).fields)
-        names.update(dsl.fields(convert_pack(rules, pipeline).query))
+        pack = convert_pack(load_rules(), pipeline)
+        names.update(dsl.fields(pack.query), *pack.keys().values())
     return names

@@ -1,4 +1,4 @@
-"""Alerts as a table, as JSON lines or as CSV, on standard output."""
+"""Write alerts to standard output, as a table, JSON lines or CSV."""
 
 import csv
 import heapq
@@ -6,12 +6,12 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from rich.table import Table
 from rich.text import Text
 
-from sigma_stellar_aws.alerts.alert import Alert, as_json
+from sigma_stellar_aws.alerts.alert import Alert, alert_json
 from sigma_stellar_aws.base.terminal import console_for, style_of
 from sigma_stellar_aws.base.text import cell, printable
 from sigma_stellar_aws.base.times import time_text
@@ -20,7 +20,17 @@ ROWS = 1000
 """Rows of the table: more than anybody reads, and a bound for its memory."""
 
 
-def write(alerts: Iterable[Alert], form: str, group_by: str) -> None:
+class AlertList(Protocol):
+    """Alerts that can be counted, such as a list or those of a search."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __iter__(self) -> Iterator[Alert]:
+        """Read them."""
+
+
+def write_alerts(alerts: AlertList, form: str, group_by: str) -> None:
     """Write alerts.
 
     Args:
@@ -40,7 +50,7 @@ def write(alerts: Iterable[Alert], form: str, group_by: str) -> None:
 
 def _write_json(alerts: Iterable[Alert], stream: TextIO) -> None:
     for alert in alerts:
-        stream.write(json.dumps(as_json(alert)) + "\n")
+        stream.write(json.dumps(alert_json(alert)) + "\n")
 
 
 def _write_csv(alerts: Iterable[Alert], stream: TextIO) -> None:
@@ -75,7 +85,7 @@ _CSV_COLUMNS: tuple[tuple[str, Callable[[Alert], str | int | None]], ...] = (
     ("accounts", lambda alert: _joined(alert.accounts)),
     ("regions", lambda alert: _joined(alert.regions)),
     ("event_ids", lambda alert: _joined(event_id for event_id, _ in alert.sample)),
-    ("places", lambda alert: _joined(dict.fromkeys(place for _, place in alert.sample))),
+    ("places", lambda alert: _joined(dict.fromkeys(origin for _, origin in alert.sample))),
     ("alert_id", lambda alert: alert.id),
 )
 
@@ -89,19 +99,11 @@ def _of_actor(alert: Alert) -> str:
     return _joined(alert.actors) or "actor not known"
 
 
-def _write_table(alerts: Iterable[Alert], group_by: str, stream: TextIO) -> None:
-    count = 0
-
-    def counted() -> Iterator[Alert]:
-        nonlocal count
-        for alert in alerts:
-            count += 1
-            yield alert
-
-    shown = heapq.nsmallest(ROWS, counted(), key=lambda alert: -alert.rule.severity)
+def _write_table(alerts: AlertList, group_by: str, stream: TextIO) -> None:
+    shown = heapq.nsmallest(ROWS, alerts, key=lambda alert: -alert.rule.severity)
     _print_groups(shown, group_by, stream)
-    if count > ROWS:
-        stream.write(f"and {count - ROWS:,} more, none of them more severe; --json and --csv tell all\n")
+    if len(alerts) > ROWS:
+        stream.write(f"and {len(alerts) - ROWS:,} more, none of them more severe; --json and --csv tell all\n")
 
 
 def _print_groups(alerts: list[Alert], group_by: str, stream: TextIO) -> None:

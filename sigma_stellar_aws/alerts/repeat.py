@@ -1,7 +1,9 @@
 """Runs that follow each other: each begins before the end of the last, since CloudTrail delivers events late."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from types import TracebackType
 from typing import NamedTuple
 
 from sigma_stellar_aws.alerts.checkpoint import Checkpoint, later, read_checkpoint, write_checkpoint
@@ -11,7 +13,7 @@ OVERLAP = timedelta(hours=6)
 """How late an event may arrive: CloudTrail needs up to 15 minutes, but what fills the store may stand still longer."""
 
 
-class Span(NamedTuple):
+class RunSpan(NamedTuple):
     """What a run is to look at."""
 
     since: datetime | None
@@ -23,34 +25,61 @@ class Span(NamedTuple):
     """Whether it goes on where another run ended."""
 
 
+class Run:
+    """One of the runs: do the work in a ``with`` block, which gets the span to work on.
+
+    Where runs follow each other, one that fails because of the store ends in silence, with its error in ``error``; the
+    next one does its work, too.
+    """
+
+    def __init__(self, span: RunSpan, *, is_only: bool) -> None:
+        """Begin a run, of several or the only one."""
+        self._span = span
+        self._is_only = is_only
+        self.done = False
+        self.error: StoreError | None = None
+
+    def __enter__(self) -> RunSpan:
+        """Return what to look at."""
+        return self._span
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
+        """Note how it went; suppress an error of the store where there are further runs."""
+        self.done = error is None
+        if isinstance(error, StoreError) and not self._is_only:
+            self.error = error
+        return self.error is not None
+
+
 def repeat(
-    run: Callable[[Span], None],
     *,
     since: datetime | None,
     until: datetime | None = None,
-    checkpoint: Checkpoint | None,
-    overlap: timedelta,
-    interval: timedelta | None,
-    wait: Callable[[timedelta], None],
-    failed: Callable[[StoreError], None],
+    checkpoint: Checkpoint | None = None,
+    overlap: timedelta = OVERLAP,
+    interval: timedelta | None = None,
+    wait: Callable[[float], None] = time.sleep,
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
-) -> None:
-    """Run once, or again and again.
+) -> Iterator[Run]:
+    """Yield one run, or one after the other.
+
+    ::
+
+        for run in repeat(since=None, interval=timedelta(minutes=5)):
+            with run as span:
+                ...
 
     Args:
-        run: does what is to be done. When it fails, the next run does it, too.
         since: where the first run begins; None for the first event.
         until: where the run ends; None for now.
-        checkpoint: where to begin instead, if there is one, and where to keep how far it went.
-        overlap: how far a run goes back behind the end of the last.
+        checkpoint: where to begin instead, if there is one, and where to keep how far the runs went.
+        overlap: how far a run goes back before the end of the last.
         interval: pause between runs; None for a single run.
-        wait: sleeps.
-        failed: told of a run of several that failed because of the store.
+        wait: sleeps, for so many seconds.
         now: the time.
 
     Raises:
-        CheckpointError: the file is no checkpoint, or that of another search, or cannot be written.
-        StoreError: a single run failed.
+        CheckpointError: the file is not a checkpoint, or that of another search, or cannot be written.
         OSError: the file cannot be read or written.
     """
     through, floor = None, since
@@ -60,16 +89,12 @@ def repeat(
         end = until or now()
         # A clock that was set back must not open a gap.
         begin = since if through is None else later(min(through, end) - overlap, floor)
-        try:
-            run(Span(begin, end, floor, through is not None))
-        except StoreError as error:
-            if interval is None:
-                raise
-            failed(error)
-        else:
+        run = Run(RunSpan(begin, end, floor, through is not None), is_only=interval is None)
+        yield run
+        if run.done:
             through = end
             if checkpoint is not None:
                 write_checkpoint(checkpoint, through, floor)
         if interval is None:
             return
-        wait(interval)
+        wait(interval.total_seconds())

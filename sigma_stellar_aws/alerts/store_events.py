@@ -1,16 +1,16 @@
-"""The events of a data store that match a pack."""
+"""Read the events of a data store that match a pack."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.alerts.hits import Hit, to_hit
 from sigma_stellar_aws.alerts.pack import Pack
-from sigma_stellar_aws.alerts.suppress import within
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.external_sort import in_order
-from sigma_stellar_aws.base.times import epoch_millis
+from sigma_stellar_aws.base.json_types import Scalar
+from sigma_stellar_aws.base.times import epoch_millis, millis
 from sigma_stellar_aws.logs.flatten import flatten, is_uuid
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
@@ -28,8 +28,8 @@ def store_hits(
     since: datetime | None = None,
     until: datetime | None = None,
     undated: bool = False,
-) -> Iterator[Hit]:
-    """Every event that matches the pack and lies within the bounds, in order of time, those without one last.
+) -> Iterable[Hit]:
+    """Read every event that matches the pack and lies within the bounds, in order of time, those without one last.
 
     Args:
         client: the data store.
@@ -51,7 +51,7 @@ def store_hits(
 
 
 def count_undated(client: OpenSearch, index: str, pack: Pack, time_field: str) -> int:
-    """How many events match, but have no time, so that they are within no bounds.
+    """Count the events that match but have no time, and so are within no bounds.
 
     Raises:
         StoreError: the store cannot be asked, or did not answer as a whole.
@@ -76,5 +76,26 @@ def _found(client: OpenSearch, index: str, pack: Pack, query: Clause, time_field
             keys,
             time=epoch_millis(found.source.get("eventTime")) if time_field is None else found.time,
             identity=event_id if is_uuid(event_id) else f"{found.index_name}/{found.id}",
-            place=found.index_name,
+            origin=found.index_name,
         )
+
+
+def within(
+    query: Clause, time_field: str, since: datetime | None, until: datetime | None, *, undated: bool = False
+) -> Clause:
+    """Limit a query to events within bounds of time.
+
+    Args:
+        query: what is asked.
+        time_field: a date field.
+        since: the first time, aware of its time zone.
+        until: the time that is too late.
+        undated: whether to ask for events without a time, too.
+    """
+    limits: dict[str, Scalar] = {
+        name: str(millis(time)) for name, time in (("gte", since), ("lt", until)) if time is not None
+    }
+    if not limits:
+        return query
+    bounds = dsl.bounds(time_field, **limits, format="epoch_millis")
+    return dsl.all_of([query, dsl.any_of([bounds, dsl.none_of(dsl.exists(time_field))]) if undated else bounds])

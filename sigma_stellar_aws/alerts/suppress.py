@@ -1,4 +1,8 @@
-"""One alert for a rule and key in a window of time."""
+"""Raise alerts: one for each rule and key in a window of time, as the platform does.
+
+The first event with a key opens a window and raises the alert; the following ones within the window are counted into
+it; the next one after it opens another window. Only open windows are in memory, however many events there are.
+"""
 
 import heapq
 from collections import defaultdict
@@ -10,10 +14,7 @@ from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, Raised, alert_id, dige
 from sigma_stellar_aws.alerts.hits import Hit, Key
 from sigma_stellar_aws.alerts.pack import PackRule
 from sigma_stellar_aws.base.errors import TooManyAlertsError
-from sigma_stellar_aws.base.json_types import Scalar
 from sigma_stellar_aws.base.times import millis
-from sigma_stellar_aws.query import dsl
-from sigma_stellar_aws.query.dsl import Clause
 
 MOST_OPEN = 100_000
 """How many alerts may be open at one time; about 1 KB of memory each."""
@@ -28,12 +29,12 @@ def raise_alerts(
     since: datetime | None = None,
     most_open: int = MOST_OPEN,
 ) -> Iterator[Alert]:
-    """The alerts of events, each given when its window is over.
+    """Raise the alerts of events; yield each when its window is over.
 
-    An event goes into the window of its key that is open. It also goes into the alert that an earlier run raised where
-    it belongs to that one's window, or arrived so late that its own window would reach that one's first event: then
-    there would be two in one window. Else it opens a window. Where a rule's window has no length, each event is an
-    alert.
+    An event goes into the open window of its key. It goes into an alert that an earlier run raised if it belongs to
+    the window of that alert, or arrived so late that its own window would reach the first event of that alert: there
+    would then be two in one window. Otherwise it opens a window. Where a rule's window has no length, each event is
+    an alert.
 
     Args:
         hits: each event once, in order of time, those without one last.
@@ -51,8 +52,7 @@ def raise_alerts(
     earlier = _Earlier(raised, max((_length(rule) for rule in rules.values()), default=0))
     for number, hit in enumerate(hits):
         if hit.time is not None:
-            while ends and ends[0][0] <= hit.time:
-                yield windows.pop(heapq.heappop(ends)[2]).alert()
+            yield from _closed(windows, ends, hit.time)
             earlier.advance(hit.time)
         for name, key in hit.matches:
             if not _length(rules[name]):
@@ -76,8 +76,16 @@ def raise_alerts(
     yield from (window.alert() for window in windows.values())
 
 
-def merged(alert: Alert, raised: Raised) -> Alert:
-    """An alert with what an earlier run had counted: never less, since events may be gone from the store since."""
+def _closed(
+    windows: "dict[tuple[str, Key], _Window]", ends: list[tuple[int, int, tuple[str, Key]]], time: int
+) -> Iterator[Alert]:
+    """Close the windows that are over at a time."""
+    while ends and ends[0][0] <= time:
+        yield windows.pop(heapq.heappop(ends)[2]).alert()
+
+
+def with_earlier(alert: Alert, raised: Raised) -> Alert:
+    """Add what an earlier run had counted: the numbers never fall, since the store may have deleted events."""
     if alert.first is None or alert.last is None:
         return alert._replace(raised=raised, events=max(alert.events, raised.events))
     return alert._replace(
@@ -86,27 +94,6 @@ def merged(alert: Alert, raised: Raised) -> Alert:
         last=max(alert.last, raised.last),
         events=max(alert.events, raised.events),
     )
-
-
-def within(
-    query: Clause, time_field: str, since: datetime | None, until: datetime | None, *, undated: bool = False
-) -> Clause:
-    """The query, of events within bounds of time.
-
-    Args:
-        query: what is asked.
-        time_field: a date field.
-        since: the first time, aware of its time zone.
-        until: the time that is too late.
-        undated: whether to ask for events without a time, too.
-    """
-    limits: dict[str, Scalar] = {
-        name: str(millis(time)) for name, time in (("gte", since), ("lt", until)) if time is not None
-    }
-    if not limits:
-        return query
-    bounds = dsl.bounds(time_field, **limits, format="epoch_millis")
-    return dsl.all_of([query, dsl.any_of([bounds, dsl.none_of(dsl.exists(time_field))]) if undated else bounds])
 
 
 @dataclass(slots=True)
@@ -137,7 +124,7 @@ class _Window:
         self.last = hit.time
         self.events += 1
         if len(self.sample) < SAMPLE:
-            self.sample += ((hit.event_id, hit.place),)
+            self.sample += ((hit.event_id, hit.origin),)
         self.event_names = _with(self.event_names, f"{hit.event_source} {hit.event_name}".strip())
         self.accounts = _with(self.accounts, hit.account)
         self.regions = _with(self.regions, hit.region)
@@ -163,7 +150,7 @@ class _Window:
             actors=self.actors,
             source_addresses=self.source_addresses,
         )
-        return alert if self.raised is None else merged(alert, self.raised)
+        return alert if self.raised is None else with_earlier(alert, self.raised)
 
 
 class _Earlier:
@@ -192,7 +179,7 @@ class _Earlier:
 
 
 def _open(rule: PackRule, key: Key, time: int | None, earlier: _Earlier, begin: int | None) -> _Window | None:
-    """The window that an event opens, or finds open; None where it is to raise nothing."""
+    """Open a window for an event, or that of an earlier alert again; return None if the event raises nothing."""
     identity = key_id(rule, key)
     if time is None:
         return _Window(rule, key, identity, alert_id(identity, None), None, None)

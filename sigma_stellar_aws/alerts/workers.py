@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from sigma_stellar_aws.alerts.file_search import Batch, Search, Task
+from sigma_stellar_aws.alerts.file_search import Batch, FileSearch, SearchTask
 
 _Message: TypeAlias = Batch | str | None
 """What a process sends: what it found, the traceback that it fails with, or None after each group."""
@@ -32,7 +32,7 @@ class _Worker(NamedTuple):
     """The groups that it was given and has not finished, with their numbers."""
 
 
-def with_processes(groups: list[list[Path]], task: Task, number: int, start_method: str) -> Iterator[Batch]:
+def with_processes(groups: list[list[Path]], task: SearchTask, number: int, start_method: str) -> Iterator[Batch]:
     """Search groups of files with several processes; yield what they find in the order of the groups."""
     workers: list[_Worker] = []
     try:
@@ -63,7 +63,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start(task: Task, start_method: str, others: list[_ParentEnd]) -> _Worker:
+def _start(task: SearchTask, start_method: str, others: list[_ParentEnd]) -> _Worker:
     context = multiprocessing.get_context(start_method)
     ours, theirs = context.Pipe()
     # A fork has all that this process has; with these open it would not see that this one ended.
@@ -75,12 +75,12 @@ def _start(task: Task, start_method: str, others: list[_ParentEnd]) -> _Worker:
     return _Worker(process, ours, deque())
 
 
-def _work(connection: _WorkerEnd, task: Task, inherited: list[_ParentEnd]) -> None:
+def _work(connection: _WorkerEnd, task: SearchTask, inherited: list[_ParentEnd]) -> None:
     """Search groups of files as they are given; send what is found, and None after each group."""
     for other in inherited:
         other.close()
     try:
-        search = Search(task)
+        search = FileSearch(task)
         while True:
             for batch in search.batches(connection.recv()):
                 connection.send(batch)

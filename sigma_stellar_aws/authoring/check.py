@@ -89,10 +89,14 @@ class _LocatedIssue(Protocol):
     problem: str
 
 
-def check(paths: Iterable[Path] = ()) -> CheckReport:
+def check_rules(paths: Iterable[Path] = ()) -> CheckReport:
     """Check the rules, correlations and filters of files and folders, by default of the pack.
 
     Whatever is wrong with a file is a finding, and the other files are checked all the same.
+
+    >>> report = check_rules([Path("rules/aws_kms_key_created.yml")])
+    >>> len(report.checked), report.findings
+    (1, ())
 
     Raises:
         SigmaError: there is no file to check.

@@ -1,10 +1,9 @@
 """Run rules on their sample events (:mod:`sigma_stellar_aws.authoring.sample_events`), in process or on an engine."""
 
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.rule import Rule
@@ -17,7 +16,6 @@ from sigma_stellar_aws.alerts.pack import convert_pack
 from sigma_stellar_aws.authoring.explain import by_itself, decisive, explain, explanation_as_json, print_trees
 from sigma_stellar_aws.authoring.sample_events import TEST_SUFFIX, Case, CaseFile, CaseGroup, read_case_file
 from sigma_stellar_aws.authoring.watch import changes, remembered
-from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest, plural, printable
 from sigma_stellar_aws.logs.flatten import flatten
@@ -27,11 +25,6 @@ from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.evaluate import Predicate, compile_query
 from sigma_stellar_aws.rule_files.load import find_rule_files, load_rules, pack_path
 
-if TYPE_CHECKING:
-    from opensearchpy import OpenSearch
-
-
-_CASE_FIELD = "sigma_stellar_aws_case"
 _LISTED = 5
 _RULE_WIDTH = 100
 
@@ -141,51 +134,12 @@ def load_suite(
 
 
 def run_trials(trials: Sequence[Trial], on_engine: Sequence[bool] | None = None) -> list[TrialResult]:
-    """Run trials in process, and add the verdicts of an engine (:func:`ask_engine`), if there are any."""
+    """Run trials in process, and add the verdicts of an engine (see :mod:`.engine_verdicts`), if any."""
     verdicts: Sequence[bool | None] = on_engine if on_engine is not None else [None] * len(trials)
     return [
         TrialResult(*trial, trial.rule.matches(flatten(trial.case.event)), verdict)
         for trial, verdict in zip(trials, verdicts, strict=True)
     ]
-
-
-def ask_engine(client: "OpenSearch", trials: Sequence[Trial]) -> list[bool]:
-    """Tell whether each rule matches its event on a real engine, in a temporary index.
-
-    Raises:
-        StoreError: the engine cannot be asked, or does not take an event.
-    """
-    # These need the extra `store`, which nothing else here does.
-    from opensearchpy import OpenSearchException
-    from opensearchpy.helpers import bulk
-
-    from sigma_stellar_aws.query import dsl
-    from sigma_stellar_aws.store.load import create_index
-    from sigma_stellar_aws.store.scan import scan
-
-    index = f"sigma-stellar-aws-test-{uuid.uuid4().hex}"
-    rules = {id(trial.rule): trial.rule for trial in trials}
-    create_index(client, index, [_CASE_FIELD, *(f for rule in rules.values() for f in dsl.fields(rule.query))])
-    try:
-        # Not by `load`, which keeps one event of each eventID: sample events are often edited copies.
-        documents = [{**flatten(trial.case.event), _CASE_FIELD: str(n)} for n, trial in enumerate(trials)]
-        actions = [{"_index": index, "_source": document} for document in documents]
-        _, rejected = bulk(client, actions, refresh=True, raise_on_error=False)
-        if isinstance(rejected, list) and rejected:
-            raise StoreError(f"the engine rejected {len(rejected)} events: {rejected}")
-        found = {
-            (key, str(hit.source[_CASE_FIELD]))
-            for key, rule in rules.items()
-            for hit in scan(client, index, rule.query, [_CASE_FIELD], time_field=None)
-        }
-    except OpenSearchException as error:
-        raise StoreError(f"the engine rejected the events: {error}") from error
-    finally:
-        try:
-            client.indices.delete(index=index, ignore=404)
-        except OpenSearchException as error:
-            raise StoreError(f"the index {index} could not be removed; please remove it yourself: {error}") from error
-    return [(id(trial.rule), str(number)) in found for number, trial in enumerate(trials)]
 
 
 def watch_suite(

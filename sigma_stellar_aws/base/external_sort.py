@@ -1,10 +1,10 @@
-"""Puts any number of things in order, on disk where they are many."""
+"""Sort any number of things, on disk where they are many."""
 
 import pickle
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
-from typing import TypeVar, cast
+from typing import Generic, TypeVar
 
 from sigma_stellar_aws.base.errors import TemporaryDataError
 
@@ -13,50 +13,80 @@ T = TypeVar("T")
 _CACHE_KIB = 16 * 1024
 
 
-def in_order(things: Iterable[T], time: Callable[[T], int | None], name: Callable[[T], str]) -> Iterator[T]:
-    """The things in order of their time, then their name; those without a time come last.
+class ExternalSort(Generic[T]):
+    """Things in order of their time, then their name, then as they came; those without a time come last.
 
-    All are taken before this returns. Memory stays the same however many there are: a temporary database keeps them, in
-    a file that is removed at the end.
+    Memory stays the same however many there are: a temporary database keeps them, in a file that is removed when this
+    is. They can be read as often as you like.
+
+    >>> words = ExternalSort(time=len, name=str)
+    >>> words.extend(["three", "two", "four", "one"])
+    >>> len(words), list(words)
+    (4, ['one', 'two', 'four', 'three'])
+    """
+
+    def __init__(self, time: Callable[[T], int | None], name: Callable[[T], str]) -> None:
+        """Begin with nothing; ``time`` and ``name`` say where a thing belongs."""
+        self._time, self._name = time, name
+        self._count = 0
+        # An empty name stands for a temporary database, which goes to disk when it outgrows its cache.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, self._database.close)
+        self._database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("CREATE TABLE things (time INTEGER, name BLOB, thing BLOB)")
+        self._database.execute("BEGIN")
+
+    def extend(self, things: Iterable[T]) -> None:
+        """Add things.
+
+        Raises:
+            TemporaryDataError: there is no room for them.
+        """
+        try:
+            added = self._database.executemany("INSERT INTO things VALUES (?, ?, ?)", map(self._row, things))
+        except sqlite3.OperationalError as error:
+            raise _no_room(error) from error
+        self._count += max(added.rowcount, 0)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return self._count
+
+    def __iter__(self) -> Iterator[T]:
+        """Read them in order.
+
+        Raises:
+            TemporaryDataError: there is no room to sort them.
+        """
+        try:
+            rows = self._database.execute("SELECT thing FROM things ORDER BY time IS NULL, time, name, rowid")
+            for (pickled,) in rows:
+                thing: T = pickle.loads(pickled)
+                yield thing
+        except sqlite3.OperationalError as error:
+            raise _no_room(error) from error
+
+    def _row(self, thing: T) -> tuple[int | None, bytes, bytes]:
+        # Names come out of log records, which may hold what is not valid text.
+        return self._time(thing), self._name(thing).encode("utf-8", "surrogatepass"), pickle.dumps(thing)
+
+
+def in_order(things: Iterable[T], time: Callable[[T], int | None], name: Callable[[T], str]) -> ExternalSort[T]:
+    """Sort things by their time, then their name; all are taken before this returns.
+
+    >>> list(in_order(["b", "a", "aa"], time=len, name=str))
+    ['a', 'b', 'aa']
 
     Raises:
-        TemporaryDataError: there is no room for it, also while the things are given.
+        TemporaryDataError: there is no room for them, also while they are read.
     """
-    # An empty name stands for a temporary database, which goes to disk when it outgrows its cache.
-    database = sqlite3.connect("", isolation_level=None)
-    try:
-        database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        database.execute("PRAGMA journal_mode = OFF")
-        database.execute("CREATE TABLE things (time INTEGER, name BLOB, thing BLOB)")
-        database.execute("BEGIN")
-        database.executemany(
-            "INSERT INTO things VALUES (?, ?, ?)",
-            # Names come out of log records, which may hold what is no valid text.
-            ((time(thing), name(thing).encode("utf-8", "surrogatepass"), pickle.dumps(thing)) for thing in things),
-        )
-    except sqlite3.Error as error:
-        database.close()
-        raise _no_room(error) from error
-    except BaseException:
-        database.close()
-        raise
-    return _rows(database)
+    ordered = ExternalSort(time, name)
+    ordered.extend(things)
+    return ordered
 
 
-def _rows(database: sqlite3.Connection) -> Iterator[T]:
-    with closing(database):
-        rows = database.execute("SELECT thing FROM things ORDER BY time IS NULL, time, name, rowid")
-        while True:
-            try:
-                row = rows.fetchone()
-            except sqlite3.Error as error:
-                raise _no_room(error) from error
-            if row is None:
-                return
-            yield cast(T, pickle.loads(row[0]))
-
-
-def _no_room(error: sqlite3.Error) -> TemporaryDataError:
+def _no_room(error: sqlite3.OperationalError) -> TemporaryDataError:
     return TemporaryDataError(
         f"there is no room for temporary data ({error}); name a folder that has some in SQLITE_TMPDIR"
     )

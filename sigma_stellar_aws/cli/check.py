@@ -7,8 +7,7 @@ from typing import Literal
 import click
 
 from sigma_stellar_aws.authoring import check_reports
-from sigma_stellar_aws.authoring.check import at_least
-from sigma_stellar_aws.authoring.check import check as checked
+from sigma_stellar_aws.authoring.check import at_least, check_rules
 from sigma_stellar_aws.authoring.rule_documents import FindingSeverity
 from sigma_stellar_aws.cli.options import FILES
 from sigma_stellar_aws.cli.problems import FINDINGS, NOT_RUN, as_click_errors, errors_exit_with, note
@@ -43,7 +42,7 @@ def check(paths: tuple[Path, ...], form: str, fail_on: FindingSeverity | Literal
     """
     threshold = None if fail_on == "never" else fail_on
     with as_click_errors():
-        report = checked(paths)
+        report = check_rules(paths)
         check_reports.write_report(report, form, threshold, sys.stdout)
     note(check_reports.summary_of_report(report))
     if threshold and at_least(report.findings, threshold):

@@ -1,7 +1,9 @@
 """Options, types of options and exit codes that commands share."""
 
+import inspect
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ def duration(context: click.Context, parameter: click.Parameter, value: str | No
     return span
 
 
-def fields(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+def field_names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
     """Read an option that names CloudTrail fields, separated by commas; return none of them if it is not given."""
     if value is None:
         return ()
@@ -51,6 +53,26 @@ def options(*each: Callable[[Any], Any]) -> Callable[[Any], Any]:
         for option in reversed(each):
             function = option(function)
         return function
+
+    return decorate
+
+
+def record(name: str, kind: Callable[..., object], *each: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return options whose values a command gets as one argument: a dataclass with a field for each.
+
+    Args:
+        name: the name of that argument.
+        kind: the dataclass.
+        each: the options.
+    """
+
+    def decorate(function: Any) -> Any:
+        @wraps(function)
+        def command(*arguments: Any, **values: Any) -> Any:
+            own = {field: values.pop(field) for field in inspect.signature(kind).parameters}
+            return function(*arguments, **values, **{name: kind(**own)})
+
+        return options(*each)(command)
 
     return decorate
 

@@ -16,6 +16,7 @@ from sigma_stellar_aws.authoring.rule_tests import Trial
 from sigma_stellar_aws.authoring.watch import SECONDS_BETWEEN_LOOKS
 from sigma_stellar_aws.cli.options import FILES, ca_file_option
 from sigma_stellar_aws.cli.problems import FINDINGS, UNREAD, Problems, as_click_errors, errors_exit_with, needs, note
+from sigma_stellar_aws.store.embedded import embedded_opensearch
 
 
 @click.command()
@@ -90,11 +91,11 @@ def _on_engine(trials: list[Trial], url: str | None, engine: bool, ca_file: Path
         return None
     # The cases run without a store, and so without its extras.
     with needs("embedded" if engine else "store"):
+        from sigma_stellar_aws.authoring.engine_verdicts import ask_engine
         from sigma_stellar_aws.store.client import connect
-        from sigma_stellar_aws.store.embedded import embedded_opensearch
     with (
         as_click_errors(),
         embedded_opensearch() if engine else nullcontext(url or "") as address,
         connect(address, ca_file, {} if engine else os.environ) as client,
     ):
-        return rule_tests.ask_engine(client, trials)
+        return ask_engine(client, trials)

@@ -43,7 +43,13 @@ def find_rule_files(paths: Iterable[Path] = ()) -> list[Path]:
 
 
 def load_rules(*paths: Path, filters: Iterable[Path] = ()) -> SigmaCollection:
-    """The rules of files and folders (``*.yml`` in them), by default those of the pack, in order of their file names.
+    """Load the rules of files and folders (``*.yml`` in them), by default those of the pack, in order of file names.
+
+    >>> rules = load_rules()
+    >>> len(rules.rules), rules.rules[0].title
+    (29, 'AWS CloudWatch Alarm Deletion')
+    >>> load_rules(Path("rules/aws_kms_key_created.yml")).rules[0].title
+    'KMS Keys Creation'
 
     Args:
         paths: the files and folders.

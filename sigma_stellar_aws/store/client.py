@@ -4,6 +4,7 @@ Needs the extra ``store``. Credentials come from the environment, never from arg
 ``SIGMA_STELLAR_AWS_API_KEY``, or ``SIGMA_STELLAR_AWS_USER`` and ``SIGMA_STELLAR_AWS_PASSWORD``.
 """
 
+import os
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -41,8 +42,15 @@ class Aws(NamedTuple):
     """``es``, or ``aoss`` for OpenSearch Serverless."""
 
 
-def connect(url: str, ca_file: Path | None, environment: Mapping[str, str], *, aws: Aws | None = None) -> OpenSearch:
+def connect(
+    url: str, ca_file: Path | None = None, environment: Mapping[str, str] = os.environ, *, aws: Aws | None = None
+) -> OpenSearch:
     """Return a client for a data store, to be closed by ``with``; the certificate of an https URL is verified.
+
+    >>> connect("http://alice:secret@search.example.com:9200")
+    Traceback (most recent call last):
+    sigma_stellar_aws.base.errors.StoreError: a URL shows in process lists; put the credentials into ... instead
+    >>> connect("https://search.example.com:9200").close()
 
     A proxy is taken from ``HTTPS_PROXY``, ``HTTP_PROXY`` or ``ALL_PROXY``, unless ``NO_PROXY`` names the store.
 

@@ -11,7 +11,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.alerts.alert import Alert, Raised
-from sigma_stellar_aws.alerts.alert_index import bring_up_to_date, prepare, write
+from sigma_stellar_aws.alerts.alert_index import begin_of_count, prepare_alert_index, store_alerts, store_batch
 from sigma_stellar_aws.alerts.hits import Hit
 from sigma_stellar_aws.alerts.pack import PackRule
 from sigma_stellar_aws.alerts.suppress import raise_alerts
@@ -65,20 +65,18 @@ def run(
     client: OpenSearch, hits: Sequence[Hit], since: datetime | None = None, problems: list[str] | None = None
 ) -> list[str]:
     """Raise the alerts of hits, and store them; what became of each."""
-    prepare(client, "of-alerts", "logs")
+    prepare_alert_index(client, "of-alerts", "logs")
 
-    def of_time(begin: datetime | None) -> list[Hit]:
-        return sorted(h for h in hits if begin is None or h.time is None or h.time >= millis(begin))
-
-    written = bring_up_to_date(
+    begin = begin_of_count(client, "of-alerts", since)
+    stored = store_alerts(
         client,
         "of-alerts",
         {"r": RULE},
-        of_time,
-        since=since,
+        sorted(h for h in hits if begin is None or h.time is None or h.time >= millis(begin)),
+        since=begin,
         report=(problems if problems is not None else []).append,
     )
-    return sorted(outcome for _, outcome in written)
+    return sorted(outcome for _, outcome in stored)
 
 
 def stored(client: OpenSearch, index: str = "of-alerts") -> dict[str, JsonObject]:
@@ -151,15 +149,15 @@ def test_a_late_event_makes_no_second_alert(client: OpenSearch) -> None:
 
 def test_two_runs_at_once_make_one_alert(client: OpenSearch) -> None:
     """An alert that another run created meanwhile is updated, not doubled, and its number does not fall."""
-    prepare(client, "of-alerts", "logs")
+    prepare_alert_index(client, "of-alerts", "logs")
 
     def alerts(*hits: Hit) -> list[Alert]:
         return list(raise_alerts(hits, {"r": RULE}))
 
     first = hit(START)
-    assert [w.outcome for w in write(client, "of-alerts", alerts(first))] == ["created"]
-    assert [w.outcome for w in write(client, "of-alerts", alerts(first, hit(START + HOUR)))] == ["updated"]
-    [(alert, outcome)] = write(client, "of-alerts", alerts(first))
+    assert [w.outcome for w in store_batch(client, "of-alerts", alerts(first))] == ["created"]
+    assert [w.outcome for w in store_batch(client, "of-alerts", alerts(first, hit(START + HOUR)))] == ["updated"]
+    [(alert, outcome)] = store_batch(client, "of-alerts", alerts(first))
     assert (alert.events, outcome) == (2, "unchanged")
     [document] = stored(client).values()
     assert document["event_count"] == 2
@@ -188,33 +186,33 @@ def test_an_index_of_something_else_is_refused(client: OpenSearch) -> None:
     """Into an index that was not made for alerts nothing is written."""
     client.indices.create(index="of-events")
     with pytest.raises(StoreError, match="'of-events' was not made for alerts"):
-        prepare(client, "of-events", "logs")
+        prepare_alert_index(client, "of-events", "logs")
     assert client.count(index="of-events")["count"] == 0
 
 
 def test_alerts_of_one_search_are_not_mixed_with_others(client: OpenSearch) -> None:
     """An index of alerts holds those of one search: counts of two would replace each other."""
-    prepare(client, "of-alerts", "logs")
+    prepare_alert_index(client, "of-alerts", "logs")
     with pytest.raises(StoreError, match=r"has the alerts of 'logs', not of 'other'"):
-        prepare(client, "of-alerts", "other")
+        prepare_alert_index(client, "of-alerts", "other")
 
 
 def test_an_alias_stands_for_one_index(client: OpenSearch) -> None:
     """An alias of an index of alerts will do, one of two is refused, since an alert could be in either."""
     run(client, [hit(START)])
     client.indices.put_alias(index="of-alerts", name="of-alerts-now")
-    prepare(client, "of-alerts-now", "logs")
-    prepare(client, "of-alerts-2", "logs")
+    prepare_alert_index(client, "of-alerts-now", "logs")
+    prepare_alert_index(client, "of-alerts-2", "logs")
     client.indices.put_alias(index="of-alerts-2", name="of-alerts-now")
     with pytest.raises(StoreError, match="stands for 2 indices"):
-        prepare(client, "of-alerts-now", "logs")
+        prepare_alert_index(client, "of-alerts-now", "logs")
 
 
 @pytest.mark.parametrize("name", ["", "A", "a*", "a,b", "_a", "-a", "a b"])
 def test_names_of_indices(client: OpenSearch, name: str) -> None:
     """What cannot be the name of an index is refused."""
     with pytest.raises(StoreError, match="is not a name of an index"):
-        prepare(client, name, "logs")
+        prepare_alert_index(client, name, "logs")
 
 
 def test_what_people_write_stops_nothing(client: OpenSearch) -> None:
@@ -254,7 +252,7 @@ def test_an_alert_that_is_deleted_meanwhile(client: OpenSearch) -> None:
     alerts = list(raise_alerts([hit(START), hit(START + HOUR)], {"r": RULE}))
     changed = [alert._replace(raised=Raised(name, alert.key_id, 0, 0, 0, 0, 1)) for alert in alerts]
     client.delete(index="of-alerts", id=name, params={"refresh": "true"})
-    write(client, "of-alerts", changed)
+    store_batch(client, "of-alerts", changed)
     assert stored(client) == {}
 
 
@@ -267,7 +265,7 @@ def test_odd_texts(client: OpenSearch, text: str) -> None:
 
 def test_an_alert_that_the_store_refuses_is_told(client: OpenSearch) -> None:
     """A document that is not taken ends the run with the reason."""
-    prepare(client, "of-alerts", "logs")
+    prepare_alert_index(client, "of-alerts", "logs")
     client.indices.put_mapping(index="of-alerts", body={"dynamic": "strict"})
     with pytest.raises(StoreError, match=r"could not be stored: .*strict"):
         run(client, [hit(START)])
@@ -403,6 +401,6 @@ def test_a_killed_first_run(opensearch_url: str, tmp_path: Path) -> None:
 
 def restore(client: OpenSearch, index: str, alerts: dict[str, JsonObject]) -> None:
     """An index with the alerts of the first run."""
-    prepare(client, index, "of-events")
+    prepare_alert_index(client, index, "of-events")
     lines = [line for name, body in alerts.items() for line in ({"create": {"_id": name}}, body)]
     assert not client.bulk(index=index, body=lines, refresh=True)["errors"]

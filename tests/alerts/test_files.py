@@ -97,7 +97,7 @@ def test_every_case_of_the_rules(tmp_path: Path, pipeline: Callable[[], Processi
         if names := matches(document):
             time, identity = document["timestamp"], document_id(document)
             assert isinstance(time, int)
-            expected.append(to_hit(document, names, pack.keys(), time=time, identity=identity, place=str(file)))
+            expected.append(to_hit(document, names, pack.keys(), time=time, identity=identity, origin=str(file)))
     assert len(expected) > 29
     assert together(scan_files([file], pack)) == Batch(len(records), expected, [], file.stat().st_size)
 
@@ -115,7 +115,7 @@ def test_the_values_of_the_key_are_told(tmp_path: Path) -> None:
     assert pack.rules[name].title == "AWS CloudWatch Alarm Deletion"
     assert [value is None for value in key] == [False, False, True, False, False]
     identity = str(event["eventID"])
-    assert hit == to_hit(flatten(event), [name], pack.keys(), time=hit.time, identity=identity, place=str(file))
+    assert hit == to_hit(flatten(event), [name], pack.keys(), time=hit.time, identity=identity, origin=str(file))
 
 
 def test_events_without_an_id_of_their_own(pack: Pack, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ KEYS = {"r": ("userIdentity_arn", "requestParameters_none"), "s": ("eventName",)
 
 def hit(event: dict[str, Json], *names: str) -> Hit:
     """The hit of an event."""
-    return to_hit(flatten(event), names, KEYS, time=7, identity="i", place="a.json")
+    return to_hit(flatten(event), names, KEYS, time=7, identity="i", origin="a.json")
 
 
 def test_a_hit_tells_of_its_event() -> None:
@@ -36,7 +36,7 @@ def test_a_hit_tells_of_its_event() -> None:
         source_address="198.51.100.23",
         account="123456789012",
         region="eu-central-1",
-        place="a.json",
+        origin="a.json",
         matches=(("r", (arn, None)), ("s", ("X",))),
     )
 
@@ -73,5 +73,5 @@ def test_a_hit_needs_its_source_fields_only() -> None:
     for case in cases():
         document = flatten(case.record)
         fetched = {field: value for field, value in document.items() if field in wanted}
-        told = to_hit(document, keys, keys, time=None, identity="", place="")
-        assert to_hit(fetched, keys, keys, time=None, identity="", place="") == told
+        told = to_hit(document, keys, keys, time=None, identity="", origin="")
+        assert to_hit(fetched, keys, keys, time=None, identity="", origin="") == told

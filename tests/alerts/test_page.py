@@ -67,7 +67,7 @@ def iso(hours: float) -> str:
 
 
 def alert(number: int = 0, **changes: Json) -> JsonObject:
-    """An alert as alerts.as_json makes it, of one event at the hour of its number, with some keys changed."""
+    """An alert as ``alert_json`` writes it, of one event at the hour of its number, with some keys changed."""
     made: JsonObject = {
         "id": f"{number:032x}",
         "name": "aws_malicious_activity",

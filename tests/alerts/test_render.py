@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigma_stellar_aws.alerts.alert import Alert, as_json
+from sigma_stellar_aws.alerts.alert import Alert, alert_json
 from sigma_stellar_aws.alerts.pack import PackRule
-from sigma_stellar_aws.alerts.render import ROWS, write
+from sigma_stellar_aws.alerts.render import ROWS, write_alerts
 from sigma_stellar_aws.base.terminal import style_of
 from sigma_stellar_aws.base.text import printable
 from sigma_stellar_aws.rule_files.stellar_block import Suppression
@@ -50,7 +50,7 @@ HOSTILE = "\x1b]0;title\x07\x1b[31m\x9b2J\u202e[red]x[/red][/]\r\n=1"
 
 def written(capsys: pytest.CaptureFixture[str], form: str, *alerts: Alert, group_by: str = "rule") -> str:
     """What is written to standard output."""
-    write(alerts, form, group_by)
+    write_alerts(alerts, form, group_by)
     return capsys.readouterr().out
 
 
@@ -62,7 +62,7 @@ def rows(text: str) -> list[dict[str, str]]:
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     """Every alert is one line of JSON, in the order given."""
     lines = written(capsys, "json", SECOND, FIRST).splitlines()
-    assert [json.loads(line) for line in lines] == [as_json(SECOND), as_json(FIRST)]
+    assert [json.loads(line) for line in lines] == [alert_json(SECOND), alert_json(FIRST)]
 
 
 def test_csv(capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,7 +180,7 @@ def test_a_value_is_one_cell_of_csv(value: str) -> None:
     stream = io.StringIO(newline="")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", stream)
-        write([FIRST._replace(actors=(value,))], "csv", "rule")
+        write_alerts([FIRST._replace(actors=(value,))], "csv", "rule")
     [row] = rows(stream.getvalue())
     assert row["actors"] in (printable(value), f"'{printable(value)}")
     assert row["alert_id"] == FIRST.id

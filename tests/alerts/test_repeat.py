@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sigma_stellar_aws.alerts.checkpoint import Checkpoint
-from sigma_stellar_aws.alerts.repeat import Span, repeat
+from sigma_stellar_aws.alerts.repeat import RunSpan, repeat
 from sigma_stellar_aws.base.errors import CheckpointError, StoreError
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
@@ -34,49 +34,48 @@ class Clock:
         interval: timedelta | None = None,
         search: dict[str, str] = SEARCH,
         fails: tuple[int, ...] = (),
-    ) -> list[Span]:
+    ) -> list[RunSpan]:
         """The runs, with an overlap of half an hour; those of some numbers fail."""
-        found: list[Span] = []
+        found: list[RunSpan] = []
 
-        def run(span: Span) -> None:
-            found.append(span)
-            if len(found) in fails:
-                raise StoreError("on purpose")
-
-        def wait(pause: timedelta) -> None:
-            self.waited.append(pause)
+        def wait(pause: float) -> None:
+            self.waited.append(timedelta(seconds=pause))
             if not self.times:
                 raise KeyboardInterrupt
 
         with suppress(KeyboardInterrupt):
-            repeat(
-                run,
+            for run in repeat(
                 since=since,
                 until=until,
                 checkpoint=Checkpoint(file, dict(search)) if file else None,
                 overlap=HOUR / 2,
                 interval=interval,
                 wait=wait,
-                failed=self.failures.append,
                 now=lambda: self.times.pop(0),
-            )
+            ):
+                with run as span:
+                    found.append(span)
+                    if len(found) in fails:
+                        raise StoreError("on purpose")
+                if run.error:
+                    self.failures.append(run.error)
         return found
 
 
 def test_a_single_run() -> None:
     """Without an interval there is one run, from where it is told to begin, or from the first event."""
-    assert Clock(NOON).runs(since=NOON - HOUR) == [Span(NOON - HOUR, NOON, NOON - HOUR, False)]
-    assert Clock(NOON).runs() == [Span(None, NOON, None, False)]
-    assert Clock().runs(until=NOON - HOUR) == [Span(None, NOON - HOUR, None, False)]
+    assert Clock(NOON).runs(since=NOON - HOUR) == [RunSpan(NOON - HOUR, NOON, NOON - HOUR, False)]
+    assert Clock(NOON).runs() == [RunSpan(None, NOON, None, False)]
+    assert Clock().runs(until=NOON - HOUR) == [RunSpan(None, NOON - HOUR, None, False)]
 
 
 def test_runs_follow_each_other() -> None:
     """Each run goes back behind the end of the last one by the overlap, after a pause."""
     clock = Clock(NOON, NOON + HOUR, NOON + 3 * HOUR)
     assert clock.runs(interval=HOUR) == [
-        Span(None, NOON, None, False),
-        Span(NOON - HOUR / 2, NOON + HOUR, None, True),
-        Span(NOON + HOUR / 2, NOON + 3 * HOUR, None, True),
+        RunSpan(None, NOON, None, False),
+        RunSpan(NOON - HOUR / 2, NOON + HOUR, None, True),
+        RunSpan(NOON + HOUR / 2, NOON + 3 * HOUR, None, True),
     ]
     assert clock.waited == [HOUR] * 3
 
@@ -87,7 +86,7 @@ def test_a_checkpoint_goes_on(tmp_path: Path) -> None:
     Clock(NOON).runs(file=file, since=NOON - 2 * HOUR)
     later = NOON + 50 * HOUR
     [span] = Clock(later).runs(file=file, since=later - HOUR)
-    assert span == Span(NOON - HOUR / 2, later, NOON - 2 * HOUR, True)
+    assert span == RunSpan(NOON - HOUR / 2, later, NOON - 2 * HOUR, True)
     assert list(tmp_path.iterdir()) == [file]
 
 

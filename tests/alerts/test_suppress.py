@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, Raised, alert_id, as_json, key_id
-from sigma_stellar_aws.alerts.hits import Counted, Hit, Key, distinct, to_hit
+from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, Raised, alert_id, alert_json, key_id
+from sigma_stellar_aws.alerts.hits import DistinctHits, Hit, Key, to_hit
 from sigma_stellar_aws.alerts.pack import PackRule
-from sigma_stellar_aws.alerts.suppress import raise_alerts, within
+from sigma_stellar_aws.alerts.store_events import within
+from sigma_stellar_aws.alerts.suppress import raise_alerts
 from sigma_stellar_aws.base.errors import TooManyAlertsError
 from sigma_stellar_aws.base.times import time_text
 from sigma_stellar_aws.logs.flatten import flatten
@@ -41,7 +42,7 @@ def hit(time: int | None, key: Key = A, *, identity: str | None = None, names: I
 
 def raised(*hits: Hit, **options: object) -> list[Alert]:
     """The alerts of hits, in order of their start."""
-    found = raise_alerts(distinct(hits), RULES, **options)  # type: ignore[arg-type]
+    found = raise_alerts(DistinctHits(hits), RULES, **options)  # type: ignore[arg-type]
     return sorted(found, key=lambda alert: (alert.start is None, alert.start or 0, alert.rule.id, str(alert.key)))
 
 
@@ -113,8 +114,8 @@ def test_without_a_window_every_event_is_an_alert() -> None:
 def test_copies_count_once() -> None:
     """An event that was delivered twice counts once, events of the same time count each."""
     hits = [hit(0, identity="a"), hit(0, identity="b"), hit(0, identity="a"), hit(1, identity="c")]
-    events = Counted()
-    [alert] = raise_alerts(events.counting(hits), RULES)
+    events = DistinctHits(hits)
+    [alert] = raise_alerts(events, RULES)
     assert (alert.events, events.count) == (3, 3)
 
 
@@ -123,7 +124,7 @@ def test_events_without_a_time_are_not_lost() -> None:
     alerts = raised(hit(0), hit(None, identity="a"), hit(None, identity="b"), hit(None, B))
     assert spans(alerts) == [(0, 0, 0, 1), (None, None, None, 2), (None, None, None, 1)]
     assert len({alert.id for alert in alerts}) == 3
-    assert [as_json(alert)["first_time"] for alert in alerts] == ["1970-01-01T00:00:00Z", None, None]
+    assert [alert_json(alert)["first_time"] for alert in alerts] == ["1970-01-01T00:00:00Z", None, None]
 
 
 def test_ids_are_the_same_in_every_run() -> None:
@@ -284,10 +285,10 @@ def test_an_alert_as_json() -> None:
     document = flatten(event)
     time = document[TIME_FIELD]
     assert isinstance(time, int)
-    told = to_hit(document, ["r"], keys, time=time, identity="i", place="cloudtrail-1")
+    told = to_hit(document, ["r"], keys, time=time, identity="i", origin="cloudtrail-1")
     [alert] = raise_alerts([told, told._replace(time=time + 1500, event_id="other")], {"r": rule})
     text = str(event["eventTime"])
-    assert as_json(alert) == {
+    assert alert_json(alert) == {
         "id": alert.id,
         "name": "aws_malicious_activity",
         "display_name": "Potentially Malicious AWS Activity",
@@ -312,7 +313,7 @@ def test_an_alert_as_json() -> None:
         "actors": ["arn:aws:iam::123456789012:user/alice"],
         "source_addresses": ["198.51.100.23"],
     }
-    assert json.loads(json.dumps(as_json(alert))) == as_json(alert)
+    assert json.loads(json.dumps(alert_json(alert))) == alert_json(alert)
 
 
 @pytest.mark.parametrize(

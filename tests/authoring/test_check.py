@@ -12,7 +12,7 @@ from sigma.plugins import InstalledSigmaPlugins
 from sigma.rule import SigmaRule
 from sigma.validators.base import SigmaRuleValidator, SigmaValidationIssue
 
-from sigma_stellar_aws.authoring.check import CONTRADICTORY, NEED_NETWORK, CheckReport, at_least, check
+from sigma_stellar_aws.authoring.check import CONTRADICTORY, NEED_NETWORK, CheckReport, at_least, check_rules
 from sigma_stellar_aws.authoring.rule_documents import Finding
 from sigma_stellar_aws.rule_files.load import pack_path
 from sigma_stellar_aws.validators import stellar_aws
@@ -87,7 +87,7 @@ def check_text(tmp_path: Path) -> CheckText:
     def checked(text: str = "", /, **files: str) -> CheckReport:
         for name, content in {**({"aws_a_rule": text} if text else {}), **files}.items():
             (tmp_path / f"{name}.yml").write_text(content, encoding="utf-8")
-        return check([tmp_path])
+        return check_rules([tmp_path])
 
     return checked
 
@@ -105,10 +105,10 @@ def told(report: CheckReport) -> list[tuple[int, str, str]]:
 
 def test_the_pack_is_clean() -> None:
     """Nothing is reported of the 29 rules and of the two filters beside them."""
-    report = check()
+    report = check_rules()
     assert report.findings == ()
     assert len(report.checked) == len(report.files) == 29
-    filters = check((pack_path() / "filters").iterdir())
+    filters = check_rules((pack_path() / "filters").iterdir())
     assert (filters.findings, len(filters.checked)) == ((), 2)
 
 
@@ -277,14 +277,14 @@ def test_a_file_is_checked_once(tmp_path: Path) -> None:
     """A file that is named and also stands in a named folder is no double of itself."""
     file = tmp_path / "aws_a_rule.yml"
     file.write_text(GOOD)
-    report = check([tmp_path, file, tmp_path / ".." / tmp_path.name / file.name])
+    report = check_rules([tmp_path, file, tmp_path / ".." / tmp_path.name / file.name])
     assert (len(report.files), told(report)) == (1, [])
 
 
 def test_nothing_to_check_is_an_error(tmp_path: Path) -> None:
     """A folder without rules is refused, and the message says what was looked for."""
     with pytest.raises(SigmaError, match=r"\*\.yml"):
-        check([tmp_path])
+        check_rules([tmp_path])
 
 
 def test_a_validator_that_fails_is_a_finding(check_text: CheckText, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,7 +318,7 @@ def test_validators_left_out_exist() -> None:
     known = set(InstalledSigmaPlugins.autodiscover(False, False, True).validators)
     left_out = NEED_NETWORK | CONTRADICTORY
     assert left_out <= known
-    assert known - left_out <= set(check().checks)
+    assert known - left_out <= set(check_rules().checks)
 
 
 def test_no_network_is_used(tmp_path: Path) -> None:
@@ -336,8 +336,8 @@ def refuse(event, arguments):
         raise OSError("there is no network")
 sys.addaudithook(refuse)
 from pathlib import Path
-from sigma_stellar_aws.authoring.check import check
-report = check([Path({str(rules)!r}), Path({str(pack_path())!r})])
+from sigma_stellar_aws.authoring.check import check_rules
+report = check_rules([Path({str(rules)!r}), Path({str(pack_path())!r})])
 print(len(report.checked), {{f.check for f in report.findings}} & {{"validator"}} or "none failed")
 """
     ended = subprocess.run(

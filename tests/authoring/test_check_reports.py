@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from sigma_stellar_aws.authoring.check import CheckReport, check
+from sigma_stellar_aws.authoring.check import CheckReport, check_rules
 from sigma_stellar_aws.authoring.check_reports import (
     as_junit,
     as_sarif,
@@ -38,7 +38,7 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CheckedDocument:
         Path("rules").mkdir(exist_ok=True)
         for name, text in files.items():
             Path("rules", f"{name}.yml").write_text(text, encoding="utf-8")
-        return check([Path("rules")])
+        return check_rules([Path("rules")])
 
     return checked
 
@@ -169,7 +169,7 @@ def test_sarif_outside_of_the_working_directory(checked: CheckedDocument, tmp_pa
     (tmp_path / "elsewhere").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path / "elsewhere")
-        (result,) = sarif_of(check([tmp_path / "rules"]))["results"]
+        (result,) = sarif_of(check_rules([tmp_path / "rules"]))["results"]
     place = result["locations"][0]["physicalLocation"]["artifactLocation"]
     assert place == {"uri": (tmp_path / "rules" / "aws_faulty.yml").resolve().as_uri()}
 
@@ -212,7 +212,7 @@ def test_hostile_file_names_leave_the_formats_valid(tmp_path: Path, monkeypatch:
         Path("evil\x1b[31m\udcff\n.yml").write_text("a: [")
     except OSError:
         pytest.skip("this file system admits no such name")
-    report = check([Path()])
+    report = check_rules([Path()])
     (result,) = sarif_of(report)["results"]
     uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     assert uri == "evil%1B%5B31m%FF%0A.yml"

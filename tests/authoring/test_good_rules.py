@@ -8,7 +8,7 @@ import pytest
 import yaml
 from sigma.rule import SigmaRule
 
-from sigma_stellar_aws.authoring.check import check
+from sigma_stellar_aws.authoring.check import check_rules
 from tests.authoring.test_faults import reported
 from tests.support.yaml_files import read_yaml
 
@@ -50,7 +50,7 @@ def test_a_check_reports_nothing(tmp_path: Path) -> None:
     """A check only reports literal stars, fields of one list, and that rules with fieldref cannot be converted."""
     for name, rule in rules().items():
         (tmp_path / name).write_text(yaml.safe_dump(rule, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    report = check([tmp_path])
+    report = check_rules([tmp_path])
     assert len(report.checked) == len(rules())
     with_fieldref = {name for name, rule in rules().items() if "|fieldref" in str(rule["detection"])}
     assert {(finding.path.name, finding.check) for finding in report.findings} == {

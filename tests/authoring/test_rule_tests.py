@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from sigma_stellar_aws.authoring import rule_tests
+from sigma_stellar_aws.authoring.engine_verdicts import ask_engine
 from sigma_stellar_aws.authoring.explain import console_of
 from sigma_stellar_aws.authoring.rule_tests import (
     Suite,
-    ask_engine,
     load_suite,
     result_as_json,
     run_trials,

@@ -3,14 +3,14 @@
 import sqlite3
 import tracemalloc
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sigma_stellar_aws.base.errors import TemporaryDataError
-from sigma_stellar_aws.base.external_sort import in_order
+from sigma_stellar_aws.base.external_sort import ExternalSort, in_order
 
 
 class Thing(NamedTuple):
@@ -21,7 +21,7 @@ class Thing(NamedTuple):
     number: int = 0
 
 
-def ordered(things: Iterator[Thing] | list[Thing]) -> Iterator[Thing]:
+def ordered(things: Iterator[Thing] | list[Thing]) -> ExternalSort[Thing]:
     """The things in order."""
     return in_order(things, lambda thing: thing.time, lambda thing: thing.name)
 
@@ -60,8 +60,8 @@ def test_no_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where temporary data finds no room, the error says so, and where to name another folder."""
     real = sqlite3.connect
 
-    def small(name: str, isolation_level: None) -> sqlite3.Connection:
-        database = real(name, isolation_level=isolation_level)
+    def small(name: str, **options: Any) -> sqlite3.Connection:
+        database: sqlite3.Connection = real(name, **options)
         database.execute("PRAGMA max_page_count = 4")
         return database
 

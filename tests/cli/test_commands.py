@@ -526,7 +526,11 @@ def test_an_event_without_time_is_lost(run: Run, tmp_path: Path) -> None:
         (["alerts", "{event}", "--filter", "{rules}/aws_kms_key_created.yml"], 1, "no Sigma filter"),
         (["alerts", "{event}", "--filter", "{folder}/idle.yaml"], 1, "Filter 'Idle' applies to no rule"),
         (["alerts", "{event}", "--since", "1h", "--until", "2h"], 2, "--since must be before --until"),
-        (["alerts", "{event}", "--rules", "{rules}", "--rules", "{rules}"], 1, "another rule has the same id"),
+        (
+            ["alerts", "{event}", "--strict", "--rules", "{rules}", "--rules", "{rules}"],
+            1,
+            "another rule has the same id",
+        ),
         (["alerts", "--url", "search.example.com"], 1, "write it like https://search.example.com:9200"),
         (["alerts", "--url", "ftp://search.example.com"], 1, "write it like https://search.example.com:9200"),
         (["alerts", "--url", "http://[search.example.com"], 1, "write it like https://search.example.com:9200"),

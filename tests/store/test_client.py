@@ -159,7 +159,7 @@ def test_values_that_are_cut_are_told(engine_url: str) -> None:
     assert (
         " events of default-mapped have a value that is too long to be found, in a field of the rules" in found.stderr
     )
-    assert ("OpenSearch does not tell of all such values" in found.stderr) == ("warning: 1 events" in found.stderr)
+    assert ("OpenSearch does not report all such values" in found.stderr) == ("warning: 1 events" in found.stderr)
     rows = [json.dumps(line) for line in lines(expected)]
     assert {json.dumps(line) for line in lines(found)} <= set(rows)
     assert 0 < len(lines(found)) <= len(rows)
@@ -209,7 +209,7 @@ def test_cut_values_that_a_store_cannot_count_are_a_problem(engine_url: str, tmp
         result = run("alerts", "--url", engine_url, "--index", "limited", "--json", "--rules", str(folder))
     assert len(lines(result)) == 2
     assert result.exit_code == (0 if known else 3)
-    told = result.stderr.count("; this store does not tell whether there are any")
+    told = result.stderr.count("; this store does not say whether there are any")
     assert told == (0 if known else 1)
 
 

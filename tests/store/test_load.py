@@ -177,7 +177,7 @@ def test_requests_that_are_too_large_are_halved(engine_url: str, index: str) -> 
 
 def test_no_event_is_loaded_among_alerts(engine_url: str, index: str, tmp_path: Path) -> None:
     """An index that was made for alerts is refused, and stays as it was."""
-    alert_index.prepare(connect(engine_url, None, {}), index, "any")
+    alert_index.prepare_alert_index(connect(engine_url, None, {}), index, "any")
     file = tmp_path / "event.json"
     file.write_text(json.dumps(record({"eventSource": "logs.amazonaws.com", "eventName": "DeleteLogGroup"})))
     result = CliRunner().invoke(main, ["load", str(file), "--url", engine_url, "--index", index])

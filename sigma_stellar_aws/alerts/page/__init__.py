@@ -26,8 +26,8 @@ def write_html(alerts: Iterable[JsonObject], target: Path | BinaryIO, *, about: 
     """Write a page with a timeline, overviews, the alerts, filters and a search.
 
     Args:
-        alerts: JSON objects as ``alerts.as_json`` gives them. They are read before the target is opened: a search that
-            breaks off leaves no page.
+        alerts: JSON objects as ``alerts.alert.alert_json`` writes them. They are read before the target is opened: a
+            search that breaks off leaves no page.
         target: a file, or a stream of bytes.
         about: what was searched; read after the alerts, so that what became known meanwhile can stand in it:
             ``searched`` (text for people), ``since`` and ``until`` (ISO 8601, or null), ``records`` and ``events`` (how

@@ -1,0 +1,205 @@
+"""Search files for events that match rules, and raise their alerts; what searches of all kinds take and return."""
+
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from sigma.collection import SigmaCollection
+
+from sigma_stellar_aws.alerts.alert import Alert
+from sigma_stellar_aws.alerts.files import scan_files
+from sigma_stellar_aws.alerts.hits import DistinctHits, Hit
+from sigma_stellar_aws.alerts.pack import Override, Pack, PackRule, convert_pack
+from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts
+from sigma_stellar_aws.base.errors import NotFoundError
+from sigma_stellar_aws.base.external_sort import ExternalSort
+from sigma_stellar_aws.base.text import first_of, plural
+from sigma_stellar_aws.logs.find import SUFFIXES, find_files
+from sigma_stellar_aws.pipelines.stellar_aws import INDEX, stellar_aws, stellar_aws_published
+from sigma_stellar_aws.query.store_profile import StoreProfile
+from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
+from sigma_stellar_aws.rule_files.load import load_rules
+
+MOST_PROBLEMS = 100
+"""How many problems a search keeps; it counts all."""
+
+
+@dataclass(frozen=True)
+class AlertOptions:
+    """How rules are converted, and how their alerts are suppressed."""
+
+    published: bool = False
+    """Use the published queries, errors included, where a rule corrects them."""
+    case_sensitive: bool = False
+    """Compare texts exactly; Sigma ignores case."""
+    window: timedelta | None = None
+    """One alert in this time, whatever the rules say; with ``timedelta(0)`` every event is an alert."""
+    suppress_by: tuple[str, ...] = ()
+    """One alert for the same values of these CloudTrail fields (``userIdentity.arn``), whatever the rules say."""
+    strict: bool = False
+    """Raise an error if one rule cannot be converted, instead of leaving it out, which is a problem of the search."""
+    most_open: int = MOST_OPEN
+    """How many alerts may be open at one time, about 1 KB of memory each."""
+
+
+DEFAULTS = AlertOptions()
+
+
+class Progress(NamedTuple):
+    """What a search has done since it last said so."""
+
+    done_bytes: int = 0
+    """How many bytes of files it read, as they are stored."""
+    problems: Sequence[str] = ()
+    """What it could not read, or not ask."""
+    notes: Sequence[str] = ()
+    """What is worth knowing, but not a problem."""
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class AlertSearch:
+    """What a search found."""
+
+    alerts: ExternalSort[Alert]
+    """In order of their first events. They have a length, can be read as often as you like, and are on disk if many."""
+    rules: Mapping[str, PackRule]
+    """The rules that were asked, by their ids."""
+    events: int
+    """How many events matched; copies of an event count once."""
+    records: int | None = None
+    """How many records were read; None for a data store."""
+    problems: Sequence[str] = ()
+    """What could not be read or asked; the first :data:`MOST_PROBLEMS`."""
+    problem_count: int = 0
+    notes: Sequence[str] = ()
+    """What is worth knowing, but not a problem."""
+
+
+@dataclass
+class Messages:
+    """Problems and notes of a search, which are passed on at once, too."""
+
+    progress: OnProgress | None = None
+    problems: list[str] = field(default_factory=list)
+    problem_count: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, problems: Iterable[object] = (), notes: Iterable[str] = (), done_bytes: int = 0) -> None:
+        """Add some, and pass them on."""
+        new = Progress(done_bytes, [str(problem) for problem in problems], list(notes))
+        self.problems += new.problems[: MOST_PROBLEMS - len(self.problems)]
+        self.problem_count += len(new.problems)
+        self.notes += new.notes
+        if self.progress is not None:
+            self.progress(new)
+
+    def problem(self, problem: object) -> None:
+        """Add one problem."""
+        self.add([problem])
+
+
+def alerts_of_files(
+    paths: Iterable[Path | str],
+    rules: SigmaCollection | None = None,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    options: AlertOptions = DEFAULTS,
+    progress: OnProgress | None = None,
+) -> AlertSearch:
+    """Raise the alerts of CloudTrail files.
+
+    >>> search = alerts_of_files(["tests/samples/export.ndjson"])
+    >>> len(search.alerts), search.events, search.records, search.problems
+    (8, 8, 23, [])
+    >>> worst = max(search.alerts, key=lambda alert: alert.rule.severity)
+    >>> worst.rule.severity, worst.rule.title, worst.event_names
+    (50, 'AWS CloudWatch Alarm Deletion', ('monitoring.amazonaws.com DeleteAlarms',))
+
+    Args:
+        paths: files, and folders of them, in any form that :mod:`sigma_stellar_aws.logs.reader` reads.
+        rules: see :func:`load_rules`; the 29 by default. They are not changed.
+        since: only events from then on; aware of its time zone, like ``until``.
+        until: only events before that.
+        options: how the rules are converted, and how alerts are suppressed.
+        progress: is called with what was read, and with problems as they are met.
+
+    Raises:
+        NotFoundError: there are no CloudTrail files.
+        SigmaError: no rule can be converted, or not all, if the options are strict.
+        TooManyAlertsError: more alerts are open at one time than the options allow.
+        ChildProcessError: a process that read files ended before its time.
+    """
+    messages = Messages(progress)
+    pack = pack_of(rules, options, messages)
+    files = _logs([Path(path) for path in paths], messages)
+    hits: ExternalSort[Hit] = ExternalSort(lambda hit: hit.time, lambda hit: hit.identity)
+    records = 0
+    for batch in scan_files(files, pack, since, until):
+        records += batch.records
+        hits.extend(batch.hits)
+        messages.add(batch.problems, done_bytes=batch.done_bytes)
+    return raised(hits, pack, options, messages, records)
+
+
+def pack_of(
+    rules: SigmaCollection | None,
+    options: AlertOptions,
+    messages: Messages,
+    index: str = INDEX,
+    time_field: str = TIME_FIELD,
+    profile: StoreProfile | None = None,
+) -> Pack:
+    """Convert rules to one query, for a data store with its profile; a rule that is left out is a problem.
+
+    Raises:
+        SigmaError: no rule can be converted, or not all, if the options are strict.
+    """
+    pipeline = stellar_aws_published if options.published else stellar_aws
+    pack = convert_pack(
+        # The conversion changes them.
+        load_rules() if rules is None else copy.deepcopy(rules),
+        pipeline(index, time_field, flattened=profile.flattened if profile else True),
+        case_sensitive=options.case_sensitive,
+        store=profile,
+        override=Override(options.window, options.suppress_by),
+        strict=options.strict,
+    )
+    messages.add(f"this rule is left out: {reason}" for reason in pack.refused)
+    return pack
+
+
+def raised(
+    hits: Iterable[Hit], pack: Pack, options: AlertOptions, messages: Messages, records: int | None = None
+) -> AlertSearch:
+    """Raise the alerts of hits in order of time: all of them, before any can be read."""
+    events = DistinctHits(hits)
+    alerts = no_alerts()
+    alerts.extend(raise_alerts(events, pack.rules, most_open=options.most_open))
+    return AlertSearch(
+        alerts, pack.rules, events.count, records, messages.problems, messages.problem_count, messages.notes
+    )
+
+
+def no_alerts() -> ExternalSort[Alert]:
+    """Return an empty list of alerts, in order of time, the most severe first."""
+    return ExternalSort(lambda alert: alert.first, lambda alert: f"{100 - alert.rule.severity:03}{alert.id}")
+
+
+def _logs(paths: Sequence[Path], messages: Messages) -> list[Path]:
+    left_out: list[Path] = []
+    files = find_files(paths, messages.problem, left_out.append)
+    if left_out:
+        names = first_of(list(map(str, left_out)))
+        messages.add(notes=[f"not read, by their names: {plural(len(left_out), 'file')}, {names}"])
+    if not files:
+        raise NotFoundError(
+            f"no CloudTrail files in {', '.join(map(str, paths))}; looked for {', '.join(SUFFIXES)}, also with .gz"
+        )
+    return files

@@ -1,0 +1,204 @@
+"""Search a data store for events that match rules, raise their alerts, and keep them in an index."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from opensearchpy import OpenSearch
+from sigma.collection import SigmaCollection
+
+from sigma_stellar_aws.alerts.alert_index import (
+    Outcome,
+    StoredAlert,
+    begin_of_count,
+    index_exists,
+    prepare_alert_index,
+    store_alerts,
+)
+from sigma_stellar_aws.alerts.hits import DistinctHits
+from sigma_stellar_aws.alerts.pack import Pack
+from sigma_stellar_aws.alerts.run import (
+    DEFAULTS,
+    AlertOptions,
+    AlertSearch,
+    Messages,
+    OnProgress,
+    no_alerts,
+    pack_of,
+    raised,
+)
+from sigma_stellar_aws.alerts.store_doubts import check_that_rules_can_match, store_doubts
+from sigma_stellar_aws.alerts.store_events import count_undated, store_hits
+from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.pipelines.stellar_aws import INDEX
+from sigma_stellar_aws.query import store_profile
+from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
+from sigma_stellar_aws.store.mapping import describe_store
+
+
+@dataclass(frozen=True)
+class AlertUpdate(AlertSearch):
+    """What a search found, and what became of it in the index of alerts.
+
+    ``alerts`` are those that are new or have changed.
+    """
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+
+def alerts_of_store(
+    client: OpenSearch,
+    index: str = INDEX,
+    rules: SigmaCollection | None = None,
+    *,
+    time_field: str = TIME_FIELD,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    options: AlertOptions = DEFAULTS,
+    progress: OnProgress | None = None,
+) -> AlertSearch:
+    """Raise the alerts of a data store.
+
+    >>> from sigma_stellar_aws import connect
+    >>> client = connect(store_url)                         # such as https://search.example.com:9200
+    >>> search = alerts_of_store(client, "cloudtrail-*")
+    >>> len(search.alerts), search.events
+    (8, 8)
+
+    Args:
+        client: see :func:`connect`.
+        index: the events: an index, alias or pattern.
+        rules: see :func:`load_rules`; the 29 by default. They are not changed.
+        time_field: date field of the events.
+        since: only events from then on; aware of its time zone, like ``until``.
+        until: only events before that.
+        options: how the rules are converted, and how alerts are suppressed.
+        progress: is called with what the store cannot answer, before the search.
+
+    Raises:
+        StoreError: the store cannot be asked, or no rule can match there.
+        SigmaError: no rule can be converted, or not all, if the options are strict.
+        TooManyAlertsError: more alerts are open at one time than the options allow.
+    """
+    messages = Messages(progress)
+    dated = bool(since or until)
+    pack, usable_time = _fitted(client, index, rules, time_field, options, messages, dated=dated)
+    if dated and (count := count_undated(client, index, pack, time_field)):
+        messages.problem(f"{count} events of {index} match, but have no {time_field} to compare")
+    hits = store_hits(client, index, pack, time_field=usable_time, since=since, until=until)
+    return raised(hits, pack, options, messages)
+
+
+def update_alert_index(
+    client: OpenSearch,
+    alert_index: str,
+    index: str = INDEX,
+    rules: SigmaCollection | None = None,
+    *,
+    time_field: str = TIME_FIELD,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    floor: datetime | None = None,
+    must_exist: bool = False,
+    options: AlertOptions = DEFAULTS,
+    progress: OnProgress | None = None,
+) -> AlertUpdate:
+    """Raise the alerts of a data store, and keep them in an index of it.
+
+    Run it as often as you like: an alert is never there twice, and its numbers are brought up to date while its window
+    is open. For runs that follow each other, see :func:`sigma_stellar_aws.alerts.repeat.repeat`.
+
+    >>> from sigma_stellar_aws import connect
+    >>> client = connect(store_url)                         # such as https://search.example.com:9200
+    >>> update = update_alert_index(client, "stellar-alerts", "cloudtrail-*")
+    >>> update.created, update.updated, update.unchanged
+    (8, 0, 0)
+    >>> again = update_alert_index(client, "stellar-alerts", "cloudtrail-*")
+    >>> again.created, again.updated, again.unchanged, len(again.alerts)
+    (0, 0, 8, 0)
+
+    Args:
+        client: see :func:`connect`.
+        alert_index: the index of the alerts; it is created unless it exists.
+        index: the events: an index, alias or pattern.
+        rules: see :func:`load_rules`; the 29 by default. They are not changed.
+        time_field: date field of the events.
+        since: the time from which on nothing is to be missed; aware of its time zone, as all times. None for all.
+        until: only events before that.
+        floor: earlier events raise nothing.
+        must_exist: whether the index has to be there, since an earlier run has created it.
+        options: how the rules are converted, and how alerts are suppressed.
+        progress: is called with what the store cannot answer, before the search, and with problems as they are met.
+
+    Raises:
+        StoreError: the store cannot be asked or written to, or no rule can match there.
+        SigmaError: no rule can be converted, or not all, if the options are strict.
+        TooManyAlertsError: more alerts are open at one time than the options allow.
+    """
+    if must_exist and not index_exists(client, alert_index):
+        raise StoreError(
+            f"the index {alert_index!r} is gone, and its alerts with it; to raise them again, remove the checkpoint"
+        )
+    messages = Messages(progress)
+    prepare_alert_index(client, alert_index, index)
+    pack, usable_time = _fitted(client, index, rules, time_field, options, messages, dated=True)
+    begin = begin_of_count(client, alert_index, since)
+    events = DistinctHits(
+        store_hits(client, index, pack, time_field=usable_time, since=begin, until=until, undated=True)
+    )
+    stored = store_alerts(
+        client,
+        alert_index,
+        pack.rules,
+        events,
+        since=begin if floor is None or begin is None else max(begin, floor),
+        most_open=options.most_open,
+        report=messages.problem,
+    )
+    return _all_stored(stored, events, pack, messages)
+
+
+def _all_stored(stored: Iterable[StoredAlert], events: DistinctHits, pack: Pack, messages: Messages) -> AlertUpdate:
+    """Wait until all alerts are stored; keep those that are new or have changed."""
+    alerts = no_alerts()
+    outcomes: Counter[Outcome] = Counter()
+    for alert, outcome in stored:
+        outcomes[outcome] += 1
+        if outcome != "unchanged":
+            alerts.extend([alert])
+    return AlertUpdate(
+        alerts,
+        pack.rules,
+        events.count,
+        problems=messages.problems,
+        problem_count=messages.problem_count,
+        notes=messages.notes,
+        created=outcomes["created"],
+        updated=outcomes["updated"],
+        unchanged=outcomes["unchanged"],
+    )
+
+
+def _fitted(
+    client: OpenSearch,
+    index: str,
+    rules: SigmaCollection | None,
+    time_field: str,
+    options: AlertOptions,
+    messages: Messages,
+    *,
+    dated: bool,
+) -> tuple[Pack, str | None]:
+    """Convert the rules as the store needs them; return the time field, too, if it can be used, as dates demand."""
+    profile = store_profile.from_json(describe_store(client, index), index)
+    pack = pack_of(rules, options, messages, index, time_field, profile)
+    no_time = profile.no_time(time_field)
+    if no_time and dated:
+        raise StoreError(no_time)
+    check_that_rules_can_match(profile, pack)
+    problems, notes = store_doubts(client, profile, pack)
+    messages.add(problems, notes)
+    return pack, None if no_time else time_field

@@ -1,0 +1,85 @@
+"""What a data store cannot answer for rules, or not exactly."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from opensearchpy import OpenSearch
+
+from sigma_stellar_aws.alerts.pack import Pack
+from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.query import dsl
+from sigma_stellar_aws.query.by_field_type import cut_values
+from sigma_stellar_aws.query.store_profile import StoreProfile
+from sigma_stellar_aws.store.mapping import closed_indices, count_each
+
+
+class StoreDoubts(NamedTuple):
+    """What is to be said before a search."""
+
+    problems: Sequence[str]
+    """Events that match may be missed."""
+    notes: Sequence[str]
+    """What is worth knowing, but not a problem."""
+
+
+def check_that_rules_can_match(profile: StoreProfile, pack: Pack) -> None:
+    """Refuse a search that can find nothing.
+
+    Raises:
+        StoreError: the store lacks fields without which no rule can match.
+    """
+    missing = _missing_fields(pack)
+    if not dsl.can_match(pack.query, missing):
+        raise StoreError(f"no rule can match in {profile.indices}: it has no field {', '.join(missing)}")
+
+
+def store_doubts(client: OpenSearch, profile: StoreProfile, pack: Pack) -> StoreDoubts:
+    """Find out what a store cannot answer for the rules, or not exactly.
+
+    Raises:
+        StoreError: the store cannot be asked.
+    """
+    problems = [str(doubt) for doubt in pack.doubts if doubt.kind == "loose"]
+    notes = _missing_notes(profile, pack)
+    for found in (_cut_values(client, profile, pack), _closed(client, profile)):
+        problems += found.problems
+        notes += found.notes
+    return StoreDoubts(problems, notes)
+
+
+def _missing_fields(pack: Pack) -> list[str]:
+    return sorted({doubt.field for doubt in pack.doubts if doubt.kind == "missing"})
+
+
+def _missing_notes(profile: StoreProfile, pack: Pack) -> list[str]:
+    missing = _missing_fields(pack)
+    if not missing:
+        return []
+    dead = sum(not dsl.can_match(clause, missing) for _, clause in dsl.named_clauses(pack.query))
+    return [
+        f"{profile.indices} has no field {', '.join(missing)}; {dead} of {len(pack.rules)} rules cannot match there"
+    ]
+
+
+def _cut_values(client: OpenSearch, profile: StoreProfile, pack: Pack) -> StoreDoubts:
+    """Count the events with values that are too long to be found, where the engine keeps count."""
+    problems: list[str] = []
+    notes: list[str] = []
+    cut = cut_values(profile.all_mappings(), dsl.fields(pack.query), profile.engine)
+    if cut is not None and (events := count_each(client, profile.indices, {"cut": cut}).counts["cut"]):
+        problems.append(
+            f"{events} events of {profile.indices} have a value that is too long to be found, in a field of the rules"
+        )
+    for reason in dict.fromkeys(doubt.reason for doubt in pack.doubts if doubt.kind == "cut"):
+        if cut is None:
+            problems.append(f"{reason}; this store does not say whether there are any")
+        elif profile.engine != "elasticsearch":
+            notes.append(f"{reason}; OpenSearch does not report all such values")
+    return StoreDoubts(problems, notes)
+
+
+def _closed(client: OpenSearch, profile: StoreProfile) -> StoreDoubts:
+    closed = closed_indices(client, profile.indices)
+    if not closed:
+        return StoreDoubts([], [])
+    return StoreDoubts([f"{len(closed)} indices are closed, and so were not searched: {', '.join(closed)}"], [])

@@ -1,0 +1,47 @@
+"""Ask a real engine whether rules match their sample events. Needs the extra ``store``."""
+
+import uuid
+from collections.abc import Sequence
+
+from opensearchpy import OpenSearch, OpenSearchException
+from opensearchpy.helpers import bulk
+
+from sigma_stellar_aws.authoring.rule_tests import Trial
+from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.logs.flatten import flatten
+from sigma_stellar_aws.query import dsl
+from sigma_stellar_aws.store.load import create_index
+from sigma_stellar_aws.store.scan import scan
+
+_CASE_FIELD = "sigma_stellar_aws_case"
+
+
+def ask_engine(client: OpenSearch, trials: Sequence[Trial]) -> list[bool]:
+    """Tell whether each rule matches its event on a real engine, in a temporary index.
+
+    Raises:
+        StoreError: the engine cannot be asked, or does not take an event.
+    """
+    index = f"sigma-stellar-aws-test-{uuid.uuid4().hex}"
+    rules = {id(trial.rule): trial.rule for trial in trials}
+    create_index(client, index, [_CASE_FIELD, *(f for rule in rules.values() for f in dsl.fields(rule.query))])
+    try:
+        # Not by `load`, which keeps one event of each eventID: sample events are often edited copies.
+        documents = [{**flatten(trial.case.event), _CASE_FIELD: str(n)} for n, trial in enumerate(trials)]
+        actions = [{"_index": index, "_source": document} for document in documents]
+        _, rejected = bulk(client, actions, refresh=True, raise_on_error=False)
+        if isinstance(rejected, list) and rejected:
+            raise StoreError(f"the engine rejected {len(rejected)} events: {rejected}")
+        found = {
+            (key, str(hit.source[_CASE_FIELD]))
+            for key, rule in rules.items()
+            for hit in scan(client, index, rule.query, [_CASE_FIELD], time_field=None)
+        }
+    except OpenSearchException as error:
+        raise StoreError(f"the engine rejected the events: {error}") from error
+    finally:
+        try:
+            client.indices.delete(index=index, ignore=404)
+        except OpenSearchException as error:
+            raise StoreError(f"the index {index} could not be removed; please remove it yourself: {error}") from error
+    return [(id(trial.rule), str(number)) in found for number, trial in enumerate(trials)]

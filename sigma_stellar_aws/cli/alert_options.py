@@ -1,0 +1,184 @@
+"""The options of the command alerts, in groups."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import click
+from sigma.collection import SigmaCollection
+
+from sigma_stellar_aws.alerts.run import AlertOptions
+from sigma_stellar_aws.alerts.suppress import MOST_OPEN
+from sigma_stellar_aws.cli.options import (
+    ca_file_option,
+    choice_options,
+    duration,
+    exact_case_option,
+    field_names,
+    filters_option,
+    instant,
+    published_option,
+    record,
+    rules_option,
+    strict_option,
+)
+from sigma_stellar_aws.rule_files.choose import choose_rules
+from sigma_stellar_aws.rule_files.load import load_rules
+
+
+@dataclass(frozen=True)
+class StoreChoice:
+    """Which events of which data store."""
+
+    url: str | None
+    index: str | None
+    time_field: str | None
+    ca_file: Path | None
+
+
+@dataclass(frozen=True)
+class TimeBounds:
+    """Which events, by their times."""
+
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True)
+class RuleChoice:
+    """Which rules, and how they raise alerts."""
+
+    rule_paths: tuple[Path, ...]
+    filter_paths: tuple[Path, ...]
+    published: bool
+    case_sensitive: bool
+    only: tuple[str, ...]
+    exclude: tuple[str, ...]
+    strict: bool
+    suppress_by: tuple[str, ...]
+    window: timedelta | None
+    each_event: bool
+    most_open: int
+
+    def options(self) -> AlertOptions:
+        """Return how they raise alerts."""
+        window = timedelta(0) if self.each_event else self.window
+        return AlertOptions(self.published, self.case_sensitive, window, self.suppress_by, self.strict, self.most_open)
+
+    def load(self) -> SigmaCollection:
+        """Load them.
+
+        Raises:
+            SigmaError: a file cannot be read as Sigma rules.
+            NotFoundError: there is no rule of a name that is chosen or excluded, or none is left.
+            OSError: a file cannot be opened.
+        """
+        rules = load_rules(*self.rule_paths, filters=self.filter_paths)
+        return choose_rules(rules, self.only, self.exclude)
+
+
+@dataclass(frozen=True)
+class Output:
+    """How alerts are shown."""
+
+    form: str | None
+    group_by: str
+    html: Path | None
+
+
+@dataclass(frozen=True)
+class Writing:
+    """Where alerts are kept, and how often."""
+
+    write_to: str | None
+    checkpoint: Path | None
+    follow: timedelta | None
+    overlap: timedelta | None
+
+
+store_options = record(
+    "store",
+    StoreChoice,
+    click.option("--url", help="Search this data store instead of files, such as https://search.example.com:9200."),
+    click.option("--index", default=None, help="Index, alias or pattern to search.  [default: aella-cloudtrail-*]"),
+    click.option("--time-field", default=None, help="Date field of the data store.  [default: timestamp]"),
+    ca_file_option,
+)
+time_options = record(
+    "times",
+    TimeBounds,
+    click.option(
+        "--since",
+        callback=instant,
+        metavar="TIME",
+        help="Only events from then on: ISO 8601, or 90m, 24h, 7d ago.",
+    ),
+    click.option("--until", callback=instant, metavar="TIME", help="Only events before this time."),
+)
+output_options = record(
+    "output",
+    Output,
+    click.option("--json", "form", flag_value="json", help="One JSON object a line, for each alert."),
+    click.option("--csv", "form", flag_value="csv", help="CSV, a line for each alert."),
+    click.option(
+        "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Also write a web page."
+    ),
+    click.option(
+        "--group-by",
+        type=click.Choice(["rule", "actor"]),
+        default="rule",
+        show_default=True,
+        help="What the table is grouped by.",
+    ),
+)
+alert_rule_options = record(
+    "rules",
+    RuleChoice,
+    click.option(
+        "--suppress-by",
+        callback=field_names,
+        metavar="FIELD,...",
+        help="One alert for the same values of these CloudTrail fields, whatever the rules say.",
+    ),
+    click.option(
+        "--window",
+        callback=duration,
+        metavar="TIME",
+        help="One alert in this time, such as 24h, whatever the rules say.",
+    ),
+    click.option("--each-event", is_flag=True, help="An alert for each event and rule, without suppression."),
+    click.option(
+        "--most-open",
+        type=click.IntRange(min=1),
+        default=MOST_OPEN,
+        show_default=True,
+        metavar="N",
+        help="How many alerts may be open at one time, about 1 KB of memory each.",
+    ),
+    published_option,
+    exact_case_option,
+    rules_option,
+    filters_option,
+    choice_options,
+    strict_option,
+)
+writing_options = record(
+    "writing",
+    Writing,
+    click.option("--write", "write_to", metavar="INDEX", help="Store the alerts in this index of the data store."),
+    click.option(
+        "--checkpoint",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Go on where the last run with this file ended; with --write.",
+    ),
+    click.option(
+        "--follow", callback=duration, metavar="TIME", help="Run again after this pause, such as 5m; with --write."
+    ),
+    click.option(
+        "--overlap",
+        callback=duration,
+        metavar="TIME",
+        help="How far a run goes back before the end of the last one, for events that arrive late.  [default: 6h]",
+    ),
+)
