@@ -446,14 +446,14 @@ def test_what_cannot_be_looked_at_is_an_error(engine_url: str, name: str, told: 
 
 
 def test_a_broken_rule_is_an_error(engine_url: str, rules: Any) -> None:
-    """A file that is no rule is an error with its name; a rule that refers to nothing is told among the others."""
+    """A file that is not a rule is an error with its name; one that cannot be converted is reported."""
     with index(engine_url, "ill", {**DATE, "eventSource": KEYWORD}, [recent({"eventSource": SOURCE})]):
         folder = rules("{eventSource: iam.amazonaws.com}", "{eventSource: iam.amazonaws.com}")
         odd = folder / "1.yml"
-        odd.write_text(odd.read_text().replace("condition: selection", "condition: selected"))
+        odd.write_text(odd.read_text().replace("{eventSource: iam.amazonaws.com}", "[words without a field]"))
         found = diagnosis(engine_url, "ill", folder, exit_code=3)
         assert [rule["verdict"] for rule in found["rules"]] == ["can match", "cannot match"]
-        assert "'selected' not defined" in found["rules"][1]["reasons"][0]
+        assert "search without a field" in found["rules"][1]["reasons"][0]
         odd.write_text("title: [broken")
         broken = run("doctor", folder, "--url", engine_url, "--index", "ill")
         assert (broken.exit_code, broken.stdout) == (1, "")
