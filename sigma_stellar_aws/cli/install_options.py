@@ -101,6 +101,13 @@ rule_options = options(
     click.option("--channel", default="", metavar="ID", help="Notification channel of new monitors (opensearch)."),
     click.option("--enabled", is_flag=True, help="What is made anew runs at once."),
     click.option(
+        "--building-block",
+        multiple=True,
+        metavar="RULE",
+        help="Make this rule a building block, whose alerts are hidden unless asked for (title, id or file; elastic); "
+        "repeatable.",
+    ),
+    click.option(
         "--take",
         nargs=2,
         multiple=True,
@@ -132,6 +139,8 @@ def location_and_rules(values: Mapping[str, Any]) -> tuple[Location, RuleOptions
         raise click.UsageError("--stack is for elastic")
     if location.target == "elastic" and (chosen.channel or chosen.monitor != "query"):
         raise click.UsageError("--monitor and --channel are for opensearch")
+    if location.target == "opensearch" and chosen.building_block:
+        raise click.UsageError("--building-block is for elastic")
     if chosen.ecs and chosen.published:
         raise click.UsageError("--published is not for --ecs")
     if chosen.only and chosen.prune:

@@ -9,6 +9,7 @@ from typing import NamedTuple, cast
 
 import yaml
 from sigma.collection import SigmaCollection
+from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
@@ -19,7 +20,7 @@ from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.formats.elastic_rule import DEFAULT_STACK, Stack, stack_version
 from sigma_stellar_aws.formats.opensearch_monitor import ALL_RULES
-from sigma_stellar_aws.install.kibana import Elastic
+from sigma_stellar_aws.install.kibana import FIRST_WITH_PREVIEW, Elastic
 from sigma_stellar_aws.install.merge import Side
 from sigma_stellar_aws.install.opensearch_alerting import OpenSearchAlerting, check_kind, monitors_by_rule
 from sigma_stellar_aws.install.plan import LeftOut, Live, Step
@@ -36,7 +37,6 @@ from sigma_stellar_aws.rule_files.stellar_block import rule_name
 from sigma_stellar_aws.store.client import Aws, connect
 
 _FORMATS = {"elastic": "elastic_rule", "opensearch": "opensearch_monitor"}
-_LAST_WITHOUT_PREVIEW = 7
 
 
 class Prepared(NamedTuple):
@@ -87,12 +87,15 @@ def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None
     all_rules = load_rules(*options.rule_paths, filters=options.filter_paths)
     rules = choose_rules(all_rules, options.only, options.exclude)
     called = {rule_name(rule): names_of(rule) for rule in rules.rules}
+    twins = {rule_name(rule): _related(rule) for rule in rules.rules}
     passed_over = {rule_name(rule) for rule in all_rules.rules} - {rule_name(rule) for rule in rules.rules}
     profile = read_profile(options.store) if options.store else None
     target, state = connected(location)
     stack = _stack(options, target)
     artefacts, left_out = _artefacts(rules, location, options, profile, stack, tell)
     names = {key: [key, str(body["name"]), *called.get(key, ())] for key, body in artefacts.items()}
+    for key in (key for rule in options.building_block for key in _keys(rule, names)):
+        artefacts[key]["building_block_type"] = "default"
     take = {key: cast(Side, side) for side, rule in options.take for key in _keys(rule, names)}
     live = [one for one in target.read(artefacts) if _concerns(one, options, passed_over, artefacts)]
     if location.target == "opensearch" and not options.prune:
@@ -102,7 +105,15 @@ def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None
     steps = make_plan(
         artefacts, live, target, take=take, prune=options.prune, installed=state.rules(), left_out=left_out
     )
-    return Prepared(target, state, steps, tries_out=stack.major > _LAST_WITHOUT_PREVIEW)
+    if isinstance(target, Elastic):
+        for remark in target.remarks(steps, twins):
+            tell(remark)
+    return Prepared(target, state, steps, tries_out=stack >= FIRST_WITH_PREVIEW)
+
+
+def _related(rule: SigmaRule | SigmaCorrelationRule) -> list[str]:
+    """Return the ids of the rules that a rule names as related; some are Elastic's own."""
+    return [str(other.id) for other in rule.related.related] if isinstance(rule, SigmaRule) and rule.related else []
 
 
 def _keys(name: str, names: Mapping[str, Sequence[str]]) -> list[str]:
@@ -126,11 +137,15 @@ def _concerns(live: Live, options: RuleOptions, passed_over: set[str], artefacts
 
 
 def _stack(options: RuleOptions, target: Elastic | OpenSearchAlerting) -> Stack:
-    stack = options.stack or (target.version() if isinstance(target, Elastic) else DEFAULT_STACK)
+    """Return the version of Kibana that rules are made for: the one that is asked for, else the one that runs."""
+    asked = options.stack or (target.version() if isinstance(target, Elastic) else DEFAULT_STACK)
     try:
-        return stack_version(stack)
+        stack = stack_version(asked)
     except ValueError as error:
-        raise UserError(f"--stack {stack}: {error}") from error
+        raise UserError(f"--stack {asked}: {error}") from error
+    if options.stack and isinstance(target, Elastic):
+        target.go_by(stack)
+    return stack
 
 
 def _artefacts(

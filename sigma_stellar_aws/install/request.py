@@ -58,6 +58,7 @@ class RuleOptions:
     monitor: str
     channel: str
     enabled: bool
+    building_block: tuple[str, ...]
     take: tuple[tuple[str, str], ...]
     prune: bool
 

@@ -61,20 +61,24 @@ class ServerError(StoreError):
         return self.status is None or not _FIRST_NO_SUCCESS <= self.status < _FIRST_SERVER_ERROR
 
 
-def ask(read: Callable[[], T]) -> T:
+def _is_passing(error: BaseException) -> bool:
+    return isinstance(error, ServerError) and error.passing
+
+
+def ask(read: Callable[[], T], may_pass: Callable[[BaseException], bool] = _is_passing) -> T:
     """Return the result of a request that changes nothing, which is repeated where that may help.
+
+    Args:
+        read: does it once.
+        may_pass: whether it helps to repeat it after an error.
 
     Raises:
         ServerError: it failed, or failed too often.
     """
     try:
-        return answered(read, may_pass=_is_passing, pauses_seconds=WAITS)
+        return answered(read, may_pass=may_pass, pauses_seconds=WAITS)
     except GaveUpError as gave_up:
         raise gave_up.error from gave_up.error.__cause__
-
-
-def _is_passing(error: BaseException) -> bool:
-    return isinstance(error, ServerError) and error.passing
 
 
 def if_there(read: Callable[[], T]) -> T | None:

@@ -63,27 +63,22 @@ class State:
         """Whether it was the artefact of that id that was applied for a rule."""
         return key in self._rules and self._rules[key]["id"] == server_id
 
-    def applied(self, key: str, server_id: str, version: Json = None) -> JsonObject | None:
-        """What was applied last for a rule, if it is the artefact of that id, and if it had that version then."""
-        if not self.has(key, server_id):
-            return None
-        rule = self._rules[key]
-        known = rule.get("version")
-        return cast(JsonObject, rule["applied"]) if version is None or known in (None, version) else None
+    def applied(self, key: str, server_id: str) -> JsonObject | None:
+        """What was applied last for a rule, if it is the artefact of that id."""
+        return cast(JsonObject, self._rules[key]["applied"]) if self.has(key, server_id) else None
 
-    def record(self, key: str, server_id: str, applied: JsonObject, version: Json = None) -> None:
+    def record(self, key: str, server_id: str, applied: JsonObject) -> None:
         """Keep that an artefact was applied, in the file too.
 
         Args:
             key: the id of the rule.
             server_id: the server's id of the artefact.
             applied: the artefact.
-            version: its version, if only who applies raises that.
 
         Raises:
             OSError: the file cannot be written, or has become something else.
         """
-        self._change(lambda rules: {**rules, key: {"id": server_id, "applied": applied, "version": version}})
+        self._change(lambda rules: {**rules, key: {"id": server_id, "applied": applied}})
 
     def forget(self, key: str, server_id: str) -> None:
         """Keep that the artefact of a rule is gone, in the file too.
@@ -124,10 +119,7 @@ class State:
             content = json.loads(self.file.read_text("utf-8"))
             if content["format"] != _FORMAT or not isinstance(content["where"], str):
                 raise ValueError(f"its format is not {_FORMAT}")
-            rules = {
-                key: {"id": rule["id"], "applied": rule["applied"], "version": rule.get("version")}
-                for key, rule in content["rules"].items()
-            }
+            rules = {key: {"id": rule["id"], "applied": rule["applied"]} for key, rule in content["rules"].items()}
             if not all(isinstance(rule["id"], str) and isinstance(rule["applied"], dict) for rule in rules.values()):
                 raise ValueError("a rule in it is not as it should be")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

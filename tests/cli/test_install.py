@@ -292,7 +292,8 @@ def test_one_rule_that_is_not_allowed_does_not_stop_the_others(somewhere: Place)
     assert (ended.code, set(where.live())) == (1, {"Rule B", "Rule C"})
     assert "2 done, 1 failed, and would fail again: see above" in ended.err
     where.run("remove")
-    where.server.fail("POST", tried, "cut", skip=1, times=3)
+    # A preview that did not answer may still run, and is not asked for again.
+    where.server.fail("POST", tried, "cut", skip=1, times=1 if where.target == "elastic" else 3)
     ended = where.run("apply")
     assert (ended.code, set(where.live())) == (1, {"Rule A", "Rule C"})
     assert "2 done, 1 failed; running it again does what is left" in ended.err
@@ -420,21 +421,21 @@ def test_what_others_installed_is_not_deleted(somewhere: Place) -> None:
 
 @pytest.mark.parametrize("somewhere", ["elastic"], indirect=True)
 def test_an_old_state_file_overwrites_no_edit(somewhere: Place) -> None:
-    """Who goes back to what an older state file says was applied is not overruled by whoever has that file."""
+    """What differs from an old state file is somebody's: it stays, and nothing of it is deleted."""
     where = somewhere
     where.run("apply")
     old = where.state_file.read_bytes()
     write_rules(where.rules, SECOND)
     where.run("apply")
-    where.edit("Rule A", {"severity": "low", "risk_score": 25})
-    assert where.statuses()["Rule A"] == "unchanged"
+    where.edit("Rule A", {"severity": "critical", "risk_score": 99})
+    assert where.statuses()["Rule A"] == "edited"
     where.state_file.write_bytes(old)
-    assert where.statuses()["Rule A"] == "ambiguous"
+    assert where.statuses()["Rule A"] == "conflict"
     assert where.run("apply").code == 3
-    assert severity(where, "Rule A") == "low"
+    assert severity(where, "Rule A") == "critical"
     ended = where.run("remove", "--only", "Rule A")
     assert ended.code == 3
-    assert "something else was applied since, not from here" in ended.out
+    assert "somebody has edited it" in ended.out
 
 
 @pytest.mark.parametrize("somewhere", ["opensearch"], indirect=True)

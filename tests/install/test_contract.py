@@ -315,25 +315,29 @@ def test_unknown_keys_are_dropped(loose_kibana: Kibana) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "key", "value", "known"),
+    ("version", "key", "value", "status"),
     [
-        ("8.2.0", "setup", "x", False),
-        ("8.3.0", "setup", "x", True),
-        ("8.7.0", "alert_suppression", {"group_by": ["a"]}, False),
-        ("8.8.0", "alert_suppression", {"group_by": ["a"]}, True),
-        ("8.10.0", "investigation_fields", {"field_names": ["a"]}, False),
-        ("8.11.0", "investigation_fields", {"field_names": ["a"]}, True),
-        ("9.4.0", "response_actions", [], False),
-        ("9.5.0", "response_actions", [], True),
+        ("8.11.0", "setup", "x", 400),
+        ("8.12.0", "setup", "x", 200),
+        ("8.5.0", "alert_suppression", {"group_by": ["a"]}, 400),
+        ("8.6.0", "alert_suppression", {"group_by": ["a"]}, 200),
+        ("8.10.0", "investigation_fields", {"field_names": ["a"]}, 400),
+        ("8.11.0", "investigation_fields", {"field_names": ["a"]}, 200),
+        ("8.11.0", "required_fields", [], 400),
+        ("8.14.0", "required_fields", [{"name": "a", "type": "keyword"}], None),
+        ("8.15.0", "required_fields", [{"name": "a", "type": "keyword"}], 200),
+        ("8.4.0", "response_actions", [], 400),
+        ("8.5.0", "response_actions", [], 200),
     ],
 )
-def test_versions_know_their_keys(version: str, key: str, value: object, known: bool) -> None:
-    """A key that a version does not know yet is dropped and told."""
+def test_versions_know_their_keys(version: str, key: str, value: object, status: int | None) -> None:
+    """A key that a version does not know yet is refused up to 8.11, and later dropped (None) and told."""
     with kibana(version=version) as server:
         created = call(server, "POST", RULES, {**RULE, key: value})
-        assert created.status == 200
-        assert (key in created.body) == known
-        assert (server.violations == []) == known
+        assert created.status == (status or 200)
+        if created.status == 200:
+            assert (created.body[key] != []) == (status == 200 and value != [])
+        assert (server.violations == []) == (status == 200)
 
 
 def test_versions_know_keys_inside_of_keys() -> None:
@@ -380,7 +384,7 @@ def test_a_patch_changes_the_given_keys_only(kibana_server: Kibana) -> None:
     kibana_server.analyst_edits(RULE_ID, exceptions_list=[LIST], enabled=False)
     after = call(kibana_server, "PATCH", RULES, {"rule_id": RULE_ID, "tags": ["b"]}).body
     changed = {"tags": ["b"], "exceptions_list": [LIST], "enabled": False, "revision": 2}
-    made_by_the_editor = {"from": "now-360s", "meta": {"from": "25m"}}
+    made_by_the_editor = {"from": "now-360s", "meta": {"from": "25m"}, "timestamp_override_fallback_disabled": False}
     assert after == {**before, **changed, **made_by_the_editor, "updated_at": after["updated_at"]}
 
 

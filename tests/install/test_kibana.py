@@ -9,7 +9,9 @@ import pytest
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.install import server_errors
-from sigma_stellar_aws.install.kibana import TAG, Elastic
+from sigma_stellar_aws.install.kibana import Elastic
+from sigma_stellar_aws.install.kibana_api import KibanaApi
+from sigma_stellar_aws.install.kibana_rule import TAG
 from sigma_stellar_aws.install.plan import Step, plan
 from sigma_stellar_aws.install.server_errors import ServerError
 from sigma_stellar_aws.install.state import State
@@ -123,7 +125,7 @@ def test_only_what_changes_is_sent(kibana_server: Kibana, state: State) -> None:
     sent = kibana_server.requests[-1]
     assert (sent.method, sent.body) == (
         "PATCH",
-        {"rule_id": "rule-1", "severity": "high", "tags": [TAG, "mine", "cloud"], "version": 2},
+        {"rule_id": "rule-1", "severity": "high", "tags": [TAG, "mine", "cloud"], "version": 2, "max_signals": 100},
     )
     kept = kibana_server.rules["default", "rule-1"]
     assert (kept["note"], kept["enabled"], kept["exceptions_list"]) == ("mine", True, [_EXCEPTIONS])
@@ -204,25 +206,25 @@ def test_the_editor_changes_no_look_back(kibana_server: Kibana, state: State) ->
     assert kibana_server.rules["default", "rule-1"]["from"] == "now-1h"
 
 
-def test_another_version_was_applied_by_somebody_else(kibana_server: Kibana, state: State, tmp_path: Path) -> None:
-    """Then this state file does not tell what was applied last; an edit in the editor raises no version."""
+def test_what_somebody_else_applied_is_kept(kibana_server: Kibana, state: State, tmp_path: Path) -> None:
+    """Whoever has another state file sees it as what it is: another's change, which stays."""
     mine = connected(kibana_server, state)
     mine.create(planned(mine, RULE))
-    kibana_server.analyst_edits("rule-1", note="edited")
-    assert planned(mine, RULE).status == "edited"
     other = connected(kibana_server, State(tmp_path / "other.json", "here"))
-    other.adopt(planned(other, {**RULE, "note": "edited"}))
-    other.update(planned(other, {**RULE, "note": "edited", "severity": "high"}))
-    assert planned(mine, {**RULE, "note": "edited", "severity": "high"}).status == "adopt"
-    assert planned(mine, RULE).status == "ambiguous"
+    other.adopt(planned(other, RULE))
+    other.update(planned(other, {**RULE, "severity": "high"}))
+    assert planned(mine, {**RULE, "severity": "high"}).status == "adopt"
+    assert planned(mine, RULE).status == "edited"
+    assert planned(mine, {**RULE, "severity": "low"}).status == "conflict"
 
 
 def test_what_kibana_does_not_keep_is_told(state: State) -> None:
     """A Kibana that drops a key of ours gets a rule all the same, and we say which key; the plan then is quiet."""
-    with kibana(version="8.7.0") as server:
+    with kibana(version="8.14.0") as server:
         elastic = connected(server, state)
-        assert elastic.create(planned(elastic, RULE)) == "Kibana did not keep: alert_suppression"
-        again = planned(elastic, RULE)
+        wanted: JsonObject = {**RULE, "required_fields": [{"name": "eventName", "type": "keyword"}]}
+        assert elastic.create(planned(elastic, wanted)) == "Kibana did not keep: required_fields"
+        again = planned(elastic, wanted)
         assert (again.status, again.changes, again.conflicts) == ("edited", (), ())
 
 
@@ -277,7 +279,7 @@ def test_what_is_no_kibana(monkeypatch: pytest.MonkeyPatch, state: State) -> Non
     with kibana() as server:
         elastic = connected(server, state)
         server.fail("GET", "status", "html")
-        with pytest.raises(ServerError, match=r"no answer of Kibana \(status 200, no JSON object\); is the URL"):
+        with pytest.raises(ServerError, match=r"not an answer of Kibana \(status 200, no JSON object\); is the URL"):
             elastic.version()
         server.fail("GET", "status", "redirect")
         with pytest.raises(ServerError, match="Kibana sends us to another address"):
@@ -294,7 +296,7 @@ def test_what_is_no_kibana(monkeypatch: pytest.MonkeyPatch, state: State) -> Non
 )
 def test_what_is_no_answer(answer: JsonObject, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """JSON that is none of Kibana's is an error that says so."""
-    monkeypatch.setattr(Elastic, "_send", lambda *what, **more: answer)
+    monkeypatch.setattr(KibanaApi, "send", lambda *what, **more: answer)
     elastic = Elastic("http://127.0.0.1:9", "default", None, {}, state)
     with pytest.raises(ServerError, match="this is not an answer of Kibana"):
         elastic.read({})
@@ -354,9 +356,9 @@ def test_a_preview_has_all_that_a_rule_has(kibana_server: Kibana, state: State) 
 
 
 def test_spaces_have_ids() -> None:
-    """A name that is no id of a space leads to no other path."""
+    """A name that is not the id of a space leads to no other path."""
     for space in ("", "SOC", "a/b", "..", "a b"):
-        with pytest.raises(StoreError, match="is no id of a space"):
+        with pytest.raises(StoreError, match="is not the id of a space"):
             Elastic("http://localhost:9", space, None, {}, State(Path("none"), "here"))
 
 

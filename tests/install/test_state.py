@@ -30,16 +30,6 @@ def test_what_is_recorded_is_read_again(tmp_path: Path) -> None:
     assert State(file, WHERE).rules() == {}
 
 
-def test_another_version_is_not_what_was_applied(tmp_path: Path) -> None:
-    """Where a version was recorded, it has to be that one; without one it may be any."""
-    state = State(tmp_path / "state.json", WHERE)
-    state.record("rule-1", "id-1", {"name": "x"}, 3)
-    state.record("rule-2", "id-2", {"name": "y"})
-    assert [state.applied("rule-1", "id-1", version) for version in (3, 4)] == [{"name": "x"}, None]
-    assert state.has("rule-1", "id-1")
-    assert state.applied("rule-2", "id-2", 4) == {"name": "y"}
-
-
 def test_two_runs_at_once_lose_nothing(tmp_path: Path) -> None:
     """What another run has written since the file was read stays in it."""
     file = tmp_path / "state.json"

@@ -1,4 +1,4 @@
-"""Kibana's detection rules, as its contract tells them."""
+"""Kibana's detection rules, as its contract tells them; what the versions know is in ``kibana_facts``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import re
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import cast
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject
+from tests.support.contract import kibana_facts as facts
 from tests.support.contract.server import (
     Answer,
     Call,
@@ -23,99 +23,8 @@ from tests.support.contract.server import (
     as_object,
     basic,
     faults,
-    schema,
     serving,
 )
-
-API_VERSION = "2023-10-31"
-MAX_IMPORTED_RULES = 10_000
-MAX_IMPORTED_BYTES = 10_485_760
-
-_LINE = schema("elastic-detection-rule")
-_REQUIRED = cast("list[str]", _LINE["required"])
-_SPACE = r"(?:/s/(?P<space>[^/]+))?"
-_RULES = rf"{_SPACE}/api/detection_engine/rules"
-
-# What Kibana fills in where a body says nothing (trap 9 of the contract).
-_DEFAULTS: JsonObject = {
-    "actions": [],
-    "author": [],
-    "enabled": True,
-    "exceptions_list": [],
-    "false_positives": [],
-    "from": "now-6m",
-    "interval": "5m",
-    "language": "kuery",
-    "max_signals": 100,
-    "output_index": "",
-    "query": "",
-    "references": [],
-    "related_integrations": [],
-    "required_fields": [],
-    "risk_score_mapping": [],
-    "setup": "",
-    "severity_mapping": [],
-    "tags": [],
-    "threat": [],
-    "to": "now",
-    "version": 1,
-}
-# The version that first knows a key; a dot leads into an object.
-_SINCE = {
-    "data_view_id": (8, 3),
-    "related_integrations": (8, 3),
-    "required_fields": (8, 3),
-    "setup": (8, 3),
-    "alert_suppression": (8, 8),
-    "investigation_fields": (8, 11),
-    "alert_suppression.missing_fields_strategy": (8, 13),
-    "response_actions": (9, 5),
-}
-_REVISION_SINCE = (8, 16)
-_SERVER_MADE = {
-    "id",
-    "immutable",
-    "revision",
-    "created_at",
-    "created_by",
-    "updated_at",
-    "updated_by",
-    "rule_source",
-    "outcome",
-    "alias_target_id",
-    "alias_purpose",
-}
-# What 7.17 tells of the last run of a rule, in the rule itself.
-_LAST_RUN: JsonObject = {
-    "status": "succeeded",
-    "status_date": "2026-11-24T12:00:00.000Z",
-    "last_success_at": "2026-11-24T12:00:00.000Z",
-    "last_success_message": "succeeded",
-}
-# Kibana raises the revision for a change of anything but these (elastic/kibana, fieldsToExcludeFromRevisionUpdates).
-_NO_REVISION = {"enabled", "revision", "updated_at", "updated_by"}
-_CUT_TEXTS = ("query", "note")
-_FOUND_BY = {
-    "alert.attributes.name": "name",
-    "alert.attributes.params.ruleId": "rule_id",
-    "alert.attributes.tags": "tags",
-}
-_SORTED_BY = {
-    "created_at": "created_at",
-    "createdAt": "created_at",
-    "enabled": "enabled",
-    "name": "name",
-    "risk_score": "risk_score",
-    "severity": "severity",
-    "updated_at": "updated_at",
-    "updatedAt": "updated_at",
-}
-_FLAGS = ("overwrite", "overwrite_exceptions", "overwrite_action_connectors", "as_new_list", "dry_run")
-_REASONS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 413: "Payload Too Large"} | {
-    415: "Unsupported Media Type",
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-}
 
 
 class Kibana(ContractServer):
@@ -124,6 +33,9 @@ class Kibana(ContractServer):
     Attributes:
         rules: the live rules by space and rule_id, with all that Kibana adds.
         exception_lists: `list_id`s that exist; a rule that names another one is refused.
+        may_preview: whether the user may read the indices of previews (fact 1).
+        previews: how many previews run already, of others.
+        keys: the API keys that became the own keys of rules, by space and rule_id (fact 5).
     """
 
     def __init__(self, version: str, spaces: Collection[str], base_path: str, credentials: list[str]) -> None:
@@ -131,23 +43,27 @@ class Kibana(ContractServer):
         super().__init__(credentials)
         self.rules: dict[tuple[str, str], JsonObject] = {}
         self.exception_lists: set[str] = set()
+        self.may_preview = True
+        self.previews = 0
+        self.keys: dict[tuple[str, str], str] = {}
+        self._ran: set[str] = set()
         self._number = version
         self._version = tuple(int(part) for part in version.split(".")[:2])
         self._spaces = spaces
         base = re.escape(base_path)
         self.routes = [
-            Route("GET", rf"{base}{_SPACE}/api/status", self._status),
+            Route("GET", rf"{base}{facts.SPACE}/api/status", self._status),
             Route("GET", rf"{base}/api/spaces/space/(?P<space>[^/]+)", self._read_space),
-            Route("GET", rf"{base}{_RULES}", self._read),
-            Route("GET", rf"{base}{_RULES}/_find", self._find),
-            Route("POST", rf"{base}{_RULES}", self._create),
-            Route("PUT", rf"{base}{_RULES}", self._replace),
-            Route("PATCH", rf"{base}{_RULES}", self._patch),
-            Route("DELETE", rf"{base}{_RULES}", self._delete),
-            Route("POST", rf"{base}{_RULES}/_import", self._import),
-            Route("POST", rf"{base}{_RULES}/_export", self._export),
-            Route("POST", rf"{base}{_RULES}/_bulk_action", self._bulk_action),
-            Route("POST", rf"{base}{_RULES}/preview", self._preview),
+            Route("GET", rf"{base}{facts.RULES}", self._read),
+            Route("GET", rf"{base}{facts.RULES}/_find", self._find),
+            Route("POST", rf"{base}{facts.RULES}", self._create),
+            Route("PUT", rf"{base}{facts.RULES}", self._replace),
+            Route("PATCH", rf"{base}{facts.RULES}", self._patch),
+            Route("DELETE", rf"{base}{facts.RULES}", self._delete),
+            Route("POST", rf"{base}{facts.RULES}/_import", self._import),
+            Route("POST", rf"{base}{facts.RULES}/_export", self._export),
+            Route("POST", rf"{base}{facts.RULES}/_bulk_action", self._bulk_action),
+            Route("POST", rf"{base}{facts.RULES}/preview", self._preview),
         ]
 
     # For tests
@@ -160,14 +76,19 @@ class Kibana(ContractServer):
     def analyst_edits(self, rule_id: str, *, space: str = "default", **changes: Json) -> JsonObject:
         """Change keys of a live rule as its editor would; null takes a key away. The rule afterwards.
 
-        The editor saves the look-back in seconds, whatever was changed, and what it was to show in `meta`.
+        The editor saves the look-back in seconds, whatever was changed; up to 8.19 what it was to show in `meta`; and
+        by fact 6 it writes filters anew, and `timestamp_override_fallback_disabled`.
         """
         with self.lock:
             live = self.rules[space, rule_id]
             edited: JsonObject = {key: value for key, value in {**live, **changes}.items() if value is not None}
-            edited["from"] = _in_seconds(str(edited["from"]))
-            edited["meta"] = {**cast(JsonObject, edited.get("meta", {})), "from": "25m"}
-            self.exception_lists.update(_list_ids(edited))
+            edited["from"] = facts.in_seconds(str(edited["from"]))
+            if self._version < (9, 0):
+                edited["meta"] = {**cast(JsonObject, edited.get("meta", {})), "from": "25m"}
+            if "filters" in edited:
+                edited["filters"] = [facts.as_edited(one) for one in cast("list[JsonObject]", edited["filters"])]
+            edited["timestamp_override_fallback_disabled"] = False
+            self.exception_lists.update(facts.list_ids(edited))
             return copy.deepcopy(self._save(space, live, edited))
 
     # What every request has to keep
@@ -184,12 +105,12 @@ class Kibana(ContractServer):
         content_type = request.headers.get("content-type", "")
         if request.body is not None and content_type.partition(";")[0] != "application/json":
             raise RefusedError(415, self.violated(f"Unsupported Media Type: {content_type!r}"))
-        wanted = request.headers.get("elastic-api-version", API_VERSION)
-        if wanted != API_VERSION and self._version >= (8, 9):
+        wanted = request.headers.get("elastic-api-version", facts.API_VERSION)
+        if wanted != facts.API_VERSION and self._version >= (8, 9):
             raise RefusedError(
-                400, self.violated(f'No version "{wanted}" available. Available versions are: {API_VERSION}')
+                400, self.violated(f'No version "{wanted}" available. Available versions are: {facts.API_VERSION}')
             )
-        for flag in _FLAGS:
+        for flag in facts.FLAGS:
             if request.query.get(flag, "true") not in ("true", "false"):
                 raise RefusedError(400, self.violated(f"[request query]: {flag}: expected true or false"))
 
@@ -197,7 +118,7 @@ class Kibana(ContractServer):
         """An error; those about a rule are worded by the detection engine, others by the platform."""
         if status in (404, 409):
             return Answer(status, {"message": message, "status_code": status})
-        return Answer(status, {"statusCode": status, "error": _REASONS.get(status, "Error"), "message": message})
+        return Answer(status, {"statusCode": status, "error": facts.REASONS.get(status, "Error"), "message": message})
 
     def _space(self, call: Call) -> str:
         # Rules can be written into a space that does not exist (elastic/kibana#67164).
@@ -228,9 +149,9 @@ class Kibana(ContractServer):
             raise RefusedError(400, self.violated("when sort_order and sort_field must exist together or not at all"))
         rules = self._found(self._space(call), query.get("filter", ""))
         if "sort_field" in query:
-            if query["sort_field"] not in _SORTED_BY or query["sort_order"] not in ("asc", "desc"):
+            if query["sort_field"] not in facts.SORTED_BY or query["sort_order"] not in ("asc", "desc"):
                 raise RefusedError(400, self.violated(f"cannot sort by {query['sort_field']} {query['sort_order']}"))
-            key = _SORTED_BY[query["sort_field"]]
+            key = facts.SORTED_BY[query["sort_field"]]
             rules.sort(key=lambda rule: str(rule[key]), reverse=query["sort_order"] == "desc")
         start = (page - 1) * per_page
         data = cast(Json, rules[start : start + per_page])
@@ -238,17 +159,19 @@ class Kibana(ContractServer):
 
     def _create(self, call: Call) -> Answer:
         space = self._space(call)
-        rule = self._accepted(call.request.body, _REQUIRED)
+        rule = self._accepted(call.request.body, facts.REQUIRED)
         if (space, str(rule["rule_id"])) in self.rules:
             raise RefusedError(409, f'rule_id: "{rule["rule_id"]}" already exists')
         self._check_lists(rule)
+        self._take_key(call, space, None, rule)
         return Answer(200, self._new(space, rule))
 
     def _replace(self, call: Call) -> Answer:
         space = self._space(call)
         live, body = self._identified(space, call.request.body)
-        rule = self._accepted(body, _REQUIRED)
+        rule = self._accepted(body, facts.REQUIRED)
         self._check_lists(rule)
+        self._take_key(call, space, live, rule)
         return Answer(200, self._replaced(space, live, rule))
 
     def _patch(self, call: Call) -> Answer:
@@ -256,6 +179,9 @@ class Kibana(ContractServer):
         live, body = self._identified(space, call.request.body)
         changes = self._accepted(body, ["rule_id"])
         self._check_lists(changes)
+        if self._version in facts.FORGETS_MAX_SIGNALS:
+            changes = {"max_signals": facts.DEFAULTS["max_signals"], **changes}
+        self._take_key(call, space, live, {**live, **changes})
         return Answer(200, self._save(space, live, {**live, **self._as_kept(changes)}))
 
     def _delete(self, call: Call) -> Answer:
@@ -271,11 +197,11 @@ class Kibana(ContractServer):
             raise RefusedError(
                 400, self.violated(f"an import needs a part `file` with a name in .ndjson, not {name!r}")
             )
-        if len(part.text.encode()) > MAX_IMPORTED_BYTES:
-            raise RefusedError(413, self.violated(f"an import has at most {MAX_IMPORTED_BYTES} bytes"))
-        lines = [line for line in map(_line, part.text.splitlines()) if not _is_summary(line)]
-        if len(lines) > MAX_IMPORTED_RULES:
-            raise RefusedError(400, self.violated(f"Can't import more than {MAX_IMPORTED_RULES} rules"))
+        if len(part.text.encode()) > facts.MAX_IMPORTED_BYTES:
+            raise RefusedError(413, self.violated(f"an import has at most {facts.MAX_IMPORTED_BYTES} bytes"))
+        lines = [line for line in map(facts.line, part.text.splitlines()) if not facts.is_summary(line)]
+        if len(lines) > facts.MAX_IMPORTED_RULES:
+            raise RefusedError(400, self.violated(f"Can't import more than {facts.MAX_IMPORTED_RULES} rules"))
         errors: list[Json] = []
         for line in lines:
             rule_id = str(line.get("rule_id", "(unknown id)")) if isinstance(line, dict) else "(unknown id)"
@@ -295,7 +221,7 @@ class Kibana(ContractServer):
     def _import_line(self, space: str, line: Json, call: Call, rule_id: str) -> None:
         if told := call.inner.get(rule_id):
             raise RefusedError(*cast("tuple[int, str]", told))
-        rule = self._accepted(line, _REQUIRED)
+        rule = self._accepted(line, facts.REQUIRED)
         self._check_lists(rule)
         live = self.rules.get((space, rule_id))
         if live is None:
@@ -319,9 +245,9 @@ class Kibana(ContractServer):
         space = self._space(call)
         body = as_object(call.request.body)
         action = body.get("action")
-        if action not in ("enable", "disable", "delete"):
+        if action not in ("enable", "disable", "delete", "edit"):
             raise RefusedError(400, self.violated(f"the contract server has no bulk action {action!r}"))
-        if unknown := sorted(set(body) - {"action", "ids", "query"}):
+        if unknown := sorted(set(body) - {"action", "ids", "query", "edit"}):
             self.violated(f"a bulk action knows no {unknown}")
         ids = cast("list[str]", body.get("ids") or [])
         if not ids and not body.get("query"):
@@ -331,7 +257,8 @@ class Kibana(ContractServer):
         missing = sorted(set(ids) - {str(rule["id"]) for rule in rules})
         done = [copy.deepcopy(rule) for rule in chosen]
         if call.request.query.get("dry_run") != "true":
-            done = [self._acted(space, rule, action) for rule in chosen]
+            edits = cast("list[JsonObject]", body.get("edit") or [])
+            done = [self._acted(space, rule, str(action), edits) for rule in chosen]
         results: JsonObject = {"updated": [], "created": [], "deleted": [], "skipped": []}
         results["deleted" if action == "delete" else "updated"] = cast(Json, done)
         summary: JsonObject = {"failed": len(missing), "skipped": 0, "succeeded": len(chosen)}
@@ -344,24 +271,45 @@ class Kibana(ContractServer):
             return Answer(500, {"message": "Bulk edit failed", "status_code": 500, "attributes": attributes})
         return Answer(200, {"success": True, "rules_count": len(chosen), "attributes": attributes})
 
-    def _acted(self, space: str, rule: JsonObject, action: str) -> JsonObject:
+    def _acted(self, space: str, rule: JsonObject, action: str, edits: list[JsonObject]) -> JsonObject:
         if action == "delete":
             return self.rules.pop((space, str(rule["rule_id"])))
+        if action == "edit":
+            edited = copy.deepcopy(rule)
+            for edit in edits:
+                facts.bulk_edit(edited, edit)
+            # Fact 3: whatever it changes.
+            edited["version"] = cast(int, rule["version"]) + 1
+            return self._save(space, rule, edited)
         return self._save(space, rule, {**rule, "enabled": action == "enable"})
 
     def _preview(self, call: Call) -> Answer:
-        self._space(call)
+        """Fact 1."""
+        space = self._space(call)
         if self._version < (8, 0):
             raise RefusedError(404, "Not Found")
         body = dict(as_object(call.request.body))
-        count, end = body.pop("invocationCount", None), body.pop("timeframeEnd", None)
-        if not isinstance(count, int) or count < 1 or not _is_time(end):
-            message = f"[request body]: invocationCount {count!r} is no number from 1, or timeframeEnd {end!r} no time"
+        if acting := sorted({"actions", "response_actions"} & set(body)):
+            self.violated(f"a preview carries out response actions: {acting}")
+        if self.previews >= facts.PREVIEWS_AT_ONCE:
+            raise RefusedError(429, "There are too many rule previews already running")
+        count = body.pop("invocationCount", None)
+        free = self._version >= facts.FREE_PREVIEW_SINCE
+        end = body.pop("timeframeEnd", None) if free else facts.now()
+        if not isinstance(count, int) or count < 1 or not facts.is_time(end):
+            message = f"[request body]: invocationCount {count!r} is not from 1 on, or timeframeEnd {end!r} no time"
             raise RefusedError(400, self.violated(message))
-        self._accepted(body, [key for key in _REQUIRED if key != "rule_id"])
+        self._accepted(body, [key for key in facts.REQUIRED if key != "rule_id"])
         errors = [str(call.inner["logs"])] if "logs" in call.inner else []
+        if not free and count not in facts.FIXED_PREVIEWS:
+            errors.append(self.violated("Invalid invocation count"))
+        if not self.may_preview:
+            errors.append(facts.NO_PREVIEW_RIGHTS.format(space=space))
+        answer: JsonObject = {"previewId": str(uuid.uuid4()), "isAborted": "aborted" in call.inner}
+        if self._version < (8, 2):
+            return Answer(200, {**answer, "errors": cast(Json, errors)})
         log: JsonObject = {"errors": cast(Json, errors), "warnings": [], "startedAt": end, "duration": 12}
-        return Answer(200, {"previewId": str(uuid.uuid4()), "logs": [log], "isAborted": "aborted" in call.inner})
+        return Answer(200, {**answer, "logs": [log]})
 
     # Rules
 
@@ -375,13 +323,13 @@ class Kibana(ContractServer):
             return rules
         clauses = re.findall(r'([\w.]+)\s*:\s*"((?:[^"\\]|\\.)*)"', kql)
         joints = set(re.findall(r"\b(and|or)\b", re.sub(r'"(?:[^"\\]|\\.)*"', "", kql).lower()))
-        if not clauses or len(joints) > 1 or any(field not in _FOUND_BY for field, _ in clauses):
+        if not clauses or len(joints) > 1 or any(field not in facts.FOUND_BY for field, _ in clauses):
             raise RefusedError(400, self.violated(f"the contract server does not understand the filter {kql}"))
         joined = any if "or" in joints else all
         return [
             rule
             for rule in rules
-            if joined(_has(rule, _FOUND_BY[field], re.sub(r"\\(.)", r"\1", text)) for field, text in clauses)
+            if joined(facts.has(rule, facts.FOUND_BY[field], re.sub(r"\\(.)", r"\1", text)) for field, text in clauses)
         ]
 
     def _named(self, space: str, by: dict[str, str]) -> JsonObject:
@@ -401,26 +349,40 @@ class Kibana(ContractServer):
         live = self._named(space, names)
         return live, {"rule_id": live["rule_id"], **{key: value for key, value in given.items() if key != "id"}}
 
+    def _take_key(self, call: Call, space: str, live: JsonObject | None, rule: JsonObject) -> None:
+        """Make the key of a request the own key of a rule that runs (fact 5)."""
+        key = call.request.headers.get("authorization", "")
+        if not key.startswith("ApiKey "):
+            return
+        runs = bool(rule.get("enabled", True))
+        if self._version < facts.TAKES_API_KEYS_SINCE:
+            if runs or (live is not None and str(live["id"]) in self._ran):
+                raise RefusedError(400, 'Unsupported scheme "ApiKey" for granting API Key')
+        elif runs or (live is not None and (space, str(rule["rule_id"])) in self.keys):
+            self.keys[space, str(rule["rule_id"])] = key
+
     def _accepted(self, body: Json, required: Collection[str]) -> JsonObject:
-        """What Kibana takes of a body: keys that it does not know are dropped, or refused by 7.17."""
+        """What Kibana takes of a body: unknown keys are refused or dropped (fact 7), deep bodies refused."""
         given = copy.deepcopy(as_object(body))
-        known = cast(JsonObject, _LINE["properties"])
-        if made := sorted(set(given) & (_SERVER_MADE | set(_LAST_RUN))):
+        known = cast(JsonObject, facts.LINE["properties"])
+        if made := sorted(set(given) & (facts.SERVER_MADE | set(facts.LAST_RUN))):
             self.violated(f"keys that Kibana makes itself: {made}")
-        newer = [key for key, since in _SINCE.items() if self._version < since and _holds(given, key)]
+        newer = [key for key, since in facts.SINCE.items() if self._version < since and facts.holds(given, key)]
         unknown = sorted(set(given) - set(known)) + newer
         if unknown:
             told = self.violated(f"invalid keys {json.dumps(','.join(unknown))} for {self._number}")
-            if self._version < (8, 0):
+            if self._version < facts.DROPS_UNKNOWN_SINCE:
                 raise RefusedError(400, told)
         for key in (*unknown, *made):
-            _take_out(given, key)
-        if wrong := faults(given, {**_LINE, "required": list(required)}):
+            facts.take_out(given, key)
+        if wrong := faults(given, {**facts.LINE, "required": list(required)}):
             raise RefusedError(400, self.violated(f"[request body]: {'; '.join(wrong)}"))
+        if facts.depth(given) > facts.MOST_NAMES:
+            raise RefusedError(400, self.violated("the depth of the flattened field alert.params is over 20"))
         return given
 
     def _check_lists(self, rule: JsonObject) -> None:
-        if missing := sorted(_list_ids(rule) - self.exception_lists):
+        if missing := sorted(facts.list_ids(rule) - self.exception_lists):
             raise RefusedError(
                 400, f'rule_id: "{rule["rule_id"]}" references exception lists that do not exist: {missing}'
             )
@@ -428,7 +390,7 @@ class Kibana(ContractServer):
     def _as_kept(self, rule: JsonObject) -> JsonObject:
         """Keys of a rule as Kibana keeps them."""
         kept = copy.deepcopy(rule)
-        for key in _CUT_TEXTS:
+        for key in facts.CUT_TEXTS:
             if isinstance(text := kept.get(key), str):
                 kept[key] = text.rstrip("\n")
         for field in cast("list[JsonObject]", kept.get("required_fields", [])):
@@ -437,87 +399,42 @@ class Kibana(ContractServer):
             action.setdefault("uuid", str(uuid.uuid4()))
         return kept
 
-    def _with_defaults(self, rule: JsonObject) -> JsonObject:
-        defaults = {key: value for key, value in _DEFAULTS.items() if self._version >= _SINCE.get(key, (0, 0))}
+    def _with_defaults(self, space: str, rule: JsonObject) -> JsonObject:
+        since = {**facts.SINCE, **facts.ANSWERED_SINCE}
+        defaults = {key: value for key, value in facts.DEFAULTS.items() if self._version >= since.get(key, (0, 0))}
+        if self._version < (8, 0):
+            # Fact 4.
+            defaults["output_index"] = f".siem-signals-{space}"
         return copy.deepcopy({**defaults, **self._as_kept(rule)})
 
     def _new(self, space: str, rule: JsonObject) -> JsonObject:
-        now = _now()
+        now = facts.now()
         made: JsonObject = {"id": str(uuid.uuid4()), "immutable": False, "created_at": now, "created_by": "somebody"}
         made |= {"updated_at": now, "updated_by": "somebody"}
-        if self._version >= _REVISION_SINCE:
+        if self._version >= facts.REVISION_SINCE:
             made |= {"revision": 0, "rule_source": {"type": "internal"}}
         if self._version < (8, 0):
-            made |= _LAST_RUN
-        kept = {**self._with_defaults(rule), **made}
+            made |= facts.LAST_RUN
+        kept = {**self._with_defaults(space, rule), **made}
         self.rules[space, str(rule["rule_id"])] = kept
+        if kept["enabled"]:
+            self._ran.add(str(kept["id"]))
         return kept
 
     def _replaced(self, space: str, live: JsonObject, rule: JsonObject) -> JsonObject:
-        made = {key: live[key] for key in (*_SERVER_MADE, *_LAST_RUN) if key in live}
-        return self._save(space, live, {**self._with_defaults(rule), **made})
+        made = {key: live[key] for key in (*facts.SERVER_MADE, *facts.LAST_RUN) if key in live}
+        return self._save(space, live, {**self._with_defaults(space, rule), **made})
 
     def _save(self, space: str, live: JsonObject, rule: JsonObject) -> JsonObject:
-        changed = {key for key in {*live, *rule} if live.get(key) != rule.get(key)} - _NO_REVISION
-        saved: JsonObject = {**rule, "updated_at": _now()}
+        changed = {key for key in {*live, *rule} if live.get(key) != rule.get(key)} - facts.NO_REVISION
+        saved: JsonObject = {**rule, "updated_at": facts.now()}
         counter = "revision" if "revision" in live else "version"
         if changed and counter not in changed:
             saved[counter] = cast(int, live[counter]) + 1
         self.rules[space, str(live["rule_id"])] = saved
+        if saved.get("enabled"):
+            self._ran.add(str(saved["id"]))
         return saved
-
-
-def _in_seconds(since: str) -> str:
-    found = re.fullmatch(r"now-(\d+)([smhd])", since)
-    return f"now-{int(found[1]) * {'s': 1, 'm': 60, 'h': 3600, 'd': 86400}[found[2]]}s" if found else since
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _is_time(text: Json) -> bool:
-    try:
-        return isinstance(text, str) and bool(datetime.fromisoformat(text.replace("Z", "+00:00")))
-    except ValueError:
-        return False
-
-
-def _line(text: str) -> Json:
-    """A line of an import; a text where it is no JSON."""
-    try:
-        return cast(Json, json.loads(text))
-    except ValueError:
-        return text
-
-
-def _is_summary(line: Json) -> bool:
-    return line == "" or (isinstance(line, dict) and "exported_count" in line)
-
-
-def _list_ids(rule: JsonObject) -> set[str]:
-    return {str(entry["list_id"]) for entry in cast("list[JsonObject]", rule.get("exceptions_list", []))}
-
-
-def _has(rule: JsonObject, key: str, value: str) -> bool:
-    held = rule[key]
-    return value in held if isinstance(held, list) else held == value
-
-
-def _holds(body: JsonObject, path: str) -> bool:
-    key, _, rest = path.partition(".")
-    inner = body.get(key)
-    return key in body and (not rest or (isinstance(inner, dict) and _holds(inner, rest)))
-
-
-def _take_out(body: JsonObject, path: str) -> None:
-    """Take the key at a path out, if it is still there."""
-    key, _, rest = path.partition(".")
-    inner = body.get(key)
-    if rest and isinstance(inner, dict):
-        _take_out(inner, rest)
-    elif not rest:
-        body.pop(key, None)
 
 
 @contextmanager
