@@ -42,7 +42,9 @@ def plan(output: Path | None, as_json: bool, **values: Any) -> None:
         steps = prepare(location, options, note).steps
         content = as_plan(steps, location.identity(), options.as_json())
         if output is not None:
-            # It tells what is watched, and what is not.
+            # It tells what is watched, and what is not; a file that is there keeps its mode.
+            if output.is_file():
+                output.chmod(0o600)
             replace_text(output, json.dumps(content, indent=1) + "\n", private=True)
         if as_json:
             click.echo(json.dumps(content))
