@@ -4,7 +4,6 @@ The checks are, in this order: is the file YAML, is each document in it Sigma, w
 SigmaHQ's if the package pysigma-validators-sigmahq is installed, and ours), and can a CloudTrail rule be converted.
 """
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -90,7 +89,7 @@ class _LocatedIssue(Protocol):
 
 
 def check_rules(paths: Iterable[Path] = ()) -> CheckReport:
-    """Check the rules, correlations and filters of files and folders, by default of the pack.
+    """Check the rules, correlations and filters of files and folders (see ``find_rule_files``), by default the 29.
 
     Whatever is wrong with a file is a finding, and the other files are checked all the same.
 
@@ -102,10 +101,9 @@ def check_rules(paths: Iterable[Path] = ()) -> CheckReport:
         SigmaError: there is no file to check.
     """
     paths = list(paths)
-    # Each once, although a file may be named and also be in a folder that is named.
-    files = list({os.path.realpath(file): file for file in find_rule_files(paths)}.values())
+    files = find_rule_files(paths)
     if not files:
-        raise SigmaError(f"no rules in {', '.join(map(str, paths))}; looked for *.yml")
+        raise SigmaError(f"no rules in {', '.join(map(str, paths))}; looked for *.yml and *.yaml")
     contents = [rule_documents.read_documents(file) for file in files]
     subjects = [subject for content in contents for subject in content.subjects]
     validators = _validators()

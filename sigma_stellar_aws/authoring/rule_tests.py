@@ -14,7 +14,7 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.alerts.pack import convert_pack
 from sigma_stellar_aws.authoring.explain import by_itself, decisive, explain, explanation_as_json, print_trees
-from sigma_stellar_aws.authoring.sample_events import TEST_SUFFIX, Case, CaseFile, CaseGroup, read_case_file
+from sigma_stellar_aws.authoring.sample_events import Case, CaseFile, CaseGroup, read_case_file
 from sigma_stellar_aws.authoring.watch import changes, remembered
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest, plural, printable
@@ -23,7 +23,14 @@ from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.evaluate import Predicate, compile_query
-from sigma_stellar_aws.rule_files.load import find_rule_files, load_rules, pack_path
+from sigma_stellar_aws.rule_files.load import (
+    find_files,
+    find_rule_files,
+    is_test_file,
+    is_yaml_file,
+    load_rules,
+    pack_path,
+)
 
 _LISTED = 5
 _RULE_WIDTH = 100
@@ -113,17 +120,19 @@ def load_suite(
     """
     beside, orphans = _beside(paths)
     problems = [
-        Problem(orphan, 1, f"there is no rule file {_rule_file_name(orphan)} beside this test file")
+        Problem(orphan, 1, f"there is no rule file {_name_of_test(orphan).name}.yml beside this test file")
         for orphan in orphans
     ]
-    of_rules = {file: read_rules(file) for file in beside}
-    of_cases = {file: read_cases(file) for file in [*filter(None, beside.values()), *_case_files(case_paths)]}
+    of_rules = {file: read_rules(file) for neighbours in beside for file in neighbours.rules}
+    case_files = [*(file for neighbours in beside for file in neighbours.tests), *_case_files(case_paths)]
+    of_cases = {file: read_cases(file) for file in case_files}
     problems += [problem for read in of_rules.values() for problem in read.problems]
     problems += [problem for read in of_cases.values() for problem in read.problems]
     trials: list[Trial] = []
-    for file, tests in beside.items():
-        if tests is not None:
-            trials += _assigned(of_cases[tests].groups, [of_rules[file]], file, problems)
+    for rule_files, test_files in beside:
+        read = [of_rules[file] for file in rule_files]
+        for tests in test_files:
+            trials += _assigned(of_cases[tests].groups, read, rule_files[0], problems)
     everything = list(of_rules.values())
     for tests in _case_files(case_paths):
         trials += _assigned(of_cases[tests].groups, everything, None, problems)
@@ -161,7 +170,8 @@ def watch_suite(
 
     def files() -> set[Path]:
         beside, orphans = _beside(paths)
-        return {*beside, *filter(None, beside.values()), *orphans, *_case_files(case_paths), *suite.files}
+        known = (file for neighbours in beside for file in (*neighbours.rules, *neighbours.tests))
+        return {*known, *orphans, *_case_files(case_paths), *suite.files}
 
     for changed in changes(files, wait):
         suite = load_suite(paths, case_paths, read_rules, read_cases)
@@ -245,27 +255,33 @@ def _problem(file: Path, error: Exception) -> Problem:
     return Problem(file, 1, " ".join(reason.removesuffix(f" in {file.resolve()}").split()))
 
 
-def _beside(paths: Sequence[Path]) -> tuple[dict[Path, Path | None], list[Path]]:
-    """Return the rule files, each with the test file beside it, and the test files without a rule file."""
-    tests = {file: file.with_name(file.stem + TEST_SUFFIX) for file in find_rule_files(paths)}
-    found = [
-        file for path in paths or (pack_path(),) if path.is_dir() for file in sorted(path.rglob(f"*{TEST_SUFFIX}"))
-    ]
-    orphans = [file for file in dict.fromkeys(found) if file not in set(tests.values())]
-    return {file: test if test.is_file() else None for file, test in tests.items()}, orphans
+class _Neighbours(NamedTuple):
+    """The rule files and the test files of one name in one folder: mostly one and one, whatever their suffixes."""
+
+    rules: list[Path]
+    tests: list[Path]
 
 
-def _rule_file_name(test_file: Path) -> str:
-    return f"{test_file.name.removesuffix(TEST_SUFFIX)}.yml"
+def _beside(paths: Sequence[Path]) -> tuple[list[_Neighbours], list[Path]]:
+    """Return the rule files with the test files beside them, and the test files without a rule file."""
+    by_name: dict[Path, _Neighbours] = {}
+    for file in find_rule_files(paths):
+        by_name.setdefault(file.with_suffix(""), _Neighbours([], [])).rules.append(file)
+    for folder in dict.fromkeys(name.parent for name in by_name):
+        for file in sorted(folder.iterdir()) if folder.is_dir() else []:
+            if is_test_file(file) and (neighbours := by_name.get(_name_of_test(file))):
+                neighbours.tests.append(file)
+    found = (file for path in paths or (pack_path(),) if path.is_dir() for file in find_files(path))
+    tests = dict.fromkeys(filter(is_test_file, found))
+    return list(by_name.values()), [file for file in tests if _name_of_test(file) not in by_name]
+
+
+def _name_of_test(test_file: Path) -> Path:
+    return test_file.with_suffix("").with_suffix("")
 
 
 def _case_files(paths: Sequence[Path]) -> list[Path]:
-    suffixes = (".yml", ".yaml")
-    return [
-        file
-        for path in paths
-        for file in (sorted(f for f in path.rglob("*") if f.suffix.lower() in suffixes) if path.is_dir() else [path])
-    ]
+    return [file for path in paths for file in (filter(is_yaml_file, find_files(path)) if path.is_dir() else [path])]
 
 
 def _assigned(

@@ -9,12 +9,12 @@ import click
 from sigma_stellar_aws.authoring import check_reports
 from sigma_stellar_aws.authoring.check import at_least, check_rules
 from sigma_stellar_aws.authoring.rule_documents import FindingSeverity
-from sigma_stellar_aws.cli.options import FILES
+from sigma_stellar_aws.cli.options import FILES, rule_paths
 from sigma_stellar_aws.cli.problems import FINDINGS, NOT_RUN, as_click_errors, errors_exit_with, note
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=FILES)
+@click.argument("paths", nargs=-1, type=FILES, callback=rule_paths)
 @click.option(
     "--format",
     "form",

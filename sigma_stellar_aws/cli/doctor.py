@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from sigma_stellar_aws.authoring import doctor as doctors
+from sigma_stellar_aws.cli import options
 from sigma_stellar_aws.cli.options import (
     FILES,
     ca_file_option,
@@ -29,7 +30,7 @@ from sigma_stellar_aws.store.mapping import describe_store
 
 
 @click.command()
-@click.argument("rule_paths", nargs=-1, type=FILES, metavar="[RULES]...")
+@click.argument("rule_paths", nargs=-1, type=FILES, callback=options.rule_paths, metavar="[RULES]...")
 @url_option
 @index_option
 @click.option("--time-field", default=None, help="Date field of the data store.  [default: timestamp]")

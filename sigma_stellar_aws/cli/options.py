@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
+from sigma_stellar_aws.base.text import first_of, plural
 from sigma_stellar_aws.base.times import parse_duration, parse_instant
+from sigma_stellar_aws.cli.problems import note
 from sigma_stellar_aws.reference.cloudtrail_fields import is_known, nearest_field
 
 
@@ -44,6 +46,17 @@ def field_names(context: click.Context, parameter: click.Parameter, value: str |
             hint = f"did you mean {close}?" if close else "write names as CloudTrail has them, such as userIdentity.arn"
             raise click.BadParameter(f"{name!r} is no field of CloudTrail; {hint}")
     return names
+
+
+def rule_paths(context: click.Context, parameter: click.Parameter, value: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Read an option or argument that names rules, and tell what in its folders is not read."""
+    if value:
+        # It loads pySigma, which not every command needs.
+        from sigma_stellar_aws.rule_files.load import find_unread_files
+
+        if unread := find_unread_files(value):
+            note(f"not read, by their names: {plural(len(unread), 'file')}, {first_of(list(map(str, unread)))}")
+    return value
 
 
 def options(*each: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -85,6 +98,7 @@ rules_option = click.option(
     multiple=True,
     type=FILES,
     metavar="PATH",
+    callback=rule_paths,
     help="Use these rules, not the 29; repeatable.",
 )
 filters_option = click.option(

@@ -14,13 +14,13 @@ from sigma_stellar_aws.authoring import rule_tests
 from sigma_stellar_aws.authoring.explain import console_of
 from sigma_stellar_aws.authoring.rule_tests import Trial
 from sigma_stellar_aws.authoring.watch import SECONDS_BETWEEN_LOOKS
-from sigma_stellar_aws.cli.options import FILES, ca_file_option
+from sigma_stellar_aws.cli.options import FILES, ca_file_option, rule_paths
 from sigma_stellar_aws.cli.problems import FINDINGS, UNREAD, Problems, as_click_errors, errors_exit_with, needs, note
 from sigma_stellar_aws.store.embedded import embedded_opensearch
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=FILES)
+@click.argument("paths", nargs=-1, type=FILES, callback=rule_paths)
 @click.option(
     "--cases",
     "case_paths",

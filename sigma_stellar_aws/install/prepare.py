@@ -4,10 +4,8 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple, cast
 
-import yaml
 from sigma.collection import SigmaCollection
 from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
@@ -15,7 +13,7 @@ from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
-from sigma_stellar_aws.base.errors import NotFoundError, StoreError, UserError
+from sigma_stellar_aws.base.errors import NotFoundError, UserError
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.formats.elastic_rule import DEFAULT_STACK, Stack, stack_version
@@ -83,7 +81,6 @@ def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None
         NotFoundError: an option names a rule that is not there, or no rule can be installed.
         UserError: the version of Kibana is not one that rules can be made for.
     """
-    _refuse_unread(options.rule_paths)
     all_rules = load_rules(*options.rule_paths, filters=options.filter_paths)
     rules = choose_rules(all_rules, options.only, options.exclude)
     called = {rule_name(rule): names_of(rule) for rule in rules.rules}
@@ -200,19 +197,6 @@ def _warnings_told(tell: Callable[[str], None]) -> Iterator[None]:
         yield
     for text in dict.fromkeys(str(warning.message) for warning in caught):
         tell(f"note: {text}")
-
-
-def _refuse_unread(paths: Sequence[Path]) -> None:
-    """Refuse a folder with rules in files that are not read: what was installed for them would look like left over."""
-    for file in (file for path in paths if path.is_dir() for file in sorted(path.rglob("*.yaml"))):
-        if file.name.endswith(".test.yaml"):
-            continue
-        try:
-            documents = list(yaml.safe_load_all(file.read_text("utf-8")))
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise StoreError(f"{file} cannot be read, so that nobody knows whether it is a rule") from error
-        if any(isinstance(one, dict) and "detection" in one for one in documents):
-            raise StoreError(f"{file} is a rule, but of a folder only *.yml files are read; rename it")
 
 
 def installed_for(name: str, steps: Sequence[Step]) -> set[str]:

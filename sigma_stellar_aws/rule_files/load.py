@@ -1,17 +1,6 @@
-"""The 29 rules: where they are, and what the block ``stellar`` of a rule says.
+"""Rules on disk: which files are rules, and what they hold."""
 
-::
-
-    stellar:
-        severity: 50                # 0 to 100
-        suppression:
-            window: 24h             # one alert in this time for the same values of these fields
-            fields: [...]
-        published:                  # only where the published query is wrong
-            detection: {...}        # as published, verbatim
-            reason: ...
-"""
-
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
@@ -25,25 +14,73 @@ from sigma_stellar_aws.base import yaml_positions
 from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.rule_files.as_written import misreadings
+from sigma_stellar_aws.rule_files.choose import names_of
+
+_SUFFIXES = (".yml", ".yaml")
+_DOCUMENTATION = (".md", ".rst")
 
 
 def pack_path() -> Path:
-    """The folder of the rules: beside this module in an installed package, at the top level in a checkout."""
+    """Return the folder of the 29 rules: in an installed package, or at the top level of a checkout."""
     installed = Path(__file__).parents[1] / "rules"
     return installed if installed.is_dir() else Path(__file__).parents[2] / "rules"
 
 
-def find_rule_files(paths: Iterable[Path] = ()) -> list[Path]:
-    """The files, and in folders those that end in ``.yml``, by default those of the pack, in order of their names."""
+def filters_path() -> Path:
+    """Return the folder of our filters: not among the rules, where ``sigma convert`` would apply them unasked."""
+    return pack_path().parent / "filters"
+
+
+def is_test_file(file: Path) -> bool:
+    """Tell whether a file holds sample events for the rules beside it.
+
+    >>> is_test_file(Path("aws_x.test.yaml")), is_test_file(Path("aws_x.Test.YML")), is_test_file(Path("aws_x.yml"))
+    (True, True, False)
+    """
+    return file.name.lower().endswith(tuple(f".test{suffix}" for suffix in _SUFFIXES))
+
+
+def is_yaml_file(file: Path) -> bool:
+    """Tell whether a file is YAML by its name: .yml or .yaml, in any case."""
+    return file.suffix.lower() in _SUFFIXES
+
+
+def find_files(folder: Path) -> list[Path]:
+    """List all files in a folder and the folders below it, in order of their names; hidden ones are left out."""
     return [
         file
-        for path in tuple(paths) or (pack_path(),)
-        for file in (sorted(path.rglob("*.yml")) if path.is_dir() else [path])
+        for file in sorted(folder.rglob("*"))
+        if not file.is_dir() and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    ]
+
+
+def find_rule_files(paths: Iterable[Path] = ()) -> list[Path]:
+    """List the rule files that paths name, each once, in the order of the paths and then of the names.
+
+    Args:
+        paths: files, whatever they are called, and folders, of which all ``.yml`` and ``.yaml`` files are taken (in any
+            case) but for test files; by default the folder of the 29 rules.
+    """
+    unique: dict[str, Path] = {}
+    for path in tuple(paths) or (pack_path(),):
+        for file in filter(_is_rule_file, find_files(path)) if path.is_dir() else [path]:
+            unique.setdefault(os.path.realpath(file), file)
+    return list(unique.values())
+
+
+def find_unread_files(paths: Iterable[Path]) -> list[Path]:
+    """List what stands in folders and is neither a rule nor a test nor documentation, and so is passed over."""
+    return [
+        file
+        for path in paths
+        if path.is_dir()
+        for file in find_files(path)
+        if not is_yaml_file(file) and file.suffix.lower() not in _DOCUMENTATION
     ]
 
 
 def load_rules(*paths: Path, filters: Iterable[Path] = ()) -> SigmaCollection:
-    """Load the rules of files and folders (``*.yml`` in them), by default those of the pack, in order of file names.
+    """Load the rules of files and folders, see ``find_rule_files``; by default the 29.
 
     >>> rules = load_rules()
     >>> len(rules.rules), rules.rules[0].title
@@ -68,7 +105,7 @@ def load_rules(*paths: Path, filters: Iterable[Path] = ()) -> SigmaCollection:
 
 
 def find_rules(name: str) -> list[SigmaRule]:
-    """The rules of a file, or one of this project by its title, id or file name.
+    """Load the rules of a file, or one of the 29 by its title, id or file name.
 
     Raises:
         NotFoundError: there is no such rule.
@@ -78,7 +115,7 @@ def find_rules(name: str) -> list[SigmaRule]:
     if Path(name).exists():
         found = load_rules(Path(name)).rules
     else:
-        names = {alias: rule for rule in load_rules().rules for alias in _aliases(cast(SigmaRule, rule))}
+        names = {alias: rule for rule in load_rules().rules for alias in names_of(rule)}
         if name not in names:
             hint = did_you_mean(nearest(name, names, LOOSELY_ALIKE))
             raise NotFoundError(f"{name!r} is neither a file nor the title or id of a rule of this project{hint}")
@@ -94,7 +131,7 @@ def _apply_filters(collection: SigmaCollection, file: Path) -> None:
     if parsed.errors:
         raise SigmaError("\n".join(str(error) for error in parsed.errors))
     if parsed.rules or not parsed.filters:
-        raise SigmaError("This file is no Sigma filter", source=SigmaRuleLocation(file))
+        raise SigmaError("This file is not a Sigma filter", source=SigmaRuleLocation(file))
     for sigma_filter in parsed.filters:
         before = _conditions(collection)
         collection.apply_filters([sigma_filter])
@@ -119,7 +156,7 @@ def _parse(file: Path) -> SigmaCollection:
     if misread := misreadings(text):
         raise SigmaError("; ".join(map(str, misread)), source=source)
     if not all(isinstance(document, dict) or document is None for document in documents):
-        raise SigmaError("This is no Sigma rule: a rule is a map of keys and values", source=source)
+        raise SigmaError("This is not a Sigma rule: a rule is a map of keys and values", source=source)
     try:
         maps = cast("list[NestedDict]", documents)
         collection = SigmaCollection.from_dicts(maps, True, source, collect_filters=True, resolve_references=False)
@@ -134,5 +171,5 @@ def _parse(file: Path) -> SigmaCollection:
     return collection
 
 
-def _aliases(rule: SigmaRule) -> list[str]:
-    return [rule.title, str(rule.id), *([rule.source.path.name, rule.source.path.stem] if rule.source else [])]
+def _is_rule_file(file: Path) -> bool:
+    return is_yaml_file(file) and not is_test_file(file)

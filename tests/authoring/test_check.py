@@ -14,7 +14,7 @@ from sigma.validators.base import SigmaRuleValidator, SigmaValidationIssue
 
 from sigma_stellar_aws.authoring.check import CONTRADICTORY, NEED_NETWORK, CheckReport, at_least, check_rules
 from sigma_stellar_aws.authoring.rule_documents import Finding
-from sigma_stellar_aws.rule_files.load import pack_path
+from sigma_stellar_aws.rule_files.load import filters_path, pack_path
 from sigma_stellar_aws.validators import stellar_aws
 
 PYSIGMA_2 = version("pysigma").startswith("2.")
@@ -108,7 +108,7 @@ def test_the_pack_is_clean() -> None:
     report = check_rules()
     assert report.findings == ()
     assert len(report.checked) == len(report.files) == 29
-    filters = check_rules((pack_path() / "filters").iterdir())
+    filters = check_rules(filters_path().iterdir())
     assert (filters.findings, len(filters.checked)) == ((), 2)
 
 

@@ -552,7 +552,7 @@ def test_an_event_without_time_is_lost(run: Run, tmp_path: Path) -> None:
         (["doctor", "--url", "http://127.0.0.1:1", "--filter", "{folder}/idle.yaml"], 1, "applies to no rule"),
         (["rules", "--rules", "{folder}/gone"], 2, "gone' does not exist"),
         (["check", "{folder}/gone"], 2, "gone' does not exist"),
-        (["check", "{folder}/empty"], 2, "no rules in {folder}/empty; looked for *.yml"),
+        (["check", "{folder}/empty"], 2, "no rules in {folder}/empty; looked for *.yml and *.yaml"),
         (["check", "--format", "html"], 2, "'html' is not one of 'text', 'json', 'junit', 'sarif'"),
         (["test", "{folder}/empty"], 3, "there are no cases; write those of aws_x.yml into aws_x.test.yaml"),
         (["test", "--watch", "--json"], 2, "--watch excludes --json"),

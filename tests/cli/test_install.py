@@ -498,16 +498,17 @@ def test_new_rules_are_said_to_be_switched_off(somewhere: Place) -> None:
     assert all(body["enabled"] for body in where.live().values())
 
 
-def test_rules_in_files_that_are_not_read(somewhere: Place) -> None:
-    """A rule whose file got another ending is not taken for one that is gone; tests beside rules are none."""
+def test_rules_in_files_of_other_endings(somewhere: Place) -> None:
+    """A rule whose file got another ending is not taken for one that is gone, nor a test beside it for a rule."""
     where = somewhere
     where.run("apply")
     (where.rules / "aws_createuser.test.yaml").write_text("detection: this is a test of a rule\n", "utf-8")
     assert where.run("plan").code == 0
-    (where.rules / "aws_createuser.yml").rename(where.rules / "aws_createuser.yaml")
+    (where.rules / "aws_createuser.yml").rename(where.rules / "aws_createuser.YAML")
+    (where.rules / "notes.txt").touch()
     ended = where.run("apply", "--prune")
-    assert (ended.code, set(where.live())) == (1, set(FIRST))
-    assert "aws_createuser.yaml is a rule, but of a folder only *.yml files are read" in ended.err
+    assert (ended.code, set(where.live())) == (0, set(FIRST))
+    assert f"not read, by their names: 1 file, {where.rules / 'notes.txt'}" in ended.err
 
 
 def test_what_is_removed_twice(somewhere: Place) -> None:

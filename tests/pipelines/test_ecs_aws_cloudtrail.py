@@ -28,7 +28,7 @@ from sigma_stellar_aws.query.evaluate import compile_query
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
 from sigma_stellar_aws.reference.ecs_fields import ecs_field
 from sigma_stellar_aws.reference.flat_schema import Document
-from sigma_stellar_aws.rule_files.load import load_rules, pack_path
+from sigma_stellar_aws.rule_files.load import filters_path, load_rules
 from sigma_stellar_aws.store.client import connect
 from tests.pipelines.test_stellar_aws import applied, collection, convert, rule
 from tests.support.records import cases, record
@@ -377,7 +377,7 @@ def test_every_rule_finds_exactly_its_events_or_is_refused(
     assert len(queries) == exact
 
 
-@pytest.mark.parametrize("file", sorted((pack_path() / "filters").glob("*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(filters_path().glob("*.yml")), ids=lambda file: file.stem)
 def test_filters_drop_the_same_events(elastic: Elastic, file: Path) -> None:
     """Rules with a filter of the pack find what they match in CloudTrail's records."""
     loaded = [each for each in load_rules(filters=[file]).rules if isinstance(each, SigmaRule)]

@@ -9,7 +9,14 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.sigma_errors import RuleBlockError
-from sigma_stellar_aws.rule_files.load import find_rule_files, find_rules, load_rules, pack_path
+from sigma_stellar_aws.rule_files.load import (
+    filters_path,
+    find_rule_files,
+    find_rules,
+    find_unread_files,
+    load_rules,
+    pack_path,
+)
 from sigma_stellar_aws.rule_files.stellar_block import (
     DEFAULT_SUPPRESSION,
     SEVERITY_OF_LEVEL,
@@ -147,8 +154,8 @@ def test_a_wrong_block_is_an_error(file: Path, block: str, reason: str) -> None:
         (b"[" * 1500, "not valid YAML"),
         (b"a: &a [*a]", "not valid YAML: with its aliases written out"),
         (RULE.encode() + b"level: low\nlevel: high", "Line 5 has the key 'level' a second time"),
-        (b"- a", "no Sigma rule"),
-        (b"text", "no Sigma rule"),
+        (b"- a", "not a Sigma rule"),
+        (b"text", "not a Sigma rule"),
         (b"title: A", "must have a log source"),
         (RULE.replace("A test rule", "[1]").encode(), "title must be a string"),
         (RULE.encode() + b"id: 5", "cannot be read as a Sigma rule"),
@@ -183,24 +190,33 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_rule_files(tmp_path: Path) -> None:
-    """Rules are in ``.yml`` files at any depth of a folder, in order, and in any file that is named."""
-    (tmp_path / "b").mkdir()
-    for name in ("b/c.yml", "a.yml", "d.yaml", "a.test.yaml"):
+    """Rules are in YAML files at any depth of a folder, in order and each once, and in any file that is named."""
+    for folder in ("b", ".git", "g.yml"):
+        (tmp_path / folder).mkdir()
+    tests = ("a.test.yaml", "a.test.yml", "b/C.TEST.YML")
+    others = ("README.md", "notes.txt", "b/events.json", ".git/x.yml", ".hidden.yml", "f.yml.bak")
+    for name in ("b/C.YML", "a.yml", "d.yaml", "e.Yaml", *tests, *others):
         (tmp_path / name).touch()
-    below = [tmp_path / "a.yml", tmp_path / "b/c.yml"]
+    (tmp_path / "link.yml").symlink_to(tmp_path / "a.yml")
+    below = [tmp_path / name for name in ("a.yml", "b/C.YML", "e.Yaml")]
+    assert find_rule_files([tmp_path]) == [*below[:2], tmp_path / "d.yaml", below[2]]
     assert find_rule_files([tmp_path / "d.yaml", tmp_path]) == [tmp_path / "d.yaml", *below]
+    assert find_rule_files([tmp_path / "notes.txt"]) == [tmp_path / "notes.txt"]
+    unread = [tmp_path / name for name in ("b/events.json", "f.yml.bak", "notes.txt")]
+    assert find_unread_files([tmp_path, tmp_path / "notes.txt"]) == unread
     assert find_rule_files() == sorted(pack_path().glob("*.yml"))
 
 
 def test_folders_and_documents(tmp_path: Path) -> None:
-    """All documents of all ``.yml`` files below a folder are loaded, other files only by name."""
+    """All documents of all YAML files below a folder are loaded, and a filter among them is applied as by sigma-cli."""
     (tmp_path / "b").mkdir()
     (tmp_path / "b/c.yml").write_text(f"{RULE}---\n{RULE}---\n", encoding="utf-8")
     (tmp_path / "a.yml").write_text(RULE, encoding="utf-8")
-    (tmp_path / "d.yaml").write_text(FILTER, encoding="utf-8")
     assert len(load_rules(tmp_path).rules) == 3
     assert load_rules(tmp_path).filters == []
-    filtered = load_rules(tmp_path, tmp_path / "d.yaml").rules
+    (tmp_path / "d.yaml").write_text(FILTER, encoding="utf-8")
+    filtered = load_rules(tmp_path).rules
+    assert len(filtered) == 3
     assert all(len(loaded.detection.detections) == 2 for loaded in filtered if isinstance(loaded, SigmaRule))
 
 
@@ -237,4 +253,4 @@ def test_rule_by_file_title_or_id() -> None:
     with pytest.raises(NotFoundError, match="did you mean 'KMS Keys Creation'"):
         find_rules("KMS Key Creation")
     with pytest.raises(NotFoundError, match="no rule about single events"):
-        find_rules(str(next((pack_path() / "filters").glob("*.yaml"))))
+        find_rules(str(next(filters_path().glob("*.yml"))))

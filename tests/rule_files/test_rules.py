@@ -20,7 +20,7 @@ from sigma_stellar_aws.query.evaluate import matched_queries
 from sigma_stellar_aws.query.prefilter import screen
 from sigma_stellar_aws.reference.attack import attack
 from sigma_stellar_aws.reference.flat_schema import Document, flat_name
-from sigma_stellar_aws.rule_files.load import load_rules
+from sigma_stellar_aws.rule_files.load import filters_path, load_rules
 from tests.support.records import Case, cases
 from tests.support.yaml_files import read_yaml
 
@@ -185,12 +185,12 @@ def test_filters_drop_failed_calls_and_calls_by_services() -> None:
     by_service: Document = {**deletion, "userIdentity_type": "AWSService"}
     for_service: Document = {**by_user, "userIdentity_invokedBy": "cloudformation.amazonaws.com"}
     kept = {
-        "sigma_filter_aws_successful_calls.yaml": [True, True, False, True, True],
-        "sigma_filter_aws_service_callers.yaml": [True, True, True, False, False],
+        "sigma_filter_aws_successful_calls.yml": [True, True, False, True, True],
+        "sigma_filter_aws_service_callers.yml": [True, True, True, False, False],
     }
-    assert {path.name for path in (RULES / "filters").iterdir()} == set(kept)
+    assert {path.name for path in filters_path().iterdir()} == set(kept)
     for name, expected in kept.items():
-        rules = load_rules(RULES / "aws_cloudwatch_log_group_deleted.yml", filters=[RULES / "filters" / name])
+        rules = load_rules(RULES / "aws_cloudwatch_log_group_deleted.yml", filters=[filters_path() / name])
         assert [type(rule) for rule in rules.rules] == [SigmaRule]
         matches = matched_queries(convert_pack(rules, stellar_aws()).query)
         documents = (by_user, in_console, failed, by_service, for_service)

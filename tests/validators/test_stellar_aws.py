@@ -20,7 +20,7 @@ from sigma.validation import SigmaValidator
 from sigma.validators.base import SigmaRuleValidator
 
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
-from sigma_stellar_aws.rule_files.load import load_rules, pack_path
+from sigma_stellar_aws.rule_files.load import filters_path, load_rules, pack_path
 from sigma_stellar_aws.rule_files.stellar_block import published_detection
 from sigma_stellar_aws.validators.issues import CloudTrailIssue
 from sigma_stellar_aws.validators.stellar_aws import validators
@@ -131,7 +131,7 @@ def test_a_published_query_that_finds_nothing_is_reported_with_the_reason(file: 
 
 def test_the_pack_and_its_filters_are_clean() -> None:
     """Nothing is reported of the rules and filters of this project."""
-    filters = [parsed(read_yaml(path)) for path in (pack_path() / "filters").glob("*.yaml")]
+    filters = [parsed(read_yaml(path)) for path in filters_path().glob("*.yml")]
     assert len(filters) >= 2
     assert [found for rule in [*load_rules().rules, *filters] for found in reported(rule)] == []
 
