@@ -523,7 +523,7 @@ def test_an_event_without_time_is_lost(run: Run, tmp_path: Path) -> None:
         (["alerts", "{event}", "--rules", "{folder}/gone.yml"], 2, "gone.yml' does not exist"),
         (["alerts", "{event}", "--rules", "{folder}/empty"], 1, "there are no rules to convert"),
         (["alerts", "{event}", "--filter", "{filters}"], 2, "is a directory"),
-        (["alerts", "{event}", "--filter", "{rules}/aws_kms_key_created.yml"], 1, "no Sigma filter"),
+        (["alerts", "{event}", "--filter", "{rules}/aws_kms_key_created.yml"], 1, "not a Sigma filter"),
         (["alerts", "{event}", "--filter", "{folder}/idle.yaml"], 1, "Filter 'Idle' applies to no rule"),
         (["alerts", "{event}", "--since", "1h", "--until", "2h"], 2, "--since must be before --until"),
         (
