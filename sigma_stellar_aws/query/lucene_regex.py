@@ -10,8 +10,10 @@ import itertools
 import re
 import sys
 import warnings
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple, TypeAlias, cast
 
 if sys.version_info >= (3, 11):
@@ -71,6 +73,8 @@ Sequence: TypeAlias = "list[Node]"
 
 _LAST = 0x10FFFF
 _LAST_OF_TWO_CASES = 0x1FFFF
+# Ranges of fewer characters are looked at one by one.
+_FEW = 1000
 _NEWLINE: Ranges = [(10, 10)]
 _CATEGORIES: dict[object, Ranges] = {
     sre.CATEGORY_DIGIT: [(48, 57)],
@@ -314,9 +318,25 @@ def _set(items: list[tuple[object, object]], ignore_case: bool) -> Ranges:
 
 
 def _both_cases(ranges: Ranges) -> Ranges:
-    points = (point for first, last in ranges for point in range(first, min(last, _LAST_OF_TWO_CASES) + 1))
+    points = (point for first, last in ranges for point in _with_cases(first, last))
     variants = {v for p in points for v in (chr(p).lower(), chr(p).upper()) if len(v) == 1}
     return _merged([*ranges, *((ord(v), ord(v)) for v in variants)])
+
+
+def _with_cases(first: int, last: int) -> Iterable[int]:
+    """Return at least those characters of a range that have another case."""
+    if last - first < _FEW:
+        return range(first, min(last, _LAST_OF_TWO_CASES) + 1)
+    points = _all_with_cases()
+    return points[bisect_left(points, first) : bisect_right(points, last)]
+
+
+@cache
+def _all_with_cases() -> list[int]:
+    # Of a thousandth of all characters: `.` and negated classes would take most of a second each without this list.
+    return [
+        point for point in range(_LAST_OF_TWO_CASES + 1) if {chr(point).lower(), chr(point).upper()} != {chr(point)}
+    ]
 
 
 def _merged(ranges: Ranges) -> Ranges:

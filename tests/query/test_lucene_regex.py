@@ -288,6 +288,10 @@ def test_what_matches_has_a_length_within_the_limits(pattern: str, text: str, fl
         ("[!-_]+", True),
         ("1|(2|b)*", True),
         ("1(2(3x)?)", True),
+        (".", False),
+        ("[^é]", True),
+        ("[^éÉ]", False),
+        ("[a-\U0010ffff]", True),
     ],
 )
 def test_what_regards_case(pattern: str, expected: bool) -> None:
