@@ -27,13 +27,13 @@ from sigma_stellar_aws.authoring.catalogue import as_markdown, catalogue_entries
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.reference.attack import attack
-from sigma_stellar_aws.rule_files.load import pack_path
+from sigma_stellar_aws.rule_files.load import filters_path, pack_path
 from tests.support.processes import as_in_foreground
 from tests.support.records import cases, record
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 EXPORT = SAMPLES / "export.ndjson"
-FILTERS = pack_path() / "filters"
+FILTERS = filters_path()
 DELETED: JsonObject = {"eventSource": "monitoring.amazonaws.com", "eventName": "DeleteAlarms"}
 RULE = """\
 title: A test rule
@@ -527,7 +527,7 @@ def test_an_event_without_time_is_lost(run: Run, tmp_path: Path) -> None:
         (["alerts", "{event}", "--filter", "{folder}/idle.yaml"], 1, "Filter 'Idle' applies to no rule"),
         (["alerts", "{event}", "--since", "1h", "--until", "2h"], 2, "--since must be before --until"),
         (
-            ["alerts", "{event}", "--strict", "--rules", "{rules}", "--rules", "{rules}"],
+            ["alerts", "{event}", "--strict", "--rules", "{rules}", "--rules", "{folder}/copy.yml"],
             1,
             "another rule has the same id",
         ),
@@ -577,6 +577,7 @@ def test_misuse_is_told(run: Run, event: Path, tmp_path: Path, arguments: list[s
         "filter: {rules: [no-such-rule], s: {eventName: A}, condition: not s}\n"
     )
     (tmp_path / "idle.json").write_text('{"eventVersion": "1.11", "eventName": "A"}\n')
+    (tmp_path / "copy.yml").write_bytes((pack_path() / "aws_kms_key_created.yml").read_bytes())
     (tmp_path / "a.yaml").write_text("rule: KMS Keys Creation\nhits: [{name: a, event: {eventName: CreateKey}}]\n")
     words = {"event": event, "folder": tmp_path, "filters": FILTERS, "rules": pack_path()}
     result = run(*(argument.format(**words) for argument in arguments))
@@ -601,7 +602,7 @@ def test_credentials_in_a_url_are_not_repeated(run: Run, command: str, url: str)
     [
         (b"title: [broken", "This is not valid YAML"),
         (b"title: \xff", "This is not valid YAML"),
-        (b"- text", "This is no Sigma rule"),
+        (b"- text", "This is not a Sigma rule"),
         (b"title: A test rule", "Sigma rule must have a log source"),
         (f"{RULE}stellar: {{severity: high}}".encode(), "Rule 'A test rule': stellar: severity must be"),
     ],
