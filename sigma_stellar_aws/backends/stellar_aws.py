@@ -72,7 +72,7 @@ FieldCondition: TypeAlias = ConditionFieldEqualsValueExpression
 AnyCondition: TypeAlias = ConditionItem | ConditionFieldEqualsValueExpression | ConditionValueExpression
 AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 
-Value = TypeVar("Value")
+ValueType = TypeVar("ValueType")
 
 # From here on not every whole number has a floating point number of its own, which is what pySigma keeps.
 _FIRST_INEXACT = 2**53
@@ -381,7 +381,7 @@ def _first() -> ProcessingPipeline:
     )
 
 
-def _value(cond: FieldCondition, kind: type[Value]) -> Value:
+def _value(cond: FieldCondition, kind: type[ValueType]) -> ValueType:
     """The value of a condition, which pySigma passes to the method for its type."""
     assert isinstance(cond.value, kind)
     return cond.value

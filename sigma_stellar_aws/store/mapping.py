@@ -27,7 +27,7 @@ _LAST_TIME_SECONDS = 253402300799
 _STRICT = {"allow_no_indices": "false"}
 
 
-class MappedField(msgspec.Struct):
+class FieldMapping(msgspec.Struct):
     """How a field is mapped, as far as every store says it alike."""
 
     type: str = "object"
@@ -35,8 +35,8 @@ class MappedField(msgspec.Struct):
     ignore_above: int | None = None
     normalizer: str | None = None
     copy_to: str | list[str] = []
-    properties: dict[str, "MappedField"] = {}
-    fields: dict[str, "MappedField"] = {}
+    properties: dict[str, "FieldMapping"] = {}
+    fields: dict[str, "FieldMapping"] = {}
 
 
 class RuntimeField(msgspec.Struct):
@@ -48,7 +48,7 @@ class RuntimeField(msgspec.Struct):
 class DynamicTemplate(msgspec.Struct):
     """How an index maps fields that it does not know."""
 
-    mapping: MappedField = msgspec.field(default_factory=MappedField)
+    mapping: FieldMapping = msgspec.field(default_factory=FieldMapping)
     """The default where the template makes a runtime field."""
     match_mapping_type: str | list[str] | None = None
     match: str | list[str] | None = None
@@ -67,7 +67,7 @@ class DynamicTemplate(msgspec.Struct):
 class MappingOfIndex(msgspec.Struct):
     """The mapping of an index."""
 
-    properties: dict[str, MappedField] = {}
+    properties: dict[str, FieldMapping] = {}
     runtime: dict[str, RuntimeField] = {}
     dynamic_templates: list[dict[str, DynamicTemplate]] = []
     meta: dict[str, Any] = msgspec.field(name="_meta", default_factory=dict)
