@@ -60,7 +60,8 @@ def severity(rule: SigmaRule) -> int:
     Raises:
         RuleBlockError: the block says something else.
     """
-    of_level = SEVERITY_OF_LEVEL[rule.level or SigmaLevel.MEDIUM]
+    # A rule that was read with all its errors collected keeps a level that does not exist.
+    of_level = SEVERITY_OF_LEVEL.get(rule.level or SigmaLevel.MEDIUM, SEVERITY_OF_LEVEL[SigmaLevel.MEDIUM])
     value = stellar_block(rule).get("severity", of_level)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 100:
         raise _error(rule, f"severity must be a whole number from 0 to 100, not {value!r}")
