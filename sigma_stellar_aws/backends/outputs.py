@@ -6,7 +6,8 @@ all that came of it. A rule that cannot be output is handled as one that cannot 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from sigma.conversion.base import Backend
 from sigma.conversion.state import ConversionState
@@ -38,7 +39,8 @@ Output = TypeVar("Output")
 Part = TypeVar("Part")
 
 
-class OneCondition(NamedTuple, Generic[Part]):
+@dataclass(frozen=True)
+class OneCondition(Generic[Part]):
     """What came of one condition of a rule."""
 
     number: int
