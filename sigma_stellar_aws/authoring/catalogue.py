@@ -50,7 +50,7 @@ _CSV_COLUMNS = (
 _ATTACK_SITE = "https://attack.mitre.org"
 _ALERT = ("Any one rule that matches raises the alert. Severity is the platform's, from 0 to 100.", "")
 _FILTERS = (
-    "**Filters.** The folder `filters/` beside this one has Sigma filters for `--filter`: successful calls only, and "
+    "**Filters.** The folder `sigma_stellar_aws/filters/` has Sigma filters for `--filter`: successful calls only, and "
     "no calls by AWS services. They are not among the rules, where they would be applied unasked.",
     "",
 )

@@ -152,12 +152,12 @@ class OutputFormats(Backend):
     ) -> dict[str, list[Part]]:
         """What came of the conditions of each rule, by the rule's name; of rules with the same name, the first."""
         by_name: dict[str, tuple[SigmaRule, list[Part]]] = {}
-        for number, rule, part in queries:
-            first, parts = by_name.setdefault(rule_name(rule), (rule, []))
-            if first is rule:
-                parts.append(part)
-            elif number == 0:
-                self._collect(rule, same_id(rule))
+        for query in queries:
+            first, parts = by_name.setdefault(rule_name(query.rule), (query.rule, []))
+            if first is query.rule:
+                parts.append(query.part)
+            elif query.number == 0:
+                self._collect(query.rule, same_id(query.rule))
         return {name: parts for name, (_, parts) in by_name.items()}
 
     def _collect(self, rule: SigmaRule, error: SigmaError) -> None:

@@ -28,7 +28,7 @@ def pack_path() -> Path:
 
 def filters_path() -> Path:
     """Return the folder of our filters: not among the rules, where ``sigma convert`` would apply them unasked."""
-    return pack_path().parent / "filters"
+    return Path(__file__).parents[1] / "filters"
 
 
 def is_test_file(file: Path) -> bool:

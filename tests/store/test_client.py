@@ -98,7 +98,11 @@ def test_files_and_store_give_the_same_lines(loaded: str, options: list[str]) ->
 
 def test_filters_work_in_a_store(loaded: str) -> None:
     """A Sigma filter takes the same events away in files and store."""
-    only = ["--json", "--filter", str(SAMPLES.parent.parent / "filters/sigma_filter_aws_successful_calls.yml")]
+    only = [
+        "--json",
+        "--filter",
+        str(SAMPLES.parent.parent / "sigma_stellar_aws/filters/sigma_filter_aws_successful_calls.yml"),
+    ]
     in_files = run("alerts", str(SAMPLES), *only)
     in_store = run("alerts", "--url", loaded, "--index", "samples", *only)
     assert lines(in_store) == lines(in_files)
