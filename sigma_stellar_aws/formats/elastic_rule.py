@@ -14,10 +14,9 @@ from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from sigma.rule import SigmaLevel
-
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.sigma_errors import LeftOutWarning
+from sigma_stellar_aws.formats import elastic_labels as labels
 from sigma_stellar_aws.formats.converted_rule import ConvertedRule, group_fields, tell
 from sigma_stellar_aws.formats.elastic_threat import threat
 from sigma_stellar_aws.rule_files.stellar_block import suppression
@@ -44,9 +43,12 @@ DEFAULT_STACK = "9.x"
 
 SINCE: Mapping[str, Stack] = MappingProxyType(
     {
-        "alert_suppression": Stack(8, 8),
+        # 8.6, but without a window of time.
+        "alert_suppression": Stack(8, 7),
         "alert_suppression.missing_fields_strategy": Stack(8, 13),
         "investigation_fields": Stack(8, 11),
+        "related_integrations": Stack(8, 15),
+        "required_fields": Stack(8, 15),
         "version": Stack(8, 16),
     }
 )
@@ -55,16 +57,8 @@ SINCE: Mapping[str, Stack] = MappingProxyType(
 ATTACK_19 = Stack(9, 5)
 """The first version that goes by ATT&CK 19; those before it have Defense Evasion."""
 
-BAND: Mapping[SigmaLevel, str] = MappingProxyType(
-    {
-        SigmaLevel.INFORMATIONAL: "low",
-        SigmaLevel.LOW: "low",
-        SigmaLevel.MEDIUM: "medium",
-        SigmaLevel.HIGH: "high",
-        SigmaLevel.CRITICAL: "critical",
-    }
-)
-"""Elastic's band of a severity, by the level that it stands for: below 50 low, below 75 medium, below 100 high."""
+BANDS: Sequence[tuple[int, str]] = ((74, "critical"), (48, "high"), (22, "medium"), (0, "low"))
+"""Elastic's names for a ``risk_score``, each from a least value on; a risk of 50 is high there, and medium in Sigma."""
 
 INTERVAL = "5m"
 LOOK_BACK = "now-30m"
@@ -73,7 +67,12 @@ LOOK_BACK = "now-30m"
 INVESTIGATED = ("eventName", "eventSource", "userIdentity.arn", "sourceIPAddress", "recipientAccountId", "awsRegion")
 """CloudTrail fields that an analyst sees first."""
 
+MOST_NAMES = 20
+"""Names that may be inside each other in the parameters of a rule: they are one ``flattened`` field."""
+
 _MOST_GROUP_FIELDS = 3
+_WITH_NEWEST = 9
+_LEFT_OUT_IF_EMPTY = ("related_integrations", "required_fields")
 _VERSION = re.compile(r"(?P<major>\d+)(?:\.(?P<minor>\d+|x)(?:\.\d+)?)?")
 
 
@@ -137,6 +136,7 @@ def _line(converted: ConvertedRule, stack: Stack, query: QueryForm, enabled: boo
     converted.refuse_other_engine("elasticsearch")
     converted.refuse_without_time()
     rule, title = converted.rule, converted.title
+    tree, guide = _threat(converted, stack), labels.investigation_guide(converted)
     line: JsonObject = {
         "rule_id": converted.id,
         "type": "query",
@@ -144,7 +144,7 @@ def _line(converted: ConvertedRule, stack: Stack, query: QueryForm, enabled: boo
         "description": rule.description or title,
         "author": [*_authors(rule.author or "")],
         "risk_score": converted.severity,
-        "severity": BAND[converted.level],
+        "severity": severity_of_risk(converted.severity),
         "enabled": enabled,
         **_query(converted, query),
         "index": [*converted.indices],
@@ -153,18 +153,36 @@ def _line(converted: ConvertedRule, stack: Stack, query: QueryForm, enabled: boo
         "to": "now",
         "timestamp_override": _timestamp_override(converted),
         "max_signals": 100,
-        "tags": [*converted.tags],
+        "tags": [*labels.tags(converted, _tactics(tree), has_guide=bool(guide))],
         "references": [*rule.references],
         "false_positives": [*rule.falsepositives],
-        "threat": [*_threat(converted, stack)],
+        "threat": [*tree],
         "version": _version(rule.modified or rule.date),
         "alert_suppression": _suppression(converted, stack),
+        "related_integrations": [*labels.related_integrations(converted, newest=stack.major >= _WITH_NEWEST)],
+        "required_fields": [*labels.required_fields(converted)],
     }
+    if guide:
+        line["note"] = guide
     if rule.license:
         line["license"] = rule.license
     if shown := _shown(converted):
         line["investigation_fields"] = {"field_names": [*shown]}
-    return {key: value for key, value in line.items() if stack >= SINCE.get(key, stack)}
+    kept = {key: value for key, value in line.items() if stack >= SINCE.get(key, stack)}
+    return {key: value for key, value in kept.items() if value or key not in _LEFT_OUT_IF_EMPTY}
+
+
+def severity_of_risk(risk: int) -> str:
+    """Return Elastic's name of a risk score.
+
+    >>> [severity_of_risk(risk) for risk in (21, 22, 47, 48, 73, 74)]
+    ['low', 'medium', 'medium', 'high', 'high', 'critical']
+    """
+    return next(name for least, name in BANDS if risk >= least)
+
+
+def _tactics(tree: Sequence[JsonObject]) -> list[str]:
+    return [str(tactic["name"]) for item in tree if isinstance(tactic := item["tactic"], dict)]
 
 
 def _authors(text: str) -> Sequence[str]:
@@ -189,7 +207,20 @@ def _query(converted: ConvertedRule, form: QueryForm) -> JsonObject:
         "disabled": False,
         "negate": False,
     }
-    return {"language": "lucene", "query": "", "filters": [{"meta": meta, "query": converted.query}]}
+    filters: list[Json] = [{"meta": meta, "query": converted.query}]
+    if (names := 1 + _depth(filters)) > MOST_NAMES:
+        converted.refuse(
+            f"its query has {names} names inside each other, and Elasticsearch keeps {MOST_NAMES} of a Kibana rule; "
+            "put fewer conditions of and, or, not inside each other"
+        )
+    return {"language": "lucene", "query": "", "filters": filters}
+
+
+def _depth(value: Json) -> int:
+    """Return how many names are inside each other; lists add none."""
+    if isinstance(value, dict):
+        return max((1 + _depth(part) for part in value.values()), default=0)
+    return max(map(_depth, value), default=0) if isinstance(value, list) else 0
 
 
 def _timestamp_override(converted: ConvertedRule) -> str:

@@ -7,6 +7,7 @@
         suppression:
             window: 24h             # one alert in this time for the same values of these fields
             fields: [...]
+        triage: [...]               # what to do about an alert: short steps, in order
         published:                  # only where the published query is wrong
             detection: {...}        # as published, verbatim
             reason: ...
@@ -93,6 +94,19 @@ def techniques(rule: SigmaRule) -> list[str]:
 def tactics(rule: SigmaRule) -> list[str]:
     """Return the ATT&CK tactics that a rule is tagged with, such as defense-impairment."""
     return tagged_tactics(_attack_tags(rule))
+
+
+def triage(rule: SigmaRule) -> tuple[str, ...]:
+    """Return the steps of a rule's triage: what a match means, what to look at first, what is harmless, what to do.
+
+    Raises:
+        RuleBlockError: the block says something else than a list of texts.
+    """
+    stated = stellar_block(rule).get("triage", [])
+    steps = [step.strip() for step in stated if isinstance(step, str)] if isinstance(stated, list) else []
+    if not isinstance(stated, list) or len(steps) < len(stated) or not all(steps):
+        raise _error(rule, "triage must be a list of texts, one for each step")
+    return tuple(steps)
 
 
 def published_detection(rule: SigmaRule) -> JsonObject | None:

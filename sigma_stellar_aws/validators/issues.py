@@ -152,6 +152,13 @@ class SuppressionFieldIssue(CloudTrailIssue):
     severity: ClassVar[SigmaValidationIssueSeverity] = _HIGH
 
 
+class TriageIssue(CloudTrailIssue):
+    """A triage that is not a list of texts."""
+
+    description: ClassVar[str] = "The triage is malformed"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _HIGH
+
+
 class UnknownAttackTagIssue(CloudTrailIssue):
     """A tag of no tactic or technique."""
 

@@ -23,7 +23,7 @@ from sigma_stellar_aws.base.sigma_errors import RuleBlockError
 from sigma_stellar_aws.pipelines.transformations import CLOUDTRAIL
 from sigma_stellar_aws.reference import cloudtrail_fields
 from sigma_stellar_aws.reference.flat_schema import flat_name
-from sigma_stellar_aws.rule_files.stellar_block import SEVERITY_OF_LEVEL, severity, suppression
+from sigma_stellar_aws.rule_files.stellar_block import SEVERITY_OF_LEVEL, severity, suppression, triage
 from sigma_stellar_aws.validators.attack_tags import tag_faults
 from sigma_stellar_aws.validators.condition_tree import (
     FieldComparison,
@@ -46,6 +46,7 @@ from sigma_stellar_aws.validators.issues import (
     SeverityOfLevelIssue,
     SuppressionFieldIssue,
     SuppressionIssue,
+    TriageIssue,
     UnknownFieldIssue,
     WholeObjectIssue,
 )
@@ -212,6 +213,20 @@ class StellarAwsSuppressionValidator(StellarAwsValidator):
                 yield _suppression_field(field), (*at, "fields", number)
 
 
+class StellarAwsTriageValidator(StellarAwsValidator):
+    """A triage that is not a list of texts."""
+
+    def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
+        """What is wrong with ``stellar.triage``."""
+        block = rule.custom_attributes.get("stellar")
+        if isinstance(rule, SigmaFilter) or not isinstance(block, dict) or "triage" not in block:
+            return
+        try:
+            triage(rule)
+        except RuleBlockError as error:
+            yield Fault(TriageIssue, _sentence(rule, error)), ("stellar", "triage")
+
+
 class StellarAwsAttackTagValidator(StellarAwsValidator):
     """ATT&CK tags that do not exist, or whose technique is of no tagged tactic."""
 
@@ -232,6 +247,7 @@ validators: dict[str, type[SigmaRuleValidator]] = {
     "stellar_aws_lone_star": StellarAwsLoneStarValidator,
     "stellar_aws_severity": StellarAwsSeverityValidator,
     "stellar_aws_suppression": StellarAwsSuppressionValidator,
+    "stellar_aws_triage": StellarAwsTriageValidator,
     "stellar_aws_attack_tag": StellarAwsAttackTagValidator,
 }
 """The validators by the names that validator files use."""

@@ -21,6 +21,7 @@ from sigma_stellar_aws.rule_files.load import load_rules, pack_path
 from tests.support.formats import ID, LUCENE, OTHER_ID, convert, profile, rule, schema
 
 VALIDATOR = Draft7Validator(schema("elastic-detection-rule.schema.json"))
+FIELDS = {"related_integrations", "required_fields"}
 PLATFORM_FIELDS = ["recipientAccountId", "userIdentity_arn", "sourceIPAddress"]
 
 
@@ -68,7 +69,7 @@ def test_a_line_tells_what_the_rule_does() -> None:
         "author": ["A Person", "Another (of a team)"],
         "license": "DRL-1.1",
         "risk_score": 60,
-        "severity": "medium",
+        "severity": "high",
         "enabled": False,
         "language": "lucene",
         "query": LUCENE,
@@ -79,7 +80,18 @@ def test_a_line_tells_what_the_rule_does() -> None:
         "to": "now",
         "timestamp_override": "timestamp",
         "max_signals": 100,
-        "tags": ["sigma-stellar-aws", "attack.impact", "attack.t1489", "cve.2026-1"],
+        "tags": [
+            "sigma-stellar-aws",
+            "Domain: Cloud",
+            "Data Source: AWS",
+            "Data Source: Amazon Web Services",
+            "Use Case: Threat Detection",
+            "Data Source: AWS EventBridge",
+            "Tactic: Impact",
+            "attack.impact",
+            "attack.t1489",
+            "cve.2026-1",
+        ],
         "references": ["https://example.com/a"],
         "false_positives": ["Planned work"],
         "threat": [
@@ -115,7 +127,7 @@ def test_a_bare_rule_is_a_line_too() -> None:
     """Only a title, an id and a detection are needed; the description, which Kibana demands, is then the title."""
     found = line()
     assert found["description"] == "Some Rule"
-    assert (found["risk_score"], found["severity"], found["version"]) == (50, "medium", 1)
+    assert (found["risk_score"], found["severity"], found["version"]) == (50, "high", 1)
     assert found["author"] == found["references"] == found["threat"] == []
     assert "license" not in found
     assert line(enabled=True)["enabled"] is True
@@ -124,20 +136,72 @@ def test_a_bare_rule_is_a_line_too() -> None:
 @pytest.mark.parametrize(
     ("severity", "band"),
     [
-        (0, "low"),
-        (10, "low"),
-        (49, "low"),
-        (50, "medium"),
-        (74, "medium"),
-        (75, "high"),
-        (99, "high"),
-        (100, "critical"),
+        *((0, "low"), (21, "low")),
+        *((22, "medium"), (25, "medium"), (47, "medium")),
+        *((48, "high"), (50, "high"), (73, "high")),
+        *((74, "critical"), (100, "critical")),
     ],
 )
-def test_severity_has_the_band_of_its_level(severity: int, band: str) -> None:
-    """A severity is in the band of the highest level that it reaches; informational, which Elastic lacks, is low."""
+def test_severity_has_elastics_band(severity: int, band: str) -> None:
+    """Elastic calls a risk score otherwise than Sigma; the score itself is ours."""
     found = line(rule(stellar={"severity": severity}))
     assert (found["risk_score"], found["severity"]) == (severity, band)
+
+
+def test_an_investigation_guide_is_made_of_what_a_rule_says() -> None:
+    """Description, steps and what is harmless, in this order; without steps there is no guide and no tag for it."""
+    steps = {"triage": ["Look at the caller.", "Ask them."]}
+    found = line(rule(description="What it finds.", falsepositives=["Planned work"], stellar=steps))
+    assert found["note"] == (
+        "## What it means\n\nWhat it finds.\n\n"
+        "## Triage and response\n\n1. Look at the caller.\n2. Ask them.\n\n"
+        "## Usually harmless\n\n- Planned work"
+    )
+    assert "Resources: Investigation Guide" in found["tags"]
+    bare = line(rule(description="What it finds.", falsepositives=["Planned work"]))
+    assert "note" not in bare
+    assert "Resources: Investigation Guide" not in bare["tags"]
+
+
+def test_every_rule_of_the_pack_has_a_guide() -> None:
+    """Each of the 29 says what to look at, what is harmless and what to do."""
+    for each in StellarAwsBackend(stellar_aws()).convert(load_rules(), "elastic_rule"):
+        assert each["note"].count("\n1. ") == 1
+        assert "\n3. " in each["note"]
+        assert "Harmless" in each["note"]
+
+
+def test_integration_and_fields_are_named_where_they_are_elastics() -> None:
+    """In the fields of Elastic's AWS integration, from the version on that takes them; nowhere else."""
+    [found] = StellarAwsBackend(stellar_aws_ecs(), stack="9.5").convert(
+        load_rules(pack_path() / "aws_kms_key_created.yml"), "elastic_rule"
+    )
+    assert [(one["package"], one["integration"]) for one in found["related_integrations"]] == [("aws", "cloudtrail")]
+    assert {"name": "event.action", "type": "keyword"} in found["required_fields"]
+    assert {"name": "event.provider", "type": "keyword"} in found["required_fields"]
+    VALIDATOR.validate(found)
+    for pipeline, stack in ((stellar_aws_ecs(), "8.14"), (stellar_aws(), "9.5")):
+        [older] = StellarAwsBackend(pipeline, stack=stack).convert(
+            load_rules(pack_path() / "aws_kms_key_created.yml"), "elastic_rule"
+        )
+        assert not {"related_integrations", "required_fields"} & set(older)
+
+
+def test_a_condition_that_is_too_deep_is_refused() -> None:
+    """Kibana keeps a rule in a flattened field, which has at most 20 names inside each other."""
+
+    def nested(levels: int) -> dict[str, Any]:
+        condition = "a0"
+        for number in range(1, levels + 1):
+            condition = f"a{number} {'and' if number % 2 else 'or'} ({condition})"
+        selections = {f"a{number}": {"userAgent|contains": f"x{number}"} for number in range(levels + 1)}
+        return {**rule(), "detection": {**selections, "condition": condition}}
+
+    assert line(nested(7))["filters"]
+    with pytest.raises(
+        UnsupportedRuleError, match="its query has 21 names inside each other, and Elasticsearch keeps 20"
+    ):
+        line(nested(8))
 
 
 def test_what_only_dsl_says_is_a_filter_beside_a_query_for_all_events() -> None:
@@ -217,10 +281,11 @@ def test_version_that_is_none_is_refused(text: str | int, reason: str) -> None:
 @pytest.mark.parametrize(
     ("stack", "lacks"),
     [
-        ("7.17", {"alert_suppression", "investigation_fields", "version"}),
-        ("8.7", {"alert_suppression", "investigation_fields", "version"}),
-        ("8.8", {"investigation_fields", "version"}),
-        ("8.11", {"version"}),
+        ("7.17", {"alert_suppression", "investigation_fields", "version"} | FIELDS),
+        ("8.6", {"alert_suppression", "investigation_fields", "version"} | FIELDS),
+        ("8.7", {"investigation_fields", "version"} | FIELDS),
+        ("8.11", {"version"} | FIELDS),
+        ("8.15", {"version"}),
         ("8.16", set()),
         ("9.5", set()),
     ],
@@ -228,11 +293,14 @@ def test_version_that_is_none_is_refused(text: str | int, reason: str) -> None:
 @pytest.mark.filterwarnings("ignore::sigma_stellar_aws.base.sigma_errors.LeftOutWarning")
 def test_a_version_is_not_given_what_it_does_not_know(stack: str, lacks: set[str]) -> None:
     """A line has the keys of its version and no others."""
-    assert {key for key in SINCE if "." not in key and key not in line(stack=stack)} == lacks
+    [found] = StellarAwsBackend(stellar_aws_ecs(), stack=stack).convert(
+        load_rules(pack_path() / "aws_kms_key_created.yml"), "elastic_rule"
+    )
+    assert {key for key in SINCE if "." not in key and key not in found} == lacks
 
 
 def test_strategy_for_missing_fields_is_younger_than_suppression() -> None:
-    """From 8.8 to 8.12 suppression has no word on missing fields."""
+    """From 8.7 to 8.12 suppression has no word on missing fields."""
     assert set(line(stack="8.12")["alert_suppression"]) == {"group_by", "duration"}
     assert line(stack="8.13")["alert_suppression"]["missing_fields_strategy"] == "suppress"
 
@@ -240,12 +308,12 @@ def test_strategy_for_missing_fields_is_younger_than_suppression() -> None:
 def test_a_version_without_suppression_is_told_once() -> None:
     """That every event makes an alert in Kibana 7.17 is told once for all rules; later versions lack nothing."""
     rules = [rule(), rule(id=OTHER_ID, title="Another")]
-    with pytest.warns(LeftOutWarning, match=r"7\.17 knows no alert suppression \(since 8\.8\)") as caught:
+    with pytest.warns(LeftOutWarning, match=r"7\.17 knows no alert suppression \(since 8\.7\)") as caught:
         convert("elastic_rule", *rules, stack="7.17")
     assert len(caught) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        convert("elastic_rule", *rules, stack="8.8")
+        convert("elastic_rule", *rules, stack="8.7")
 
 
 def test_a_tactic_that_is_none_is_told() -> None:
