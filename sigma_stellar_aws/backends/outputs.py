@@ -20,16 +20,10 @@ from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.sigma_errors import UnsupportedRuleError
 from sigma_stellar_aws.formats import lucene_text
 from sigma_stellar_aws.formats.converted_rule import ConvertedRule, joined, refusal
+from sigma_stellar_aws.formats.document_monitor import document_monitors, document_query, refuse_other_indices
 from sigma_stellar_aws.formats.elastic_rule import INVESTIGATED, elastic_rule, tell_of_no_suppression
 from sigma_stellar_aws.formats.opensearch_detector import detector_rule, tell_of_mapped_fields
-from sigma_stellar_aws.formats.opensearch_monitor import (
-    SHOWN,
-    bucket_monitor,
-    document_monitor,
-    document_query,
-    query_monitor,
-    refuse_other_indices,
-)
+from sigma_stellar_aws.formats.opensearch_monitor import SHOWN, bucket_monitor, query_monitor
 from sigma_stellar_aws.formats.pipeline_names import PipelineNames, pipeline_names
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
@@ -99,18 +93,17 @@ class OutputFormats(Backend):
         return OneCondition(index, rule, self._converted(rule, query, index, state))
 
     def finalize_output_opensearch_monitor(self, queries: Sequence[OneCondition[ConvertedRule]]) -> list[JsonObject]:
-        """Return a monitor for each rule, or one for all."""
+        """Return a monitor for each rule, or one for the rules of each severity."""
         channel, enabled = self.options.channel, self.options.enabled
         if self.options.monitor == "document":
-            parts = self._document_queries(queries)
-            return [document_monitor(parts, channel, enabled=enabled)] if parts else []
+            return document_monitors(self._document_queries(queries), channel, enabled=enabled)
         monitor = bucket_monitor if self.options.monitor == "bucket" else query_monitor
         return [body for _, body in self._made(queries, lambda rule: monitor(rule, channel, enabled=enabled))]
 
     def _document_queries(
         self, queries: Sequence[OneCondition[ConvertedRule]]
     ) -> list[tuple[ConvertedRule, JsonObject]]:
-        """The queries of one monitor, whose indices are those of the first rule that can be part of it."""
+        """The queries of the monitors, whose indices are those of the first rule that can be part of one."""
         indices: list[tuple[str, ...]] = []
 
         def query(rule: ConvertedRule) -> JsonObject:

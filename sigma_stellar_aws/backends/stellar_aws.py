@@ -147,7 +147,7 @@ class StellarAwsBackend(OutputFormats):
             query: of ``elastic_rule``, the form of the query: ``lucene`` text, a ``dsl`` filter, or ``auto``, the text
                 where it is exact.
             monitor: of ``opensearch_monitor``, the kind: ``query`` or ``bucket``, one for each rule, or ``document``,
-                one for all rules.
+                one for the rules of each severity.
             channel: of ``opensearch_monitor``, the id of a notification channel that is told of alerts.
             enabled: of rules and monitors, whether they run once they are there.
 

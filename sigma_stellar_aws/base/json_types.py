@@ -10,3 +10,25 @@ Json: TypeAlias = Scalar | list["Json"] | dict[str, "Json"] | None
 
 JsonObject: TypeAlias = dict[str, Json]
 """A JSON object."""
+
+
+def as_object(value: Json) -> JsonObject:
+    """Return a JSON value that has to be an object.
+
+    Raises:
+        TypeError: it is not one.
+    """
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r} is not a JSON object")
+    return value
+
+
+def as_objects(value: Json) -> list[JsonObject]:
+    """Return a JSON value that has to be a list of objects.
+
+    Raises:
+        TypeError: it is not one.
+    """
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is not a JSON list")
+    return [as_object(part) for part in value]

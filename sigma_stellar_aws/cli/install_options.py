@@ -72,6 +72,7 @@ location_options = options(
     click.option("--space", default="default", show_default=True, help="Kibana space (elastic)."),
     ca_file_option,
     click.option("--aws-region", metavar="REGION", help="Sign for Amazon OpenSearch Service in this region."),
+    click.option("--detector", is_flag=True, help="Custom rules and a detector of Security Analytics (opensearch)."),
     click.option(
         "--state",
         "state_file",
@@ -96,7 +97,7 @@ rule_options = options(
         type=click.Choice(["query", "bucket", "document"]),
         default="query",
         show_default=True,
-        help="Kind of monitor; document is one for all rules (opensearch).",
+        help="Kind of monitor; document is one for each severity (opensearch).",
     ),
     click.option("--channel", default="", metavar="ID", help="Notification channel of new monitors (opensearch)."),
     click.option("--enabled", is_flag=True, help="What is made anew runs at once."),
@@ -141,6 +142,8 @@ def location_and_rules(values: Mapping[str, Any]) -> tuple[Location, RuleOptions
         raise click.UsageError("--monitor and --channel are for opensearch")
     if location.target == "opensearch" and chosen.building_block:
         raise click.UsageError("--building-block is for elastic")
+    if location.detector and chosen.monitor != "query":
+        raise click.UsageError("--monitor and --detector exclude each other")
     if chosen.ecs and chosen.published:
         raise click.UsageError("--published is not for --ecs")
     if chosen.only and chosen.prune:

@@ -1,4 +1,4 @@
-"""Custom rules of OpenSearch Security Analytics, as the Sigma texts that it takes.
+"""Custom rules of OpenSearch Security Analytics, as the Sigma texts that it takes, and a detector of them.
 
 ``POST /_plugins/_security_analytics/rules?category=cloudtrail`` takes one rule; a detector of the log type cloudtrail
 then names it by the id that the server gave it. The plugin makes Lucene text of a rule and runs it in a document-level
@@ -14,21 +14,128 @@ Fields have their names of the store. The plugin reads names that its log type k
 (aws.cloudtrail.event_name) which the field mapping of the detector has to point to the field.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import cast
 
 import yaml
 
-from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.base.json_types import Json, JsonObject, as_object
 from sigma_stellar_aws.formats.converted_rule import ConvertedRule
-from sigma_stellar_aws.formats.opensearch_monitor import (
+from sigma_stellar_aws.formats.document_monitor import (
     allowed_name,
+    findings_message,
     refuse_what_text_cannot_say,
-    tell_what_must_be_mapped,
+    warn_of_unmapped_fields,
+)
+from sigma_stellar_aws.formats.opensearch_monitor import (
+    ALL_RULES,
+    INTERVAL,
+    MOST_THROTTLE,
+    TRIGGER_PRIORITY,
+    actions,
+    fields_line,
 )
 from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.rule_files.stellar_block import ALERT_TITLE
+
+DETECTOR = ALL_RULES
+"""What stands for the detector among the ids of its rules."""
+
+DETECTOR_TRIGGER = "sigma-stellar-aws-detector"
+"""The id of the trigger by which the detector is recognized again."""
+
+RULE_MARK = "sigma_stellar_aws"
+"""The key of a custom rule that says that this project made it."""
+
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        field: f"aws.cloudtrail.{alias}"
+        for field, alias in (
+            ("apiVersion", "api_version"),
+            ("awsRegion", "aws_region"),
+            ("errorCode", "error_code"),
+            ("errorMessage", "error_message"),
+            ("eventCategory", "event_category"),
+            ("eventID", "event_id"),
+            ("eventName", "event_name"),
+            ("eventSource", "event_source"),
+            ("eventType", "event_type"),
+            ("eventVersion", "event_version"),
+            ("requestID", "request_id"),
+            ("sourceIPAddress", "source_ip_address"),
+            ("userAgent", "user_agent"),
+            ("vpcEndpointId", "vpc_endpoint_id"),
+            ("requestParameters.arn", "request_parameters.arn"),
+            ("requestParameters.attribute", "request_parameters.attribute"),
+            ("requestParameters.roleArn", "request_parameters.roleArn"),
+            ("requestParameters.roleSessionName", "request_parameters.roleSessionName"),
+            ("requestParameters.userName", "request_parameters.username"),
+            ("userIdentity.accessKeyId", "user_identity.accessKeyId"),
+            ("userIdentity.accountId", "user_identity.accountId"),
+            ("userIdentity.arn", "user_identity.arn"),
+            ("userIdentity.identityProvider", "user_identity.identityProvider"),
+            ("userIdentity.invokedBy", "user_identity.invokedBy"),
+            ("userIdentity.principalId", "user_identity.principalId"),
+            ("userIdentity.type", "user_identity.type"),
+            ("userIdentity.userName", "user_identity.userName"),
+        )
+    }
+)
+"""What the plugin renames in a rule: fields that its log type knows, and the alias that it asks instead.
+
+From ``OSMapping/cloudtrail_logtype.json`` of 3.8, without what our names never are.
+"""
 
 _TARGET = "Security Analytics"
+
+
+def detector_artefacts(
+    texts: Iterable[str], index: str, channel: str, shown: Sequence[str], *, enabled: bool
+) -> dict[str, JsonObject]:
+    """Return what Security Analytics shall have: each rule by its id, then the detector that runs them.
+
+    Their form is that of ``install.opensearch_detector``. The detector has one trigger: Alerting makes a finding for
+    each trigger of it that there is.
+
+    Args:
+        texts: the custom rules.
+        index: index or alias that the detector searches.
+        channel: id of the notification channel for alerts; empty for none.
+        shown: fields of an event that a message shows.
+        enabled: whether the detector runs once it is made.
+    """
+    rules: dict[str, JsonObject] = {}
+    for text in texts:
+        document = as_object(yaml.safe_load(text))
+        rest = {key: value for key, value in document.items() if key != "title"}
+        rules[str(document["id"])] = {"kind": "rule", "name": document["title"], "enabled": True, "rule": rest}
+    documents = [as_object(rule["rule"]) for rule in rules.values()]
+    levels = {str(document["level"]) for document in documents}
+    severity = min(priority for level, priority in TRIGGER_PRIORITY.items() if level.name.lower() in levels)
+    tested = sorted({name for document in documents for name in _tested_fields(document)})
+    trigger: JsonObject = {
+        "id": DETECTOR_TRIGGER,
+        "severity": severity,
+        "actions": [*actions(channel, MOST_THROTTLE, findings_message(fields_line(shown)))],
+    }
+    detector: JsonObject = {
+        "kind": "detector",
+        "name": ALERT_TITLE,
+        "enabled": enabled,
+        "schedule": {"period": {"interval": INTERVAL, "unit": "MINUTES"}},
+        "indices": [index],
+        "rules": dict.fromkeys(rules, True),
+        "aliases": {ALIASES[name]: name for name in tested if name in ALIASES},
+        "triggers": {"any rule": trigger},
+    }
+    return {**rules, DETECTOR: detector}
+
+
+def _tested_fields(document: JsonObject) -> list[str]:
+    """Return the fields that a custom rule tests."""
+    selections = as_object(document["detection"]).values()
+    return [key.partition("|")[0] for selection in selections if isinstance(selection, dict) for key in selection]
 
 
 def detector_rule(converted: ConvertedRule) -> str:
@@ -62,7 +169,7 @@ def detector_rule(converted: ConvertedRule) -> str:
 
 def tell_of_mapped_fields(rules: Sequence[ConvertedRule]) -> None:
     """Warn (:class:`AssumptionWarning`) which fields the index of a detector has to map, where no store is known."""
-    tell_what_must_be_mapped(rules, _TARGET, "opensearch_detector")
+    warn_of_unmapped_fields(rules, _TARGET, "opensearch_detector")
 
 
 def _condition(converted: ConvertedRule, clause: Clause, selections: dict[str, Json]) -> str:

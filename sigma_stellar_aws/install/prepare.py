@@ -4,7 +4,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from sigma.collection import SigmaCollection
 from sigma.correlations import SigmaCorrelationRule
@@ -16,11 +16,15 @@ from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.errors import NotFoundError, UserError
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
+from sigma_stellar_aws.formats.document_monitor import is_for_all_rules, pattern_refusal
 from sigma_stellar_aws.formats.elastic_rule import DEFAULT_STACK, Stack, stack_version
-from sigma_stellar_aws.formats.opensearch_monitor import ALL_RULES
+from sigma_stellar_aws.formats.opensearch_detector import detector_artefacts
+from sigma_stellar_aws.formats.opensearch_monitor import SHOWN
 from sigma_stellar_aws.install.kibana import FIRST_WITH_PREVIEW, Elastic
 from sigma_stellar_aws.install.merge import Side
-from sigma_stellar_aws.install.opensearch_alerting import OpenSearchAlerting, check_kind, monitors_by_rule
+from sigma_stellar_aws.install.monitor_body import monitors_by_rule
+from sigma_stellar_aws.install.opensearch_alerting import OpenSearchAlerting, check_kind
+from sigma_stellar_aws.install.opensearch_detector import SecurityAnalytics
 from sigma_stellar_aws.install.plan import LeftOut, Live, Step
 from sigma_stellar_aws.install.plan import plan as make_plan
 from sigma_stellar_aws.install.request import Location, RuleOptions
@@ -28,26 +32,27 @@ from sigma_stellar_aws.install.state import State, default_file
 from sigma_stellar_aws.pipelines import ecs_aws_cloudtrail as ecs
 from sigma_stellar_aws.pipelines.stellar_aws import INDEX, stellar_aws, stellar_aws_published
 from sigma_stellar_aws.query.store_profile import StoreProfile, read_profile
-from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
+from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, flat_name
 from sigma_stellar_aws.rule_files.choose import choose_rules, names_of
 from sigma_stellar_aws.rule_files.load import find_rules, load_rules
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 from sigma_stellar_aws.store.client import Aws, connect
 
-_FORMATS = {"elastic": "elastic_rule", "opensearch": "opensearch_monitor"}
+LiveSystem: TypeAlias = Elastic | OpenSearchAlerting | SecurityAnalytics
+"""What rules can be installed in."""
 
 
 class Prepared(NamedTuple):
     """A live system and what is to be done there."""
 
-    target: Elastic | OpenSearchAlerting
+    target: LiveSystem
     state: State
     steps: list[Step]
     tries_out: bool = True
     """Whether the system can try an artefact out before it is installed."""
 
 
-def connected(location: Location) -> tuple[Elastic | OpenSearchAlerting, State]:
+def connected(location: Location) -> tuple[LiveSystem, State]:
     """Return the live system and what was applied to it, without talking to it yet.
 
     Raises:
@@ -62,7 +67,7 @@ def connected(location: Location) -> tuple[Elastic | OpenSearchAlerting, State]:
         return Elastic(location.url, location.space, location.ca_file, os.environ, state), state
     aws = Aws(location.aws_region) if location.aws_region else None
     client = connect(location.url, location.ca_file, os.environ, aws=aws)
-    return OpenSearchAlerting(client, state), state
+    return (SecurityAnalytics if location.detector else OpenSearchAlerting)(client, state), state
 
 
 def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None]) -> Prepared:
@@ -81,6 +86,7 @@ def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None
         NotFoundError: an option names a rule that is not there, or no rule can be installed.
         UserError: the version of Kibana is not one that rules can be made for.
     """
+    _refuse_pattern(location, options)
     all_rules = load_rules(*options.rule_paths, filters=options.filter_paths)
     rules = choose_rules(all_rules, options.only, options.exclude)
     called = {rule_name(rule): names_of(rule) for rule in rules.rules}
@@ -95,7 +101,7 @@ def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None
         artefacts[key]["building_block_type"] = "default"
     take = {key: cast(Side, side) for side, rule in options.take for key in _keys(rule, names)}
     live = [one for one in target.read(artefacts) if _concerns(one, options, passed_over, artefacts)]
-    if location.target == "opensearch" and not options.prune:
+    if isinstance(target, OpenSearchAlerting) and not options.prune:
         check_kind(artefacts, live)
     if any(one.ours for one in live) and not state.file.exists():
         tell(f"note: there is no state file {state.file}; were these rules applied from elsewhere, or with --state?")
@@ -128,12 +134,12 @@ def _keys(name: str, names: Mapping[str, Sequence[str]]) -> list[str]:
 
 def _concerns(live: Live, options: RuleOptions, passed_over: set[str], artefacts: Mapping[str, JsonObject]) -> bool:
     """Return whether a plan is about a live artefact: not if its rule was not chosen."""
-    if live.key in artefacts or live.key == ALL_RULES:
+    if live.key in artefacts or is_for_all_rules(live.key):
         return True
     return not options.only and live.key not in passed_over
 
 
-def _stack(options: RuleOptions, target: Elastic | OpenSearchAlerting) -> Stack:
+def _stack(options: RuleOptions, target: LiveSystem) -> Stack:
     """Return the version of Kibana that rules are made for: the one that is asked for, else the one that runs."""
     asked = options.stack or (target.version() if isinstance(target, Elastic) else DEFAULT_STACK)
     try:
@@ -165,15 +171,41 @@ def _artefacts(
         enabled=options.enabled,
     )
     with _warnings_told(tell):
-        bodies: list[JsonObject] = backend.convert(rules, _FORMATS[location.target])
+        made: list[Any] = backend.convert(rules, _format(location))
     left_out = [LeftOut(rule_name(rule), rule.title, _reason(rule, error)) for rule, error in backend.errors]
-    if not bodies:
+    if not made:
         # To prune would delete all that is installed.
         reasons = "".join(f"\n{one.name}: {one.reason}" for one in left_out)
         raise NotFoundError(f"there are no rules to install{reasons}")
     if location.target == "elastic":
-        return {str(body["rule_id"]): body for body in bodies}, left_out
-    return monitors_by_rule(bodies), left_out
+        return {str(body["rule_id"]): body for body in made}, left_out
+    if location.detector:
+        return _detector(made, options, profile), left_out
+    return monitors_by_rule(made), left_out
+
+
+def _format(location: Location) -> str:
+    if location.target == "elastic":
+        return "elastic_rule"
+    return "opensearch_detector" if location.detector else "opensearch_monitor"
+
+
+def _detector(texts: Sequence[str], options: RuleOptions, profile: StoreProfile | None) -> dict[str, JsonObject]:
+    flattened = profile is None or profile.flattened
+    shown = [flat_name(field) if flattened else field for field in SHOWN]
+    return detector_artefacts(texts, options.index or INDEX, options.channel, shown, enabled=options.enabled)
+
+
+def _refuse_pattern(location: Location, options: RuleOptions) -> None:
+    """Refuse an index pattern where OpenSearch takes none.
+
+    Raises:
+        UserError: the index is a pattern.
+    """
+    if location.detector or (location.target == "opensearch" and options.monitor == "document"):
+        what = "a detector" if location.detector else "a document-level monitor"
+        if reason := pattern_refusal([options.index or INDEX], what):
+            raise UserError(reason)
 
 
 def _reason(rule: SigmaRule, error: SigmaError) -> str:

@@ -19,6 +19,8 @@ class Location:
     space: str
     ca_file: Path | None
     aws_region: str | None
+    detector: bool
+    """Whether it is Security Analytics, not Alerting, that is meant in an OpenSearch."""
     state_file: Path | None
 
     def identity(self) -> dict[str, str]:
@@ -35,7 +37,7 @@ class Location:
         return {
             "target": self.target,
             "url": same_url(self.url),
-            "space": self.space if self.target == "elastic" else "",
+            "space": self.space if self.target == "elastic" else "detector" if self.detector else "",
         }
 
 

@@ -30,6 +30,8 @@ ACTION: dict[str, JsonObject] = {
         "throttle_enabled": False,
     },
 }
+DOCUMENT = ("--monitor", "document", "--index", "cloudtrail")
+ACTIVITY = "Potentially Malicious AWS Activity"
 EXCEPTIONS: Json = [{"id": "list-1", "list_id": "known-admins", "type": "detection", "namespace_type": "single"}]
 
 
@@ -479,12 +481,12 @@ def test_another_kind_of_monitor_is_refused(somewhere: Place) -> None:
     ended = where.run("apply", "--monitor", "bucket", "--take", "ours", "all")
     assert (ended.code, where.content()) == (3, before)
     assert "a query_level_monitor cannot become a bucket_level_monitor; remove it" in ended.out
-    ended = where.run("apply", "--monitor", "document")
+    ended = where.run("apply", *DOCUMENT)
     assert (ended.code, where.content()) == (1, before)
     assert "3 of another kind (--monitor) are installed, such as 'Rule A'" in ended.err
-    assert where.run("apply", "--monitor", "document", "--prune").code == 0
-    assert len(where.live()) == 1
-    assert "1 of another kind (--monitor) are installed" in where.run("plan").err
+    assert where.run("apply", *DOCUMENT, "--prune").code == 0
+    assert {str(body["monitor_type"]) for body in where.live().values()} == {"doc_level_monitor"}
+    assert "3 of another kind (--monitor) are installed" in where.run("plan").err
 
 
 def test_new_rules_are_said_to_be_switched_off(somewhere: Place) -> None:
@@ -787,23 +789,49 @@ def test_an_old_kibana(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("somewhere", ["opensearch"], indirect=True)
-def test_one_monitor_for_all_rules(somewhere: Place) -> None:
-    """The document-level monitor goes from version to version, and keeps a query and actions that somebody added."""
+def test_monitors_of_documents(somewhere: Place) -> None:
+    """There is one for each severity, between which rules move; a query that somebody added stays."""
     where = somewhere
-    assert where.run("apply", "--monitor", "document").code == 0
-    [(name, body)] = where.live().items()
-    assert where.run("plan", "--monitor", "document").code == 0
-    [entry] = cast("list[dict[str, JsonObject]]", body["inputs"])
+    assert where.run("apply", *DOCUMENT).code == 0
+    assert queries_by_monitor(where) == {
+        f"{ACTIVITY} (severity {n})": {rule} for n, rule in {2: "Rule C", 3: "Rule B", 4: "Rule A"}.items()
+    }
+    assert where.run("plan", *DOCUMENT).code == 0
+    name = f"{ACTIVITY} (severity 3)"
+    [entry] = cast("list[dict[str, JsonObject]]", where.live()[name]["inputs"])
     own: JsonObject = {"id": "mine", "name": "mine", "query": "eventName:Mine", "tags": [], "fields": []}
     queries: Json = [*cast("list[Json]", entry["doc_level_input"]["queries"]), own]
     where.edit(name, {"inputs": [{"doc_level_input": {**entry["doc_level_input"], "queries": queries}}]})
-    assert where.run("plan", "--monitor", "document").code == 0
+    assert where.run("plan", *DOCUMENT).code == 0
     write_rules(where.rules, SECOND)
-    assert where.run("apply", "--monitor", "document").code == 0
-    [entry] = cast("list[dict[str, JsonObject]]", where.live()[name]["inputs"])
-    found = {str(query["name"]) for query in cast("list[JsonObject]", entry["doc_level_input"]["queries"])}
-    assert found == {"Rule A", "Rule B", "Rule D", "mine"}
-    assert where.run("plan", "--monitor", "document").code == 0
+    assert where.run("apply", *DOCUMENT).code == 0
+    assert queries_by_monitor(where) == {
+        f"{ACTIVITY} (severity 2)": {"Rule A"},
+        f"{ACTIVITY} (severity 3)": {"Rule B", "mine"},
+        f"{ACTIVITY} (severity 4)": {"Rule D"},
+    }
+    assert where.run("plan", *DOCUMENT).code == 0
+
+
+def queries_by_monitor(where: Place) -> dict[str, set[str]]:
+    """Return the names of the queries of the document-level monitors that are there."""
+    found: dict[str, set[str]] = {}
+    for name, body in where.live().items():
+        [entry] = cast("list[dict[str, JsonObject]]", body["inputs"])
+        queries = cast("list[JsonObject]", entry["doc_level_input"]["queries"])
+        found[name] = {str(query["name"]) for query in queries}
+    return found
+
+
+@pytest.mark.parametrize("somewhere", ["opensearch"], indirect=True)
+def test_an_index_pattern_is_refused_before_anything_is_asked(somewhere: Place) -> None:
+    """Document-level monitors and detectors search an index or an alias; the refusal says what to do."""
+    where = somewhere
+    for options in (["--monitor", "document"], ["--detector", "--index", "cloudtrail-*"]):
+        ended = where.run("apply", *options)
+        assert ended.code == 1
+        assert "--index ALIAS" in ended.err
+    assert where.server.requests == []
 
 
 @pytest.mark.parametrize("kind", ["elastic", "opensearch"])

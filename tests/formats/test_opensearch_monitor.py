@@ -1,5 +1,6 @@
 """Monitors of OpenSearch Alerting."""
 
+import json
 import re
 import warnings
 from typing import Any
@@ -15,7 +16,7 @@ from sigma.processing.transformations import SetStateTransformation
 from sigma_stellar_aws import __version__
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.sigma_errors import AssumptionWarning, LeftOutWarning, UnsupportedRuleError
-from sigma_stellar_aws.formats.opensearch_monitor import allowed_name
+from sigma_stellar_aws.formats.document_monitor import allowed_name
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
 from sigma_stellar_aws.query.store_profile import StoreProfile
 from sigma_stellar_aws.rule_files.load import load_rules
@@ -50,7 +51,9 @@ TWO_INDICES = stellar_aws() + ProcessingPipeline(
 
 
 def monitors(*rules: dict[str, Any], **options: Any) -> list[Any]:
-    """The monitors of rules, which keep the schema of the server."""
+    """Return the monitors of rules, which keep the schema of the server; an alias is searched by document monitors."""
+    if options.get("monitor") == "document":
+        options = {"pipeline": stellar_aws("cloudtrail"), **options}
     found = convert("opensearch_monitor", *(rules or (rule(),)), **options)
     for each in found:
         VALIDATOR.validate(each)
@@ -64,18 +67,19 @@ def trigger(monitor: Any) -> Any:
     return body
 
 
-@pytest.mark.parametrize(("kind", "count"), [("query", 29), ("bucket", 29), ("document", 1)])
+@pytest.mark.parametrize(("kind", "count"), [("query", 29), ("bucket", 29), ("document", 4)])
 def test_all_rules_keep_the_schema(kind: str, count: int) -> None:
     """The 29 rules are monitors that the server takes, off, each with the identity by which it is found again."""
     rules = load_rules()
-    backend = StellarAwsBackend(stellar_aws(), monitor=kind, case_sensitive=True)
+    backend = StellarAwsBackend(stellar_aws("cloudtrail"), monitor=kind, case_sensitive=True)
     found = backend.convert(rules, "opensearch_monitor")
     for monitor in found:
         VALIDATOR.validate(monitor)
     assert len(found) == count
     assert {monitor["enabled"] for monitor in found} == {False}
     own = [monitor["ui_metadata"]["sigma_stellar_aws"] for monitor in found]
-    ids = ["aws_malicious_activity"] if kind == "document" else [str(each.id) for each in rules.rules]
+    severities = (f"aws_malicious_activity-severity-{severity}" for severity in "2345")
+    ids = [*severities] if kind == "document" else [str(each.id) for each in rules.rules]
     assert own == [{"rule_id": each, "version": __version__} for each in ids]
 
 
@@ -152,30 +156,60 @@ def test_a_channel_is_told_once_in_the_window(kind: str, window: str, minutes: i
     assert others.get(window, "") in "".join(told)
 
 
-def test_a_message_of_a_query_tells_of_events() -> None:
+FAILED = "The monitor {{ctx.monitor.name}} failed, so nobody knows whether its rule matches: {{ctx.error}}"
+
+
+def shown(*fields: str) -> str:
+    """Return the part of a template that shows fields of an event, each by its name."""
+    return ", ".join(
+        f"{field}: {{{{_source.{field}}}}}{{{{^_source.{field}}}}}(none){{{{/_source.{field}}}}}" for field in fields
+    )
+
+
+EVENT = shown("eventTime", "eventName", "userIdentity_arn", "sourceIPAddress", "recipientAccountId", "eventID")
+
+
+def test_a_message_of_a_query_shows_events() -> None:
     """It counts the events of the time that was searched, and shows the samples that the query asks for."""
     [found] = monitors(channel="c")
     source = trigger(found)["actions"][0]["message_template"]["source"]
     assert found["inputs"][0]["search"]["query"]["size"] > 0
     assert source == (
-        "{{ctx.monitor.name}}\n"
+        f"{{{{#ctx.error}}}}{FAILED}{{{{/ctx.error}}}}{{{{^ctx.error}}}}{{{{ctx.monitor.name}}}}: "
         "{{ctx.results.0.hits.total.value}} event(s) in the 1440 minutes before {{ctx.periodEnd}}:\n"
-        "{{#ctx.results.0.hits.hits}}- eventTime: {{_source.eventTime}}, eventName: {{_source.eventName}}, "
-        "userIdentity_arn: {{_source.userIdentity_arn}}, sourceIPAddress: {{_source.sourceIPAddress}}, "
-        "recipientAccountId: {{_source.recipientAccountId}}, eventID: {{_source.eventID}}\n"
-        "{{/ctx.results.0.hits.hits}}"
+        f"{{{{#ctx.results.0.hits.hits}}}}- {EVENT}\n{{{{/ctx.results.0.hits.hits}}}}{{{{/ctx.error}}}}"
     )
 
 
-def test_a_message_of_buckets_tells_who_it_is() -> None:
-    """It has the values of the suppression fields, and is sent anew when the time is over and the events go on."""
-    [found] = monitors(monitor="bucket", channel="c")
+def test_a_message_of_buckets_shows_each_new_group() -> None:
+    """It names the fields of the events, since keys come in any order; without a new group or an error it is empty."""
+    [found] = monitors(
+        rule(stellar={"suppression": {"fields": ["userIdentity.arn", "awsRegion"]}}), monitor="bucket", channel="c"
+    )
+    [action] = trigger(found)["actions"]
+    assert action["action_execution_policy"] == {
+        "action_execution_scope": {"per_alert": {"actionable_alerts": ["NEW"]}}
+    }
+    assert action["message_template"]["source"] == (
+        f"{{{{#ctx.error}}}}{FAILED}{{{{/ctx.error}}}}{{{{^ctx.error}}}}"
+        "{{#ctx.newAlerts}}{{ctx.monitor.name}}: "
+        "events in the 1440 minutes before {{ctx.periodEnd}} with the same userIdentity_arn, awsRegion "
+        "(values in no particular order: {{bucket_keys}}), such as:\n"
+        f"{{{{#sample_documents}}}}- {EVENT}, {shown('awsRegion')}\n{{{{/sample_documents}}}}"
+        "{{/ctx.newAlerts}}{{/ctx.error}}"
+    )
+
+
+@pytest.mark.parametrize("kind", ["query", "bucket", "document"])
+def test_an_error_is_reported_as_one(kind: str) -> None:
+    """Results are shown only where there is no error, since there are none then; the subject says it too."""
+    [found] = monitors(monitor=kind, channel="c")
     [action] = trigger(found)["actions"]
     source = action["message_template"]["source"]
-    assert "with these values of recipientAccountId, userIdentity_arn, sourceIPAddress:\n" in source
-    for alerts in action["action_execution_policy"]["action_execution_scope"]["per_alert"]["actionable_alerts"]:
-        name = {"NEW": "newAlerts", "DEDUPED": "dedupedAlerts"}[alerts]
-        assert re.search(rf"\{{\{{#ctx\.{name}\}}\}}.*\{{\{{bucket_keys\}}\}}.*\{{\{{/ctx\.{name}\}}\}}", source, re.S)
+    assert source.startswith(f"{{{{#ctx.error}}}}{FAILED}{{{{/ctx.error}}}}{{{{^ctx.error}}}}")
+    assert source.endswith("{{/ctx.error}}")
+    assert source.count("ctx.error}}") == 5
+    assert action["subject_template"]["source"].startswith("{{#ctx.error}}Monitor failed: {{/ctx.error}}")
 
 
 def test_a_message_of_the_document_monitor_names_the_rules() -> None:
@@ -183,55 +217,96 @@ def test_a_message_of_the_document_monitor_names_the_rules() -> None:
     [found] = monitors(monitor="document", channel="c")
     source = trigger(found)["actions"][0]["message_template"]["source"]
     assert "{{#ctx.alerts}}- {{#associated_queries}}{{name}}; {{/associated_queries}}" in source
-    assert "{{#sample_documents}}  eventTime: {{_source.eventTime}}, " in source
+    assert f"{{{{#sample_documents}}}}  {EVENT}\n" in source
 
 
 def test_bucket_monitor_groups_by_the_suppression_fields() -> None:
-    """There is one alert for the same values, missing ones included, with messages of its own."""
+    """There is one alert for the same values, with (none) for a missing one, by a script that is the same for all."""
     [found] = monitors(monitor="bucket", channel="c")
     body = found["inputs"][0]["search"]["query"]
+    [(name, aggregation)] = body["aggregations"].items()
+    # Alerting finds the sample documents of a message by this name only.
+    assert name == "composite_agg"
+    terms = [(name, source["terms"]) for each in aggregation["composite"]["sources"] for name, source in each.items()]
     fields = ["recipientAccountId", "userIdentity_arn", "sourceIPAddress"]
-    assert body["aggregations"]["groups"]["composite"]["sources"] == [
-        {field: {"terms": {"field": field, "missing_bucket": True}}} for field in fields
+    assert [name for name, _ in terms] == fields
+    assert [source["script"]["params"] for _, source in terms] == [
+        {"field": field, "none": "(none)"} for field in fields
     ]
+    assert len({source["script"]["source"] for _, source in terms}) == 1
+    assert not any("missing_bucket" in source for _, source in terms), "null keys kill the monitor"
     assert body["query"] == {"bool": {"filter": [WINDOW, *CLAUSES]}}
     assert trigger(found)["condition"] == {
         "buckets_path": {"_count": "_count"},
-        "parent_bucket_path": "groups",
+        "parent_bucket_path": "composite_agg",
         "script": {"source": "params._count > 0", "lang": "painless"},
     }
-    [action] = trigger(found)["actions"]
-    assert action["action_execution_policy"] == {
-        "action_execution_scope": {"per_alert": {"actionable_alerts": ["NEW", "DEDUPED"]}}
-    }
 
 
-def test_document_monitor() -> None:
-    """One monitor has all rules, each with its text, name and tags, and a trigger for each severity that there is."""
+@pytest.mark.parametrize("kind", ["query", "bucket"])
+def test_few_scripts_are_compiled(kind: str) -> None:
+    """OpenSearch compiles 75 scripts in five minutes; all 29 monitors have the same ones."""
+    backend = StellarAwsBackend(stellar_aws(), monitor=kind, channel="c")
+    text = json.dumps(backend.convert(load_rules(), "opensearch_monitor"))
+    scripts = set(re.findall(r'"source": "((?:[^"\\]|\\.)*)", "lang": "painless"', text))
+    assert len(scripts) == {"query": 1, "bucket": 2}[kind]
+    assert len(set(re.findall(r'"source": "((?:[^"\\]|\\.)*)", "lang": "mustache"', text))) == 2
+
+
+def test_document_monitors() -> None:
+    """There is one for each severity, so that each event has one finding; each rule has its text, name and tags."""
     rules = [
+        rule({"errorCode": None}, id="c0a2f9a4-1f0d-4c57-8b1e-3e6a5d4c2f11", title="Third"),
         rule(stellar={"severity": 75}, tags=["attack.impact", "attack.t1489"]),
-        rule({"eventName": "CreateKey"}, id=OTHER_ID, title="Another Rule"),
-        rule({"errorCode": None}, id="c0a2f9a4-1f0d-4c57-8b1e-3e6a5d4c2f11", title="Third", level="high"),
+        rule({"eventName": "CreateKey"}, id=OTHER_ID, title="Another Rule", level="high"),
     ]
-    [found] = monitors(*rules, monitor="document", channel="c")
-    inputs = found["inputs"][0]["doc_level_input"]
-    assert found["name"] == "Potentially Malicious AWS Activity"
-    assert found["ui_metadata"]["sigma_stellar_aws"]["rule_id"] == "aws_malicious_activity"
-    assert inputs["indices"] == ["aella-cloudtrail-*"]
-    assert inputs["queries"][0] == {
+    found = monitors(*rules, monitor="document", channel="c")
+    assert [each["name"] for each in found] == [
+        "Potentially Malicious AWS Activity (severity 2)",
+        "Potentially Malicious AWS Activity (severity 3)",
+    ]
+    assert [each["ui_metadata"]["sigma_stellar_aws"]["rule_id"] for each in found] == [
+        "aws_malicious_activity-severity-2",
+        "aws_malicious_activity-severity-3",
+    ]
+    high, medium = (each["inputs"][0]["doc_level_input"] for each in found)
+    assert high["indices"] == ["cloudtrail"]
+    assert high["queries"][0] == {
         "id": ID,
         "name": "Some Rule",
         "query": LUCENE,
         "tags": ["severity-2", "sigma-stellar-aws", "attack.impact", "attack.t1489"],
         "fields": [],
     }
-    assert [query["query"] for query in inputs["queries"][1:]] == ["eventName:CreateKey", "NOT _exists_:errorCode"]
-    triggers = [each["document_level_trigger"] for each in found["triggers"]]
+    assert [query["query"] for query in high["queries"][1:]] == ["eventName:CreateKey"]
+    assert [query["query"] for query in medium["queries"]] == ["NOT _exists_:errorCode"]
+    triggers = [trigger(each) for each in found]
     assert [(each["severity"], each["condition"]["script"]["source"]) for each in triggers] == [
         ("2", "query[tag=severity-2]"),
         ("3", "query[tag=severity-3]"),
     ]
     assert all(each["actions"][0]["destination_id"] == "c" for each in triggers)
+
+
+@pytest.mark.parametrize("index", ["cloudtrail-*", "cloudtrail,other-?"])
+def test_an_index_pattern_is_refused_for_documents(index: str) -> None:
+    """OpenSearch refuses it from 2.19 on; the refusal says what to do instead. Other monitors take patterns."""
+    assert monitors(monitor="query", pipeline=stellar_aws(index))
+    with pytest.raises(UnsupportedRuleError, match=f"{re.escape(index)} is a pattern, which .* name it: --index ALIAS"):
+        monitors(monitor="document", pipeline=stellar_aws(index))
+
+
+def test_a_rule_for_another_index_is_left_out() -> None:
+    """A document-level monitor searches the index of its first rule; the others are there, the error is collected."""
+    other = SetStateTransformation("index", ["elsewhere"])
+    item = ProcessingItem(other, rule_conditions=[RuleAttributeCondition("title", "Other")])
+    pipeline = stellar_aws("cloudtrail") + ProcessingPipeline([item])
+    rules = SigmaCollection.from_dicts([rule(), rule(id=OTHER_ID, title="Other")])
+    backend = StellarAwsBackend(pipeline, collect_errors=True, monitor="document")
+    [found] = backend.convert(rules, "opensearch_monitor")
+    assert [query["id"] for query in found["inputs"][0]["doc_level_input"]["queries"]] == [ID]
+    [(refused, error)] = backend.errors
+    assert (refused.title, "it searches elsewhere, others cloudtrail" in str(error)) == ("Other", True)
 
 
 @pytest.mark.parametrize(
@@ -356,7 +431,7 @@ def test_fields_that_must_be_mapped_are_told() -> None:
         monitors(*rules)
 
 
-NESTED = stellar_aws(flattened=False)
+NESTED = stellar_aws("cloudtrail", flattened=False)
 TEXT: Any = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 2048}}}
 
 

@@ -16,6 +16,7 @@ from tests.support.contract.stored_search import stored_query, stored_search
 
 RULES = "/api/detection_engine/rules"
 MONITORS = "/_plugins/_alerting/monitors"
+DASHBOARDS = {"User-Agent": "opensearch-js/2 OpenSearch-Dashboards"}
 RULE_ID = "6b0a4a53-3a5e-4a37-8d0c-5a1f0f4f6d21"
 RULE: JsonObject = {
     "rule_id": RULE_ID,
@@ -614,8 +615,109 @@ def test_a_monitor_is_made_with_ids(alerting_server: Alerting) -> None:
     assert trigger["actions"][0]["throttle_enabled"] is False
     assert answer["monitor"]["enabled_time"] is None
     assert answer["monitor"]["ui_metadata"] == {"owner_key": "a"}
-    assert call(alerting_server, "GET", f"{MONITORS}/{answer['_id']}").body == answer
+    read = call(alerting_server, "GET", f"{MONITORS}/{answer['_id']}", headers=DASHBOARDS).body
+    assert read == {**answer, "associated_workflows": []}
     assert alerting_server.monitors == {answer.pop("_id"): answer}
+
+
+def test_own_data_is_shown_to_dashboards_only(alerting_server: Alerting) -> None:
+    """Other clients read monitors without ui_metadata, one by one and by search; the answer to a write has it."""
+    monitor_id = alerting_server.add(MONITOR)
+    path = f"{MONITORS}/{monitor_id}"
+    assert "ui_metadata" not in call(alerting_server, "GET", path).body["monitor"]
+    assert call(alerting_server, "GET", path, headers=DASHBOARDS).body["monitor"]["ui_metadata"] == {"owner_key": "a"}
+    [hit] = search(alerting_server, {"query": {"match_all": {}}})["hits"]
+    assert "ui_metadata" not in hit["_source"]
+    written = call(alerting_server, "PUT", f"{path}?if_seq_no=0&if_primary_term=1", MONITOR).body["monitor"]
+    assert written["ui_metadata"] == {"owner_key": "a"}
+
+
+def test_two_triggers_of_one_id_are_refused(loose_alerting: Alerting) -> None:
+    """Alerts are told apart by the id of their trigger."""
+    twice: JsonObject = {"triggers": [{"query_level_trigger": {"id": "a", **TRIGGER}}] * 2}
+    assert call(loose_alerting, "POST", MONITORS, {**MONITOR, **twice}).status == 400
+
+
+def test_a_bad_cron_is_refused(alerting_server: Alerting) -> None:
+    """A cron expression has five parts."""
+    schedule: JsonObject = {"cron": {"expression": "nonsense", "timezone": "UTC"}}
+    answer = call(alerting_server, "POST", MONITORS, {**MONITOR, "schedule": schedule})
+    assert (answer.status, "contains 1 parts" in answer.body["error"]["reason"]) == (400, True)
+
+
+def document_monitor(index: str) -> JsonObject:
+    """Return a document-level monitor."""
+    queries: JsonObject = {"indices": [index], "queries": [{"id": "q", "name": "q", "query": "eventName:x"}]}
+    return {
+        **MONITOR,
+        "monitor_type": "doc_level_monitor",
+        "inputs": [{"doc_level_input": queries}],
+        "triggers": [{"document_level_trigger": TRIGGER}],
+    }
+
+
+def test_document_monitors_take_no_patterns(loose_alerting: Alerting) -> None:
+    """A pattern is refused, by a dry run with another status; so is an index that is not there."""
+    body = document_monitor("trail-*")
+    assert call(loose_alerting, "POST", MONITORS, body).status == 400
+    assert call(loose_alerting, "POST", f"{MONITORS}/_execute?dryrun=true", body).status == 500
+    loose_alerting.missing = {"trail"}
+    assert call(loose_alerting, "POST", MONITORS, document_monitor("trail")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ({"field": "arn", "missing_bucket": True}, 'Cannot invoke "Object.toString()" because "it" is null'),
+        ({"field": "arn"}, None),
+    ],
+)
+def test_a_null_key_ends_the_run_of_a_bucket_monitor(
+    loose_alerting: Alerting, source: JsonObject, told: str | None
+) -> None:
+    """It is as if there were always an event without the field."""
+    body = bucket_monitor({"id": "t", **TRIGGER, "condition": CONDITION}, source)
+    answer = call(loose_alerting, "POST", f"{MONITORS}/_execute?dryrun=true", body)
+    assert (answer.status, answer.body["error"]) == (200, told)
+
+
+def test_a_bucket_trigger_has_its_id_before_its_condition(loose_alerting: Alerting) -> None:
+    """Else a run ends with an error of the trigger."""
+    path = f"{MONITORS}/_execute?dryrun=true"
+    first, last = {"id": "t", **TRIGGER, "condition": CONDITION}, {**TRIGGER, "condition": CONDITION, "id": "t"}
+    errors = [
+        call(loose_alerting, "POST", path, bucket_monitor(trigger, {"field": "arn"})).body["trigger_results"]["t"][
+            "error"
+        ]
+        for trigger in (first, last)
+    ]
+    assert errors == [None, "null cannot be cast to non-null type java.util.HashMap"]
+
+
+CONDITION: JsonObject = {"parent_bucket_path": "a", "buckets_path": {"_count": "_count"}}
+
+
+def bucket_monitor(trigger: JsonObject, source: JsonObject) -> JsonObject:
+    """Return a bucket-level monitor with one group field."""
+    aggregations: JsonObject = {"a": {"composite": {"sources": [{"arn": {"terms": source}}]}}}
+    search_body: JsonObject = {"size": 0, "query": {"match_all": {}}, "aggregations": aggregations}
+    return {
+        **MONITOR,
+        "monitor_type": "bucket_level_monitor",
+        "inputs": [{"search": {"indices": ["a"], "query": search_body}}],
+        "triggers": [{"bucket_level_trigger": trigger}],
+    }
+
+
+def test_keys_are_added_to_what_is_kept(alerting_server: Alerting) -> None:
+    """Alerting fills in defaults of a group field and of a document-level input."""
+    made = call(
+        alerting_server, "POST", MONITORS, bucket_monitor({**TRIGGER, "condition": CONDITION}, {"field": "arn"})
+    )
+    [source] = made.body["monitor"]["inputs"][0]["search"]["query"]["aggregations"]["a"]["composite"]["sources"]
+    assert source == {"arn": {"terms": {"field": "arn", "missing_bucket": False, "order": "asc"}}}
+    made = call(alerting_server, "POST", MONITORS, document_monitor("trail"))
+    assert made.body["monitor"]["inputs"][0]["doc_level_input"]["fan_out_enabled"] is True
 
 
 def test_names_are_not_unique(alerting_server: Alerting) -> None:
@@ -691,15 +793,15 @@ def test_the_cluster_has_a_limit_of_monitors() -> None:
         assert len(server.monitors) == 1
 
 
-def test_there_is_no_index_before_the_first_monitor(alerting_server: Alerting) -> None:
-    """Searching and reading are 404 until a monitor was made, also after it is gone again they are not."""
+@pytest.mark.parametrize(("version", "status"), [("3.8.0", 200), ("2.11.0", 404)])
+def test_there_is_no_index_before_the_first_monitor(version: str, status: int) -> None:
+    """A search is empty or, in older versions, 404 until a monitor was made; when it is gone again, it is empty."""
     every: JsonObject = {"query": {"match_all": {}}}
-    fresh = call(alerting_server, "POST", f"{MONITORS}/_search", every)
-    assert fresh.status == 404
-    assert "Configured indices are not found" in fresh.body["error"]["reason"]
-    monitor_id = alerting_server.add(MONITOR)
-    assert call(alerting_server, "DELETE", f"{MONITORS}/{monitor_id}").body["result"] == "deleted"
-    assert call(alerting_server, "POST", f"{MONITORS}/_search", every).body["hits"]["hits"] == []
+    with alerting(version=version) as server:
+        assert call(server, "POST", f"{MONITORS}/_search", every).status == status
+        monitor_id = server.add(MONITOR)
+        assert "result" not in call(server, "DELETE", f"{MONITORS}/{monitor_id}").body
+        assert call(server, "POST", f"{MONITORS}/_search", every).body["hits"]["hits"] == []
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
@@ -764,7 +866,8 @@ def test_alerts_are_listed_and_acknowledged(alerting_server: Alerting) -> None:
     monitor_id = alerting_server.add(MONITOR)
     alert_id = alerting_server.open_alert(monitor_id)
     done = call(alerting_server, "POST", f"{MONITORS}/{monitor_id}/_acknowledge/alerts", {"alerts": [alert_id, "x"]})
-    assert done.body == {"success": [alert_id], "failed": [], "missing": ["x"]}
+    assert done.body == {"success": [alert_id], "failed": ["x"], "missing": []}
+    assert call(alerting_server, "POST", f"{MONITORS}/nothing/_acknowledge/alerts", {"alerts": []}).status == 500
     counts = [
         call(alerting_server, "GET", f"{MONITORS}/alerts?monitorId={monitor_id}&alertState={state}").body["totalAlerts"]
         for state in ("ACTIVE", "ACKNOWLEDGED", "ALL")
@@ -772,9 +875,11 @@ def test_alerts_are_listed_and_acknowledged(alerting_server: Alerting) -> None:
     assert counts == [0, 1, 1]
 
 
-def search(server: Alerting, body: Mapping[str, object], method: str = "POST") -> Any:
+def search(
+    server: Alerting, body: Mapping[str, object], method: str = "POST", headers: Mapping[str, str] | None = None
+) -> Any:
     """The hits of a search for monitors."""
-    answer = call(server, method, f"{MONITORS}/_search", body)
+    answer = call(server, method, f"{MONITORS}/_search", body, headers)
     assert answer.status == 200, answer.body
     return answer.body["hits"]
 
@@ -785,7 +890,7 @@ def test_a_search_has_two_shapes(wrapped: bool, method: str) -> None:
     """The source of a hit is the monitor, or has it under `monitor`; ui_metadata is in it."""
     with alerting(wrapped=wrapped) as server:
         server.add(MONITOR)
-        [hit] = search(server, {"query": {"match_all": {}}}, method)["hits"]
+        [hit] = search(server, {"query": {"match_all": {}}}, method, DASHBOARDS)["hits"]
         monitor = hit["_source"]["monitor"] if wrapped else hit["_source"]
         assert monitor["ui_metadata"] == {"owner_key": "a"}
 
@@ -810,7 +915,7 @@ def test_a_search_pages(alerting_server: Alerting) -> None:
     names: list[str] = []
     after: dict[str, object] = {}
     while hits := search(alerting_server, {**every, "sort": ["monitor.name.keyword", "_id"], **after})["hits"]:
-        names += [hit["_source"]["monitor"]["name"] for hit in hits]
+        names += [hit["_source"]["name"] for hit in hits]
         after = {"search_after": hits[-1]["sort"]}
     assert names == [f"{number:02}" for number in range(25)]
 
@@ -818,18 +923,18 @@ def test_a_search_pages(alerting_server: Alerting) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {},
-        {"query": {"match_all": {}}, "size": 10_001},
         {"query": {"match_all": {}}, "sort": ["monitor.ui_metadata.owner_key"]},
         {"query": {"match_all": {}}, "search_after": ["x"]},
         {"query": {"match_all": {}}, "collapse": {}},
     ],
 )
 def test_a_search_is_refused_where_it_is_wrong(loose_alerting: Alerting, body: dict[str, object]) -> None:
-    """A search without query, beyond the window, or by what is not there, is refused."""
+    """A search by what is not there is refused, and one beyond the window with another status."""
     loose_alerting.add(MONITOR)
+    assert len(search(loose_alerting, {})["hits"]) == 1
     assert call(loose_alerting, "POST", f"{MONITORS}/_search", body).status == 400
     assert len(loose_alerting.violations) == 1
+    assert call(loose_alerting, "POST", f"{MONITORS}/_search", {"size": 10_001}).status == 500
 
 
 @pytest.mark.parametrize(
@@ -864,7 +969,7 @@ def test_a_search_finds_by_name_and_type(alerting_server: Alerting, query: JsonO
     for name in ("Trail stopped", "Trail made", "Key gone"):
         alerting_server.add(named(name))
     found = search(alerting_server, {"query": query})["hits"]
-    assert [hit["_source"]["monitor"]["name"] for hit in found] == names
+    assert [hit["_source"]["name"] for hit in found] == names
 
 
 def test_own_data_is_not_searchable(loose_alerting: Alerting) -> None:
@@ -877,7 +982,7 @@ def test_own_data_is_not_searchable(loose_alerting: Alerting) -> None:
 
 def test_a_dry_run_changes_nothing(alerting_server: Alerting) -> None:
     """A monitor is tried out, whether it is stored or not; its result is under the id of its trigger."""
-    answer = call(alerting_server, "POST", f"{MONITORS}/_execute?dryrun=true", {"monitor": MONITOR})
+    answer = call(alerting_server, "POST", f"{MONITORS}/_execute?dryrun=true", MONITOR)
     assert answer.status == 200
     assert (answer.body["monitor_name"], answer.body["error"]) == ("Trail stopped", None)
     [result] = answer.body["trigger_results"].values()
@@ -900,15 +1005,15 @@ def test_a_dry_run_fails_inside_a_200(alerting_server: Alerting, place: str, tol
     """The error stands at the top, at the input or at the trigger, once."""
     alerting_server.fail("POST", "/_execute", {place: "broken"})
     path = f"{MONITORS}/_execute?dryrun=true"
-    answers = [call(alerting_server, "POST", path, {"monitor": MONITOR}) for _ in range(2)]
+    answers = [call(alerting_server, "POST", path, MONITOR) for _ in range(2)]
     assert [(answer.status, told(answer.body)) for answer in answers] == [(200, "broken"), (200, None)]
 
 
 def test_a_run_in_earnest_is_told(loose_alerting: Alerting) -> None:
     """Executing without dryrun=true is a violation, and a faulty monitor is refused."""
-    assert call(loose_alerting, "POST", f"{MONITORS}/_execute", {"monitor": MONITOR}).status == 200
+    assert call(loose_alerting, "POST", f"{MONITORS}/_execute", MONITOR).status == 200
     assert len(loose_alerting.violations) == 1
-    assert call(loose_alerting, "POST", f"{MONITORS}/_execute?dryrun=true", MONITOR).status == 400
+    assert call(loose_alerting, "POST", f"{MONITORS}/_execute?dryrun=true", {"monitor": MONITOR}).status == 400
 
 
 def test_the_other_reads_answer(alerting_server: Alerting) -> None:

@@ -8,7 +8,8 @@ import pytest
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.install import server_errors
-from sigma_stellar_aws.install.opensearch_alerting import OpenSearchAlerting, with_trigger_ids
+from sigma_stellar_aws.install.monitor_body import with_trigger_ids
+from sigma_stellar_aws.install.opensearch_alerting import OpenSearchAlerting
 from sigma_stellar_aws.install.plan import Step, plan
 from sigma_stellar_aws.install.server_errors import ServerError
 from sigma_stellar_aws.install.state import State
@@ -84,25 +85,14 @@ def test_all_monitors_are_read(wrapped: bool, state: State) -> None:
         assert server.violations == []
 
 
-def test_a_version_that_tells_no_sequence_number(
-    alerting_server: Alerting, state: State, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """If a search does not tell it, the monitor does, and a write is guarded all the same."""
-    target = connected(alerting_server, state)
-    target.create(planned(target, monitor()))
-    send = OpenSearchAlerting._send
-
-    def silent(
-        self: OpenSearchAlerting, method: str, path: str, params: dict[str, str] | None = None, body: Json = None
-    ) -> JsonObject:
-        answer = send(self, method, path, params, cast(JsonObject, body))
-        for hit in cast("list[JsonObject]", cast(JsonObject, answer.get("hits", {})).get("hits", [])):
-            del hit["_seq_no"], hit["_primary_term"]
-        return answer
-
-    monkeypatch.setattr(OpenSearchAlerting, "_send", silent)
-    target.update(planned(target, monitor(severity="1")))
-    assert trigger_of(live(alerting_server))["severity"] == "1"
+def test_a_version_that_tells_no_sequence_number(state: State) -> None:
+    """If a search does not have it, the monitor does, and a write is guarded all the same."""
+    with alerting(tells_sequence=False) as server:
+        target = connected(server, state)
+        target.create(planned(target, monitor()))
+        target.update(planned(target, monitor(severity="1")))
+        assert trigger_of(live(server))["severity"] == "1"
+        assert (server.violations, server.unguarded) == ([], [])
 
 
 def test_a_search_that_does_not_tell_all(
@@ -112,7 +102,7 @@ def test_a_search_that_does_not_tell_all(
     for number in range(3):
         alerting_server.add(monitor(number=number))
     monkeypatch.setattr("sigma_stellar_aws.install.opensearch_alerting._MOST", 2)
-    with pytest.raises(ServerError, match="there are 3 monitors, and OpenSearch tells of 2 at once only"):
+    with pytest.raises(ServerError, match="there are 3 monitors, and OpenSearch shows 2 at once only"):
         connected(alerting_server, state).read({})
 
 
@@ -282,8 +272,9 @@ def test_errors_are_for_people(
 )
 def test_what_is_no_answer(answer: JsonObject, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """JSON that is none of Alerting's is an error that says so."""
-    monkeypatch.setattr(OpenSearchAlerting, "_send", lambda *what, **more: answer)
-    target = OpenSearchAlerting(connect("http://127.0.0.1:9", None, {}), state)
+    client = connect("http://127.0.0.1:9", None, {})
+    monkeypatch.setattr(client.transport, "perform_request", lambda *what, **more: answer)
+    target = OpenSearchAlerting(client, state)
     with pytest.raises(ServerError, match="this is not an answer of OpenSearch Alerting"):
         target.read({})
 

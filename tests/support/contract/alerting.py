@@ -1,4 +1,8 @@
-"""OpenSearch Alerting's monitors, as their contract tells them."""
+"""OpenSearch Alerting's monitors, as a real one treats them.
+
+Where a comment says "measured", it is what Alerting 3.8.0 did (built from source, without the security plugin); the
+rest was read in the sources of the plugin and its common library.
+"""
 
 from __future__ import annotations
 
@@ -43,10 +47,15 @@ _SERVER_MADE = ("schema_version", "enabled_time", "last_update_time", "user")
 _DEFAULTS: JsonObject = {
     "type": "monitor",
     "enabled": True,
+    # Measured, shortened by the names of four more indices.
     "data_sources": {
         "query_index": ".opensearch-alerting-queries",
         "findings_index": ".opensearch-alerting-finding-history-write",
+        "findings_index_pattern": "<.opensearch-alerting-finding-history-{now/d}-1>",
         "alerts_index": ".opendistro-alerting-alerts",
+        "alerts_history_index": ".opendistro-alerting-alert-history-write",
+        "query_index_mappings_by_type": {},
+        "findings_enabled": False,
     },
     "owner": "alerting",
     "delete_query_index_in_every_run": False,
@@ -72,16 +81,21 @@ class Alerting(ContractServer):
         monitors: by id, {"monitor": .., "_seq_no": .., "_primary_term": .., "_version": ..}.
         unguarded: ids of monitors that were replaced without sequence number.
         alerts: open alerts, {"id", "monitor_id", "trigger_id", "state"}.
+        missing: names of indices that are not there.
     """
 
-    def __init__(self, version: str, wrapped: bool, max_monitors: int, credentials: list[str]) -> None:
+    def __init__(
+        self, version: str, wrapped: bool, tells_sequence: bool, max_monitors: int, credentials: list[str]
+    ) -> None:
         """Begin without monitors, and without the index that they are kept in."""
         super().__init__(credentials)
         self.monitors: dict[str, JsonObject] = {}
         self.unguarded: list[str] = []
         self.alerts: list[JsonObject] = []
+        self.missing: set[str] = set()
         self._version = version
         self._wrapped = wrapped
+        self._tells_sequence = tells_sequence
         self._max_monitors = max_monitors
         self._seq_no = -1
         self.routes = [
@@ -151,10 +165,13 @@ class Alerting(ContractServer):
         monitor = self._accepted(call.request.body)
         if len(self.monitors) >= self._max_monitors:
             raise RefusedError(400, f"This request would create more than the allowed monitors [{self._max_monitors}].")
+        # Measured: the answers to POST and PUT have ui_metadata whoever asks.
         return Answer(201, self._answered(self._new(monitor)))
 
     def _read(self, call: Call) -> Answer:
-        return Answer(200, self._answered(self._known(call)))
+        answer = self._answered(self._known(call))
+        monitor = _shown(cast(JsonObject, answer["monitor"]), call.request)
+        return Answer(200, {**answer, "monitor": monitor, "associated_workflows": []})
 
     def _replace(self, call: Call) -> Answer:
         monitor_id = self._known(call)
@@ -167,42 +184,43 @@ class Alerting(ContractServer):
         gone = self.monitors.pop(monitor_id)
         self._seq_no += 1
         self._close_alerts()
-        numbers: JsonObject = {"_seq_no": self._seq_no, "_primary_term": 1}
-        return Answer(
-            200, {"_id": monitor_id, "_version": cast(int, gone["_version"]) + 1, "result": "deleted", **numbers}
-        )
+        # Measured: no "result", unlike the deletion of a document.
+        return Answer(200, {"_id": monitor_id, "_version": cast(int, gone["_version"]) + 1})
 
     def _search(self, call: Call) -> Answer:
-        self._check_index()
+        # Measured: empty before the first monitor, without a query all; read of 2.x: 404.
+        if self._version.startswith("2."):
+            self._check_index()
         body = as_object(call.request.body)
         if unknown := sorted(set(body) - _SEARCH_KEYS):
             raise RefusedError(400, self.violated(f"the contract server knows no {unknown} in a search"))
-        if "query" not in body:
-            raise RefusedError(400, self.violated("inner bool query clause cannot be null"))
-        if fields := unsearchable(body["query"]):
+        query = body.get("query", {"match_all": {}})
+        if fields := unsearchable(query):
             self.violated(f"fields that are not searchable, by which nothing is found: {fields}")
         size, start = cast(int, body.get("size", 10)), cast(int, body.get("from", 0))
         if size < 0 or start < 0 or size + start > 10_000:
-            raise RefusedError(400, self.violated(f"Result window is too large: from {start}, size {size}"))
+            # Measured, status included.
+            raise RefusedError(500, self.violated("Failed to search indices [.opendistro-alerting-config]"))
         found = [
             monitor_id
             for monitor_id, entry in self.monitors.items()
-            if matches(body["query"], Stored(monitor_id, cast(JsonObject, entry["monitor"])))
+            if matches(query, Stored(monitor_id, cast(JsonObject, entry["monitor"])))
         ]
-        hits = self._sorted([self._hit(monitor_id, body) for monitor_id in found], body)
+        hits = self._sorted([self._hit(monitor_id, call.request) for monitor_id in found], body)
         total: JsonObject = {"value": len(found), "relation": "eq"}
         shards: JsonObject = {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
         page = cast(Json, hits[start : start + size])
         return Answer(200, {"took": 1, "timed_out": False, "_shards": shards, "hits": {"total": total, "hits": page}})
 
-    def _hit(self, monitor_id: str, body: JsonObject) -> JsonObject:
-        entry = self.monitors[monitor_id]
+    def _hit(self, monitor_id: str, request: Request) -> JsonObject:
+        entry, body = self.monitors[monitor_id], as_object(request.body)
         hit: JsonObject = {"_index": ".opendistro-alerting-config", "_id": monitor_id, "_score": None}
-        if body.get("seq_no_primary_term"):
+        if body.get("seq_no_primary_term") and self._tells_sequence:
             hit |= {"_seq_no": entry["_seq_no"], "_primary_term": entry["_primary_term"]}
         if body.get("version"):
             hit["_version"] = entry["_version"]
-        return {**hit, "_source": {"monitor": entry["monitor"]} if self._wrapped else entry["monitor"]}
+        monitor = _shown(cast(JsonObject, entry["monitor"]), request)
+        return {**hit, "_source": {"monitor": monitor} if self._wrapped else monitor}
 
     def _sorted(self, hits: list[JsonObject], body: JsonObject) -> list[JsonObject]:
         """Hits in the order that a search asks for, from behind `search_after` on."""
@@ -234,15 +252,24 @@ class Alerting(ContractServer):
         if "id" in call.caught:
             monitor = cast(JsonObject, self.monitors[self._known(call)]["monitor"])
         else:
-            monitor = _kept(self._accepted(as_object(call.request.body).get("monitor")), {})
-        inner = {place: call.inner.get(place) for place in ("error", "input", "trigger")}
+            body = as_object(call.request.body)
+            if "name" not in body:
+                # Measured: the bare monitor, not {"monitor": ..}.
+                raise RefusedError(400, self.violated("Monitor name is null"))
+            if _patterns(body):
+                raise RefusedError(500, self.violated("Index patterns are not supported in doc level monitors."))
+            monitor = _kept(self._accepted(body), {})
+        inner = {place: call.inner.get(place) or None for place in ("error", "input", "trigger")}
+        if reason := _null_keys(monitor):
+            self.violated(f"a group without a field would end the run: {reason}")
+            inner["error"] = reason
         kind = _TRIGGERS[str(monitor["monitor_type"])]
         triggers = [cast(JsonObject, trigger[kind]) for trigger in cast("list[JsonObject]", monitor["triggers"])]
         results: JsonObject = {
             str(trigger["id"]): {
                 "name": trigger["name"],
                 "triggered": False,
-                "error": cast(Json, inner["trigger"]),
+                "error": cast(Json, inner["trigger"] or self._misread(trigger)),
                 "action_results": {},
             }
             for trigger in triggers
@@ -252,6 +279,13 @@ class Alerting(ContractServer):
         answer |= {"error": cast(Json, inner["error"]), "trigger_results": results}
         return Answer(200, {**answer, "input_results": {"results": found, "error": cast(Json, inner["input"])}})
 
+    def _misread(self, trigger: JsonObject) -> str | None:
+        """Say what is wrong where the id of a bucket-level trigger comes behind its condition (measured)."""
+        keys = [*trigger]
+        if "parent_bucket_path" not in as_object(trigger["condition"]) or keys.index("id") < keys.index("condition"):
+            return None
+        return self.violated("null cannot be cast to non-null type java.util.HashMap")
+
     def _list_alerts(self, call: Call) -> Answer:
         wanted = {"monitor_id": call.request.query.get("monitorId"), "state": call.request.query.get("alertState")}
         found = [
@@ -260,14 +294,18 @@ class Alerting(ContractServer):
         return Answer(200, {"alerts": cast(Json, found), "totalAlerts": len(found)})
 
     def _acknowledge(self, call: Call) -> Answer:
-        monitor_id = self._known(call)
+        monitor_id = call.caught["id"]
+        if monitor_id not in self.monitors:
+            # Measured, status included.
+            raise RefusedError(500, f"No monitor found with id [{monitor_id}]")
         wanted = cast("list[str]", as_object(call.request.body)["alerts"])
         known = [alert for alert in self.alerts if alert["monitor_id"] == monitor_id and alert["id"] in wanted]
         for alert in known:
             alert["state"] = "ACKNOWLEDGED"
         done = [str(alert["id"]) for alert in known]
-        missing = cast(Json, sorted(set(wanted) - set(done)))
-        return Answer(200, {"success": cast(Json, done), "failed": [], "missing": missing})
+        # Measured: unknown alerts are in "failed".
+        failed = cast(Json, sorted(set(wanted) - set(done)))
+        return Answer(200, {"success": cast(Json, done), "failed": failed, "missing": []})
 
     def _findings(self, call: Call) -> Answer:
         return Answer(200, {"total_findings": 0, "findings": []})
@@ -313,8 +351,20 @@ class Alerting(ContractServer):
         monitor = {key: value for key, value in given.items() if key in known}
         if isinstance(triggers := monitor.get("triggers"), list):
             monitor["triggers"] = [_named_trigger(trigger, _TRIGGERS[kind]) for trigger in triggers]
+        # A real one takes more than the schema: unknown keys in a trigger, any severity, no inputs (measured).
         if wrong := faults(monitor, _SCHEMAS[kind]):
             raise RefusedError(400, self.violated("; ".join(wrong)))
+        ids = [trigger_id for trigger_id in _trigger_ids(monitor) if trigger_id]
+        if len(set(ids)) < len(ids):
+            raise RefusedError(400, self.violated("Duplicate trigger id"))
+        cron = as_object(as_object(monitor["schedule"]).get("cron") or {"expression": "* * * * *"})
+        if len(parts := str(cron["expression"]).split()) != 5:
+            raise RefusedError(400, f"Cron expression contains {len(parts)} parts but we expect one of [5]")
+        if _patterns(monitor):
+            reason = "Validation Failed: 1: Index patterns are not supported for doc level monitors.;"
+            raise RefusedError(400, self.violated(reason))
+        if missing := self.missing & set(_document_indices(monitor)):
+            raise RefusedError(404, f"Configured indices are not found: {sorted(missing)}")
         return monitor
 
     def _new(self, monitor: JsonObject) -> str:
@@ -358,7 +408,49 @@ def _named_trigger(trigger: Json, kind: str) -> Json:
 
 def _trigger_ids(monitor: JsonObject) -> list[str]:
     triggers = cast("list[dict[str, JsonObject]]", monitor["triggers"])
-    return [str(options["id"]) for trigger in triggers for options in trigger.values()]
+    return [str(options.get("id", "")) for trigger in triggers for options in trigger.values()]
+
+
+def _shown(monitor: JsonObject, request: Request) -> JsonObject:
+    """Return a monitor as it is shown: ui_metadata is for Dashboards, known by its User-Agent (measured)."""
+    if "OpenSearch-Dashboards" in request.headers.get("user-agent", ""):
+        return monitor
+    return {key: value for key, value in monitor.items() if key != "ui_metadata"}
+
+
+def _document_indices(monitor: JsonObject) -> list[str]:
+    inputs = cast("list[dict[str, JsonObject]]", monitor.get("inputs") or [])
+    return [
+        index for entry in inputs for index in cast("list[str]", entry.get("doc_level_input", {}).get("indices", []))
+    ]
+
+
+def _patterns(monitor: JsonObject) -> list[str]:
+    """Return the index patterns of a document-level monitor, which are refused (measured; read: since 2.19)."""
+    return [index for index in _document_indices(monitor) if "*" in index or "?" in index]
+
+
+def _composite_sources(search: JsonObject) -> Iterator[JsonObject]:
+    """Yield the options of the sources of all composite aggregations at the top of a search body."""
+    for aggregation in as_object(search.get("aggregations") or {}).values():
+        composite = as_object(as_object(aggregation).get("composite") or {})
+        for source in cast("list[dict[str, dict[str, JsonObject]]]", composite.get("sources") or []):
+            for options in source.values():
+                yield from options.values()
+
+
+def _null_keys(monitor: JsonObject) -> str:
+    """Say how a run fails if an event lacks a field of a group that has no other value then (measured)."""
+    searches = [
+        entry["search"]["query"]
+        for entry in cast("list[dict[str, JsonObject]]", monitor["inputs"])
+        if "search" in entry
+    ]
+    if any(
+        source.get("missing_bucket") is True for search in searches for source in _composite_sources(as_object(search))
+    ):
+        return 'Cannot invoke "Object.toString()" because "it" is null'
+    return ""
 
 
 def _kept(monitor: JsonObject, before: JsonObject) -> JsonObject:
@@ -369,7 +461,14 @@ def _kept(monitor: JsonObject, before: JsonObject) -> JsonObject:
             trigger[kind] = _kept_trigger(kind, options)
     for entry in cast("list[dict[str, JsonObject]]", kept["inputs"]):
         if "search" in entry:
-            entry["search"]["query"] = stored_search(as_object(entry["search"]["query"]))
+            search = stored_search(as_object(entry["search"]["query"]))
+            # Measured.
+            for source in _composite_sources(search):
+                source.update({"missing_bucket": False, "order": "asc", **source})
+            entry["search"]["query"] = search
+        if "doc_level_input" in entry:
+            # Measured.
+            entry["doc_level_input"].setdefault("fan_out_enabled", True)
         for query in cast("list[JsonObject]", entry.get("doc_level_input", {}).get("queries", [])):
             query.update({"id": _made_id(), **_DOCUMENT_QUERY, **query})
     if kept.get("ui_metadata") == {}:
@@ -386,9 +485,11 @@ def _kept_trigger(kind: str, options: JsonObject) -> JsonObject:
         {"id": _made_id(), "throttle_enabled": False, **action}
         for action in cast("list[JsonObject]", options["actions"])
     ]
-    kept: JsonObject = {"id": _made_id(), **options, "actions": cast(Json, actions)}
+    kept: JsonObject = {**options, "actions": cast(Json, actions)}
+    kept.setdefault("id", _made_id())
     if kind == "bucket_level_trigger":
-        kept["condition"] = {"gap_policy": "skip", **as_object(options["condition"])}
+        # Measured.
+        kept["condition"] = {**as_object(options["condition"]), "gap_policy": "skip"}
     return kept
 
 
@@ -407,16 +508,19 @@ def alerting(
     *,
     user: str = "",
     password: str = "",
-    version: str = "3.3.0",
-    wrapped: bool = True,
+    version: str = "3.8.0",
+    wrapped: bool = False,
+    tells_sequence: bool = True,
     max_monitors: int = 1000,
     certificate: Path | None = None,
 ) -> Iterator[Alerting]:
     """Run an OpenSearch on loopback; it is open to all unless a user is given.
 
-    `wrapped`: whether search answers have their source in a `monitor` key, which depends on the version;
+    `wrapped`: whether search answers have their source in a `monitor` key, which depends on the version (measured on
+    3.8: they have not); `tells_sequence`: whether they have sequence numbers where they are asked for (measured on
+    3.8: they have);
     `certificate` (PEM with its key) makes it speak TLS.
     """
     credentials = [basic(user, password)] if user else []
-    with serving(Alerting(version, wrapped, max_monitors, credentials), certificate) as server:
+    with serving(Alerting(version, wrapped, tells_sequence, max_monitors, credentials), certificate) as server:
         yield server
