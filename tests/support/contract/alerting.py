@@ -352,7 +352,7 @@ class Alerting(ContractServer):
         if isinstance(triggers := monitor.get("triggers"), list):
             monitor["triggers"] = [_named_trigger(trigger, _TRIGGERS[kind]) for trigger in triggers]
         # A real one takes more than the schema: unknown keys in a trigger, any severity, no inputs (measured).
-        if wrong := faults(monitor, _SCHEMAS[kind]):
+        if wrong := faults(_without_fan_out(monitor), _SCHEMAS[kind]):
             raise RefusedError(400, self.violated("; ".join(wrong)))
         ids = [trigger_id for trigger_id in _trigger_ids(monitor) if trigger_id]
         if len(set(ids)) < len(ids):
@@ -416,6 +416,14 @@ def _shown(monitor: JsonObject, request: Request) -> JsonObject:
     if "OpenSearch-Dashboards" in request.headers.get("user-agent", ""):
         return monitor
     return {key: value for key, value in monitor.items() if key != "ui_metadata"}
+
+
+def _without_fan_out(monitor: JsonObject) -> JsonObject:
+    """Return a monitor without a key that the schema does not have; Alerting adds it, and takes it back (measured)."""
+    inputs = copy.deepcopy(monitor.get("inputs"))
+    for entry in cast("list[dict[str, JsonObject]]", inputs or []):
+        entry.get("doc_level_input", {}).pop("fan_out_enabled", None)
+    return {**monitor, "inputs": inputs}
 
 
 def _document_indices(monitor: JsonObject) -> list[str]:
