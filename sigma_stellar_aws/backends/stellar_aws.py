@@ -8,6 +8,7 @@ for each kind of correlation, so the one refusal of correlations has many names.
 None for a part that the pipelines dropped, so parts are converted by pySigma's own method and the whole by ours.
 """
 
+import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,10 +88,16 @@ _RANGE_OPERATORS: dict[CompareOperators, Literal["gt", "gte", "lt", "lte"]] = {
 
 @dataclass
 class _RememberRule(PreprocessingTransformation):
-    """Keeps the rule's title where the conversion of a condition can name it in an error."""
+    """Keeps the rule's title where the conversion of a condition can name it in an error.
+
+    Also gives each rule conditions of its own: pySigma puts the same ones of a filter into every rule, and their fields
+    would be renamed once for each.
+    """
 
     def apply(self, rule: AnyRule) -> None:
         super().apply(rule)
+        if isinstance(rule, SigmaRule):
+            rule.detection = copy.deepcopy(rule.detection)
         if self._pipeline is not None:
             self._pipeline.state["rule"] = rule.title or str(rule.id)
             self._pipeline.state["file"] = str(rule.source.path) if rule.source else "sigma"

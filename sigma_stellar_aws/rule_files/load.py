@@ -1,5 +1,6 @@
 """Rules on disk: which files are rules, and what they hold."""
 
+import copy
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import cast
 
 import yaml
 from sigma.collection import NestedDict, SigmaCollection
+from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError, SigmaRuleLocation
+from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.base import yaml_positions
@@ -134,9 +137,19 @@ def _apply_filters(collection: SigmaCollection, file: Path) -> None:
         raise SigmaError("This file is not a Sigma filter", source=SigmaRuleLocation(file))
     for sigma_filter in parsed.filters:
         before = _conditions(collection)
-        collection.apply_filters([sigma_filter])
+        collection.rules = [_filtered(rule, sigma_filter) for rule in collection.rules]
         if _conditions(collection) == before:
             raise SigmaError(f"Filter {sigma_filter.title!r} applies to no rule", source=SigmaRuleLocation(file))
+
+
+def _filtered(rule: SigmaRule | SigmaCorrelationRule, sigma_filter: SigmaFilter) -> SigmaRule | SigmaCorrelationRule:
+    """Return a rule with a filter: one that still knows its file, and shares nothing with other rules.
+
+    pySigma puts the same conditions into every rule, so that a pipeline would rename their fields once for each.
+    """
+    filtered = copy.deepcopy(sigma_filter).apply_on_rule(rule)
+    filtered.source = rule.source
+    return filtered
 
 
 def _conditions(collection: SigmaCollection) -> list[str]:

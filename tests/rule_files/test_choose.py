@@ -4,7 +4,7 @@ import pytest
 
 from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.rule_files.choose import choose_rules
-from sigma_stellar_aws.rule_files.load import load_rules, pack_path
+from sigma_stellar_aws.rule_files.load import filters_path, load_rules, pack_path
 
 
 def titles(only: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> list[str]:
@@ -30,3 +30,11 @@ def test_a_name_that_is_not_there() -> None:
         titles(exclude=("something quite different",))
     with pytest.raises(NotFoundError, match="no rule is left by --only and --exclude"):
         titles(only=("KMS Keys Creation",), exclude=("aws_kms_key_created",))
+
+
+def test_a_filtered_rule_keeps_its_file() -> None:
+    """Rules are called by their files with filters too, which pySigma makes new rules of."""
+    filters = sorted(filters_path().glob("*.yml"))
+    assert filters
+    rules = choose_rules(load_rules(filters=filters), ("aws_kms_key_created",))
+    assert [rule.title for rule in rules.rules] == ["KMS Keys Creation"]
