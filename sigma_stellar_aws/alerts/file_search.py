@@ -1,6 +1,6 @@
 """Search files for events that match rules, one file after the other."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,14 @@ from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.logs.reader import read_parts
 from sigma_stellar_aws.query.dsl import Clause, fields
 from sigma_stellar_aws.query.prefilter import screened
-from sigma_stellar_aws.reference.flat_schema import EVENT_FIELDS, TIME_FIELD, flat_name
+from sigma_stellar_aws.reference.flat_schema import (
+    EVENT_FIELDS,
+    TIME_FIELD,
+    flat_name,
+    name_test,
+    object_around,
+    stands_for_several,
+)
 
 _BATCH_RECORDS, _BATCH_HITS, _BATCH_PROBLEMS = 20_000, 500, 100
 _MOST_KEYS = 100_000
@@ -94,13 +101,16 @@ class FileSearch:
 class _Used(dict[tuple[str, str], str]):
     """Cache of (prefix, key) -> flattened name; "" if no field that is needed starts with it."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Collection[str]) -> None:
         """Take the flattened names of the fields that are needed."""
-        self._names = tuple(names)
+        self._names = tuple(name for name in names if not stands_for_several(name))
+        self._several = tuple(name for name in names if stands_for_several(name))
 
     def __missing__(self, path: tuple[str, str]) -> str:
         name = path[0] + (flat_name(path[1]) or "_")
-        used = any(f"{each}_".startswith(f"{name}_") for each in self._names)
+        used = any(f"{each}_".startswith(f"{name}_") for each in self._names) or any(
+            f"{object_around(each)}_".startswith(f"{name}_") or name_test(each)(name) for each in self._several
+        )
         # Keys may be anything, such as names of tags.
         if len(self) < _MOST_KEYS:
             self[path] = name if used else ""

@@ -93,6 +93,8 @@ def convert_pack(
         store=store,
         inexact="refuse" if store is None else "warn",
     )
+    # Without a store, the query is evaluated in process.
+    backend.searches_files = store is None
     known: dict[str, PackRule] = {}
     errors: list[SigmaError] = []
     good: list[SigmaRule | SigmaCorrelationRule] = []

@@ -100,6 +100,7 @@ def explain(
     used = copy.deepcopy(written)
     pipeline = stellar_aws_published() if published else stellar_aws()
     backend = StellarAwsBackend(pipeline, case_sensitive=case_sensitive)
+    backend.searches_files = True
     bodies: list[dict[str, Clause]] = backend.convert(SigmaCollection([used]))
     document = flatten(event)
     view = _View(backend, used.detection, written.detection, document, _dotted_names(event))

@@ -26,6 +26,7 @@ class Options(NamedTuple):
     monitor: MonitorKind
     channel: str
     enabled: bool
+    scripts: bool
 
 
 def read_options(
@@ -38,6 +39,7 @@ def read_options(
     monitor: str,
     channel: str,
     enabled: bool | str,
+    scripts: bool | str,
 ) -> Options:
     """Check the options of a conversion.
 
@@ -60,6 +62,7 @@ def read_options(
         monitor=_choice("monitor", monitor, _MONITOR_KINDS),
         channel=str(channel),
         enabled=_flag("enabled", enabled),
+        scripts=_flag("scripts", scripts),
     )
 
 

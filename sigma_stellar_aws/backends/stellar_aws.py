@@ -4,16 +4,15 @@ What becomes of converted conditions is in ``backends.outputs``, and what option
 
 Three things here are due to pySigma. A condition is converted without its rule in sight, so the first item of the
 pipeline leaves the rule's title in the state, where errors and warnings find it. pySigma declares one abstract method
-for each kind of correlation, so the one refusal of correlations has many names. And ``convert_condition`` may return
-None for a part that the pipelines dropped, so parts are converted by pySigma's own method and the whole by ours.
+for each kind of correlation, which are in ``backends.correlations``. And ``convert_condition`` may return None for a
+part that the pipelines dropped, so parts are converted by pySigma's own method and the whole by ours.
 """
 
 import copy
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar, Literal, NoReturn, TypeAlias, TypeVar, cast
+from typing import ClassVar, Literal, NoReturn, TypeAlias, TypeVar
 
 from sigma.conditions import (
     ConditionAND,
@@ -32,9 +31,11 @@ from sigma.types import (
     CompareOperators,
     Placeholder,
     SigmaBool,
+    SigmaCasedString,
     SigmaCIDRExpression,
     SigmaCompareExpression,
     SigmaExpansion,
+    SigmaFieldReference,
     SigmaNumber,
     SigmaRegularExpression,
     SigmaRegularExpressionFlag,
@@ -43,22 +44,19 @@ from sigma.types import (
     SpecialChars,
 )
 
+from sigma_stellar_aws.backends.asked_fields import ask_field, keyword_of
+from sigma_stellar_aws.backends.correlations import RefusedCorrelations
 from sigma_stellar_aws.backends.options import read_options
 from sigma_stellar_aws.backends.outputs import OutputFormats, rule_of
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedConditionError, UnsupportedRuleError
-from sigma_stellar_aws.base.text import did_you_mean
-from sigma_stellar_aws.pipelines.transformations import RefuseMisreadings, RefuseMisreadModifiers
+from sigma_stellar_aws.pipelines.transformations import ASKS_SEVERAL_FIELDS, RefuseMisreadings, RefuseMisreadModifiers
 from sigma_stellar_aws.query import dsl, lucene_regex
-from sigma_stellar_aws.query.by_field_type import field_query
-from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.query.dsl import Clause, FieldRelation
 from sigma_stellar_aws.query.questions import (
-    UNTYPED,
     Ask,
     Boolean,
     Comparison,
-    Doubt,
-    FieldQuery,
     Network,
     NoQueryError,
     Number,
@@ -66,7 +64,8 @@ from sigma_stellar_aws.query.questions import (
     Present,
     Text,
 )
-from sigma_stellar_aws.query.store_profile import MappedField, StoreProfile
+from sigma_stellar_aws.query.store_profile import StoreProfile
+from sigma_stellar_aws.reference.flat_schema import ANY_FIELD, object_around, stands_for_several
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 FieldCondition: TypeAlias = ConditionFieldEqualsValueExpression
@@ -85,10 +84,18 @@ _RANGE_OPERATORS: dict[CompareOperators, Literal["gt", "gte", "lt", "lte"]] = {
     CompareOperators.LTE: "lte",
 }
 
+# pySigma notes |startswith and |endswith of a reference, and |contains as both.
+_RELATIONS: dict[tuple[bool, bool], FieldRelation] = {
+    (False, False): "is",
+    (True, False): "startswith",
+    (False, True): "endswith",
+    (True, True): "contains",
+}
+
 
 @dataclass
 class _RememberRule(PreprocessingTransformation):
-    """Keeps the rule's title where the conversion of a condition can name it in an error.
+    """Keeps the rule's title where the conversion of a condition can name it in an error, and says what we can ask.
 
     Also gives each rule conditions of its own: pySigma puts the same ones of a filter into every rule, and their fields
     would be renamed once for each.
@@ -99,11 +106,12 @@ class _RememberRule(PreprocessingTransformation):
         if isinstance(rule, SigmaRule):
             rule.detection = copy.deepcopy(rule.detection)
         if self._pipeline is not None:
+            self._pipeline.state[ASKS_SEVERAL_FIELDS] = True
             self._pipeline.state["rule"] = rule.title or str(rule.id)
             self._pipeline.state["file"] = str(rule.source.path) if rule.source else "sigma"
 
 
-class StellarAwsBackend(OutputFormats):
+class StellarAwsBackend(RefusedCorrelations, OutputFormats):
     """Converts Sigma rules to Query DSL.
 
     With a store profile, every condition is asked as the type of its field demands. Without, every field is taken for a
@@ -121,6 +129,8 @@ class StellarAwsBackend(OutputFormats):
         "opensearch_detector": "Custom rules of OpenSearch Security Analytics, category cloudtrail",
     }
     requires_pipeline: ClassVar[bool] = False
+    searches_files: bool = False
+    """Whether the query is evaluated in process, which can look at any field and compare fields without a script."""
     # A rule that a correlation refers to is output like any other.
     finalize_correlation_subqueries = True
 
@@ -137,6 +147,7 @@ class StellarAwsBackend(OutputFormats):
         monitor: str = "query",
         channel: str = "",
         enabled: bool | str = False,
+        scripts: bool | str = False,
     ) -> None:
         """Set up a conversion.
 
@@ -157,13 +168,14 @@ class StellarAwsBackend(OutputFormats):
                 one for the rules of each severity.
             channel: of ``opensearch_monitor``, the id of a notification channel that is told of alerts.
             enabled: of rules and monitors, whether they run once they are there.
+            scripts: compare two fields (``|fieldref``) by a script, which many clusters forbid.
 
         Raises:
             TypeError: an option has a value that it cannot have, or the file is no store profile.
         """
         super().__init__(_first() + (processing_pipeline or ProcessingPipeline()), collect_errors)
         self.options = read_options(
-            case_sensitive, keyword_suffix, store, inexact, stack, query, monitor, channel, enabled
+            case_sensitive, keyword_suffix, store, inexact, stack, query, monitor, channel, enabled, scripts
         )
 
     def convert_condition(self, cond: AnyCondition | None, state: ConversionState) -> Clause:
@@ -180,7 +192,7 @@ class StellarAwsBackend(OutputFormats):
 
     def convert_condition_field_eq_val(self, cond: FieldCondition, state: ConversionState) -> Clause | None:
         """Convert a condition on one field, by the type of its value."""
-        if "*" in cond.field:
+        if "*" in cond.field and not stands_for_several(cond.field):
             self._refuse(cond, state, "a name with * stands for several fields; name each of them")
         clause: Clause | None = super().convert_condition_field_eq_val(cond, state)
         return clause
@@ -263,9 +275,18 @@ class StellarAwsBackend(OutputFormats):
         part = _value(cond, SigmaTimestampPart).timestamp_part.name.lower()
         self._refuse(cond, state, f"the {part} of a time can only be asked for with a script")
 
-    def convert_condition_field_eq_field(self, cond: FieldCondition, state: ConversionState) -> NoReturn:
-        """Refuse references to other fields."""
-        self._refuse(cond, state, "two fields can only be compared with a script, which many clusters forbid")
+    def convert_condition_field_eq_field(self, cond: FieldCondition, state: ConversionState) -> Clause:
+        """Compare with the values of another field, by a script."""
+        if not self.options.scripts and not self.searches_files:
+            reason = "two fields can only be compared with a script, which many clusters forbid; allow it: scripts=true"
+            self._refuse(cond, state, reason)
+        reference = _value(cond, SigmaFieldReference)
+        how = _RELATIONS[reference.starts_with, reference.ends_with]
+        try:
+            one, other = (keyword_of(name, self.options) for name in (cond.field, reference.field))
+        except NoQueryError as error:
+            self._refuse(cond, state, str(error))
+        return dsl.compare_fields(one, other, how, ignore_case=not self.options.case_sensitive)
 
     def convert_condition_field_eq_expansion(self, cond: FieldCondition, state: ConversionState) -> Clause | None:
         """Match any of the values that a modifier made of one, which pySigma cannot do where two modifiers did so."""
@@ -276,46 +297,31 @@ class StellarAwsBackend(OutputFormats):
         """Refuse ready-made query texts."""
         self._refuse(cond, state, "a query expression of a pipeline is text, and Query DSL is not made of text")
 
-    def convert_condition_val(self, cond: ConditionValueExpression, state: ConversionState) -> NoReturn:
-        """Refuse keywords, whatever the type of their value."""
-        self._refuse(cond, state, "flattened documents have no text of the whole event; name the field to search in")
+    def convert_condition_val(self, cond: ConditionValueExpression, state: ConversionState) -> Clause:
+        """Search for a keyword in all values of an event."""
+        value = cond.value
+        if isinstance(value, SigmaExpansion):
+            return dsl.any_of(
+                self.convert_condition_val(ConditionValueExpression(each), state) for each in value.values
+            )
+        anywhere = FieldCondition(ANY_FIELD, value)
+        anywhere.source = getattr(cond, "source", None)
+        if isinstance(value, SigmaRegularExpression):
+            return self.convert_condition_field_eq_val_re(anywhere, state)
+        if isinstance(value, SigmaNumber | SigmaBool):
+            value = SigmaString(str(value).lower())
+        if not isinstance(value, SigmaString):
+            self._refuse(cond, state, "a search without a field takes texts, numbers and patterns; name the field")
+        if value.contains_placeholder():
+            self._refuse(cond, state, _unresolved(value))
+        exactly = self.options.case_sensitive or isinstance(value, SigmaCasedString)
+        parts = (None, *map(_text_part, value.s), None)
+        return self._clause(anywhere, state, Text(parts, not exactly))
 
     convert_condition_val_str = convert_condition_val
     convert_condition_val_num = convert_condition_val
     convert_condition_val_re = convert_condition_val
     convert_condition_query_expr = convert_condition_val
-
-    def convert_correlation_rule(
-        self,
-        rule: SigmaCorrelationRule,
-        output_format: str | None = None,
-        method: str | None = None,
-        callback: Callable[[AnyRule, str | None, int, Any, Any], Any] | None = None,
-    ) -> list[JsonObject]:
-        """Refuse correlations, in a way that ``sigma convert --skip-unsupported`` can skip."""
-        error = UnsupportedRuleError(
-            rule.title or str(rule.id), "a correlation counts events, which one search cannot", rule.source
-        )
-        if not self.collect_errors:
-            raise error
-        self.errors.append((cast(SigmaRule, rule), error))
-        return []
-
-    def _no_correlation(
-        self, rule: SigmaCorrelationRule, output_format: str | None = None, method: str = "default"
-    ) -> list[JsonObject]:
-        return self.convert_correlation_rule(rule)
-
-    convert_correlation_event_count_rule = _no_correlation
-    convert_correlation_value_count_rule = _no_correlation
-    convert_correlation_value_sum_rule = _no_correlation
-    convert_correlation_value_avg_rule = _no_correlation
-    convert_correlation_value_percentile_rule = _no_correlation
-    convert_correlation_value_median_rule = _no_correlation
-    convert_correlation_temporal_rule = _no_correlation
-    convert_correlation_temporal_ordered_rule = _no_correlation
-    convert_correlation_extended_temporal_rule = _no_correlation
-    convert_correlation_extended_temporal_ordered_rule = _no_correlation
 
     def finish_query(self, rule: AnyRule, query: Clause, state: ConversionState) -> JsonObject:
         """The search body of one condition, named after its rule."""
@@ -343,7 +349,7 @@ class StellarAwsBackend(OutputFormats):
 
     def _clause(self, cond: FieldCondition, state: ConversionState, ask: Ask) -> Clause:
         try:
-            query = self._field_query(cond.field, ask, state)
+            query = ask_field(cond.field, ask, self.options, state.processing_state, searches_files=self.searches_files)
         except NoQueryError as error:
             self._refuse(cond, state, str(error))
         for kind, reason in query.doubts:
@@ -354,26 +360,10 @@ class StellarAwsBackend(OutputFormats):
             warnings.warn_explicit(warning, None, state.processing_state.get("file", "sigma"), 1)
         return query.clause
 
-    def _field_query(self, name: str, ask: Ask, state: ConversionState) -> FieldQuery:
-        if self.options.store is None:
-            return field_query(ask, [self._assumed(name, state)])
-        if mappings := self.options.store.mappings(name):
-            return field_query(ask, mappings, self.options.store.engine)
-        store = self.options.store
-        reason = f"{store.indices} has no such field{did_you_mean(store.nearest(name))}"
-        as_keyword = field_query(ask, [MappedField(name, "keyword")])
-        return FieldQuery(as_keyword.clause, (Doubt("missing", reason),))
-
-    def _assumed(self, name: str, state: ConversionState) -> MappedField:
-        """How a field is mapped where no store profile tells."""
-        if name == state.processing_state.get("time_field"):
-            return MappedField(name, "date")
-        if self.options.keyword_suffix:
-            return MappedField(name, UNTYPED, subfields=(MappedField(name + self.options.keyword_suffix, "keyword"),))
-        return MappedField(name, "keyword")
-
     def _refuse(self, cond: FieldCondition | ConditionValueExpression, state: ConversionState, reason: str) -> NoReturn:
         field = cond.field if isinstance(cond, ConditionFieldEqualsValueExpression) else None
+        if field is not None and stands_for_several(field):
+            field = object_around(field) or None
         raise UnsupportedConditionError(rule_of(state), field, reason, getattr(cond, "source", None))
 
 

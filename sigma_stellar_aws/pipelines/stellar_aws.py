@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
 from sigma.processing.transformations import FieldFunctionTransformation, SetStateTransformation
 
-from sigma_stellar_aws.pipelines.transformations import RefuseOtherLogSources, RefuseWholeObjects, UsePublishedDetection
+from sigma_stellar_aws.pipelines.transformations import NameWholeObjects, RefuseOtherLogSources, UsePublishedDetection
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, flat_name
 
 INDEX = "aella-cloudtrail-*"
@@ -54,7 +54,7 @@ def _pipeline(
         items=[
             ProcessingItem(RefuseOtherLogSources(), identifier="stellar_aws_refuse_other_log_sources"),
             *first,
-            ProcessingItem(RefuseWholeObjects(), identifier="stellar_aws_refuse_whole_objects"),
+            ProcessingItem(NameWholeObjects(), identifier="stellar_aws_name_whole_objects"),
             *([names] if flattened else []),
             ProcessingItem(SetStateTransformation("index", [index]), identifier="stellar_aws_index"),
             ProcessingItem(SetStateTransformation("time_field", time_field), identifier="stellar_aws_time_field"),

@@ -8,7 +8,11 @@ from sigma.correlations import SigmaCorrelationRule
 from sigma.modifiers import (
     SigmaBase64Modifier,
     SigmaBase64OffsetModifier,
+    SigmaCaseSensitiveModifier,
     SigmaCompareModifier,
+    SigmaEndswithModifier,
+    SigmaFieldReferenceModifier,
+    SigmaStartswithModifier,
     SigmaTimestampModifier,
     SigmaUTF16BEModifier,
     SigmaUTF16Modifier,
@@ -28,6 +32,9 @@ CLOUDTRAIL = SigmaLogSource(product="aws", service="cloudtrail")
 
 OBJECTS = frozenset(name for name, field in FIELDS.items() if "object" in field.kind)
 """Fields of a CloudTrail record that hold objects, so that no flattened field has their name."""
+
+ASKS_SEVERAL_FIELDS = "asks_several_fields"
+"""Key of the state of pipelines under which a backend says that it takes ``name.*`` for all fields below an object."""
 
 
 @dataclass
@@ -126,6 +133,18 @@ class RefuseWholeObjects(_RefuseItems):
 
 
 @dataclass
+class NameWholeObjects(RefuseWholeObjects):
+    """Gives a condition on a whole object the name of all fields below it; refuses it if the backend knows no such."""
+
+    def apply_detection_item(self, detection_item: SigmaDetectionItem) -> None:
+        """Rename the field of one detection item, or check it."""
+        if self._pipeline is None or not self._pipeline.state.get(ASKS_SEVERAL_FIELDS):
+            super().apply_detection_item(detection_item)
+        elif detection_item.field in OBJECTS:
+            detection_item.field = f"{detection_item.field}.*"
+
+
+@dataclass
 class RefuseMisreadModifiers(_RefuseItems):
     """Refuses modifiers which pySigma 1.5 takes for something else than the specification says."""
 
@@ -135,6 +154,10 @@ class RefuseMisreadModifiers(_RefuseItems):
         values = [value for value in item.original_value or [] if isinstance(value, SigmaString)]
         if _any_of(used, SigmaTimestampModifier) and _any_of(used, SigmaCompareModifier):
             return "the part of a time cannot be compared; pySigma compares the whole value instead"
+        if {SigmaCaseSensitiveModifier, SigmaFieldReferenceModifier} <= used:
+            return "pySigma forgets |cased beside |fieldref; drop it, or regard case in all rules (case_sensitive=true)"
+        if item.field is None and used & {SigmaStartswithModifier, SigmaEndswithModifier}:
+            return "without a field it is searched for anywhere in a value, whatever the modifier; name the field"
         if SigmaUTF16Modifier in used and used & {SigmaBase64Modifier, SigmaBase64OffsetModifier}:
             return "the byte order mark of utf16 is lost under base64; use wide"
         if SigmaBase64OffsetModifier in used:

@@ -37,7 +37,7 @@ from sigma_stellar_aws.query.store_profile import (
     Engine,
     MappedField,
 )
-from sigma_stellar_aws.query.value_lengths import indexed_number, value_lengths
+from sigma_stellar_aws.query.value_lengths import indexed_number, number_spellings, value_lengths
 from sigma_stellar_aws.reference import ecs_fields
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
 from sigma_stellar_aws.reference.flat_schema import flat_name
@@ -92,6 +92,9 @@ def field_query(ask: Ask, mappings: Sequence[MappedField], engine: Engine | None
         doubts.append(Doubt("loose", f"{_DIFFERS}some keep it out of the mapping, where nothing finds its values"))
     if any(field.copied for field in mapped):
         doubts.append(Doubt("loose", "other fields copy their values into it (copy_to)"))
+    if isinstance(ask, Number) and all(field.type in _TAKE_NUMBERS for field in mapped):
+        # Fields of numbers take all spellings of a number too.
+        clauses = [_any_spelling(ask, mapped[0])] if any(clause != clauses[0] for clause in clauses) else clauses
     if any(clause != clauses[0] for clause in clauses):
         kinds = " and ".join(map(_described, mapped))
         if {field.type for field in mapped} - _TEXTS:
@@ -201,7 +204,7 @@ def _keyword_clause(ask: Ask, field: MappedField) -> Clause:
     if isinstance(ask, Pattern):
         return _regexp(field, ask.regex, ask.ignore_case)
     if isinstance(ask, Number):
-        return dsl.term(field.name, indexed_number(ask.value))
+        return _any_spelling(ask, field)
     if isinstance(ask, Boolean):
         return dsl.term(field.name, ask.value)
     if isinstance(ask, Comparison):
@@ -212,6 +215,10 @@ def _keyword_clause(ask: Ask, field: MappedField) -> Clause:
         return in_network(field.name, ask.network, as_regexp=field.type == "wildcard")
     except ValueError as error:
         raise NoQueryError(str(error)) from None
+
+
+def _any_spelling(ask: Number, field: MappedField) -> Clause:
+    return dsl.any_of(dsl.term(field.name, spelling) for spelling in number_spellings(ask.value))
 
 
 def _text_clause(ask: Text, field: MappedField) -> Clause:
@@ -341,6 +348,7 @@ def _unknown(ask: Ask, field: MappedField) -> NoReturn:
 
 _KEYWORDS = frozenset({"keyword", "constant_keyword", "wildcard", *OBJECTS_OF_KEYWORDS})
 _TEXTS = _KEYWORDS | ANALYSED
+_TAKE_NUMBERS = frozenset({"keyword", "double", *_WHOLE, *_ROUNDED})
 _QUERIES: dict[str, Callable[[Ask, MappedField], FieldQuery]] = {
     "keyword": _keyword,
     "constant_keyword": _keyword,

@@ -8,9 +8,12 @@ kind, no repeated clause.
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
+
+FieldRelation: TypeAlias = Literal["is", "contains", "startswith", "endswith"]
+"""How a value of one field relates to a value of another."""
 
 Clause: TypeAlias = JsonObject
 """One Query DSL clause: an object with a single key, the type of the query."""
@@ -143,6 +146,37 @@ def escape_wildcard(text: str) -> str:
     return text.replace("\\", "\\\\").replace("*", "\\*").replace("?", "\\?")
 
 
+COMPARE_FIELDS = """
+String folded(String text, boolean ignoreCase) {
+  if (!ignoreCase) { return text; }
+  StringBuilder out = new StringBuilder();
+  for (int i = 0; i < text.length(); i++) {
+    char c = text.charAt(i);
+    out.append(c >= (char) 65 && c <= (char) 90 ? (char) (c + 32) : c);
+  }
+  return out.toString();
+}
+if (!doc.containsKey(params.field) || !doc.containsKey(params.other)) { return false; }
+for (def mine : doc[params.field]) {
+  String one = folded(mine.toString(), params.ignore_case);
+  for (def theirs : doc[params.other]) {
+    String two = folded(theirs.toString(), params.ignore_case);
+    if (params.how == 'is' ? one.equals(two)
+        : params.how == 'startswith' ? one.startsWith(two)
+        : params.how == 'endswith' ? one.endsWith(two) : one.contains(two)) { return true; }
+  }
+}
+return false;
+""".strip()
+"""Painless: whether a value of a field is, starts with, ends with or contains a value of another. One for all rules."""
+
+
+def compare_fields(field: str, other: str, how: FieldRelation, *, ignore_case: bool) -> Clause:
+    """Match documents in which a value of a field relates to a value of another, as keyword fields hold them."""
+    params: JsonObject = {"field": field, "other": other, "how": how, "ignore_case": ignore_case}
+    return {"script": {"script": {"lang": "painless", "source": COMPARE_FIELDS, "params": params}}}
+
+
 def leaves(clause: Clause) -> Iterable[tuple[str, str, Json]]:
     """All conditions below a clause, each as (type of query, field, options).
 
@@ -155,6 +189,9 @@ def leaves(clause: Clause) -> Iterable[tuple[str, str, Json]]:
             yield from leaves(child)
     elif kind == "exists":
         yield kind, cast(str, body["field"]), None
+    elif kind == "script":
+        params = cast(JsonObject, cast(JsonObject, body["script"])["params"])
+        yield from ((kind, cast(str, params[name]), params) for name in ("field", "other"))
     elif kind in ("term", "terms", "prefix", "wildcard", "regexp", "range", "match_phrase"):
         field = next(key for key in body if key != "_name")
         yield kind, field, body[field]

@@ -12,8 +12,8 @@ from typing import TypeAlias, cast
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
 from sigma_stellar_aws.base.times import epoch_millis
-from sigma_stellar_aws.query.dsl import Clause, named_clauses
-from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, Document, text_of
+from sigma_stellar_aws.query.dsl import COMPARE_FIELDS, Clause, named_clauses
+from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, Document, name_test, stands_for_several, text_of
 
 Predicate: TypeAlias = Callable[[Document], bool]
 """Says whether a document matches."""
@@ -48,6 +48,8 @@ def compile_query(query: Clause) -> Predicate:
         return _bool(body)
     if kind == "exists":
         return _exists(body)
+    if kind == "script":
+        return _compared_fields(body)
     field, options = _only({key: value for key, value in body.items() if key != "_name"})
     if kind == "range":
         return _range(field, options)
@@ -98,7 +100,50 @@ def _exists(body: JsonObject) -> Predicate:
     return _any_value(cast(str, body["field"]), lambda text: True)
 
 
+def _compared_fields(body: JsonObject) -> Predicate:
+    _known(body, {"script", "_name"})
+    script = cast(JsonObject, body["script"])
+    if script.get("source") != COMPARE_FIELDS:
+        raise UnknownClauseError("a script that is not this project's own")
+    params = cast(JsonObject, script["params"])
+    field, other, how = (cast(str, params[key]) for key in ("field", "other", "how"))
+    fold = _ascii_lower if params["ignore_case"] is True else str
+    relation = _RELATIONS[how]
+
+    def matches(document: Document) -> bool:
+        others = [fold(text) for text in _texts_of(document.get(other))]
+        return any(relation(fold(text), each) for text in _texts_of(document.get(field)) for each in others)
+
+    return matches
+
+
+def _texts_of(value: Scalar | list[Scalar] | None) -> list[str]:
+    return [] if value is None else [text_of(one) for one in (value if isinstance(value, list) else [value])]
+
+
+_RELATIONS: dict[str, Callable[[str, str], bool]] = {
+    "is": str.__eq__,
+    "contains": str.__contains__,
+    "startswith": str.startswith,
+    "endswith": str.endswith,
+}
+
+
+def _any_of_several(name: str, test: TextTest) -> Predicate:
+    is_meant = name_test(name)
+    # The time that flattening adds is not a value of the event.
+    return lambda document: any(
+        test(text)
+        for field, value in document.items()
+        if field != TIME_FIELD and is_meant(field)
+        for text in _texts_of(value)
+    )
+
+
 def _any_value(field: str, test: TextTest) -> Predicate:
+    if stands_for_several(field):
+        return _any_of_several(field, test)
+
     def matches(document: Document) -> bool:
         value = document.get(field)
         if isinstance(value, str):

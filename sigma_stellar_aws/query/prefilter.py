@@ -51,8 +51,8 @@ def _necessary(clause: Clause) -> Clause | None:
     """A condition on the screened fields alone that the clause implies; None where there is none."""
     body = clause.get("bool")
     if not isinstance(body, dict):
-        [(_, field, _)] = dsl.leaves(clause)
-        return clause if field in SCREENED_FIELDS else None
+        tested = [field for _, field, _ in dsl.leaves(clause)]
+        return clause if len(tested) == 1 and tested[0] in SCREENED_FIELDS else None
     demands = [_necessary(child) for child in _children(body, "filter")]
     alternatives = [_necessary(child) for child in _children(body, "should")]
     if alternatives and None not in alternatives:

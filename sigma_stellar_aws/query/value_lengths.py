@@ -23,8 +23,8 @@ def value_lengths(ask: Ask) -> tuple[int, int | None]:
         least, most = lucene_regex.lengths(ask.regex)
         return least, None if most is None else most * 2
     if isinstance(ask, Number):
-        length = len(str(indexed_number(ask.value)))
-        return length, length
+        lengths = [len(str(spelling)) for spelling in number_spellings(ask.value)]
+        return min(lengths), max(lengths)
     return _LENGTHS[type(ask)]
 
 
@@ -37,3 +37,20 @@ def indexed_number(number: int | float) -> int | str:
     # On a keyword field a server compares the text of a number as Java writes it, which is 1.2345678E7 for 12345678.0.
     # A decimal given as text is right there and on numeric fields.
     return number if isinstance(number, int) else format(Decimal(str(number)), "f")
+
+
+def number_spellings(number: int | float) -> list[int | str]:
+    """Return the texts under which a keyword field may hold a number: as JSON is written by Python and by Java.
+
+    >>> number_spellings(5), number_spellings(2.5), number_spellings(1e-07)
+    ([5, '5.0'], ['2.5'], ['0.0000001', '1e-07', '1e-7', '1E-7', '1.0E-7'])
+    """
+    if isinstance(number, int):
+        return [number, f"{number}.0"]
+    plain, written = format(Decimal(str(number)), "f"), str(number)
+    if "e" not in written:
+        return [plain]
+    digits, _, exponent = written.partition("e")
+    power = int(exponent)
+    java = digits if "." in digits else f"{digits}.0"
+    return [plain, written, f"{digits}e{power}", f"{digits}E{power}", f"{java}E{power}"]

@@ -1,5 +1,6 @@
 """The names and values of flattened CloudTrail records."""
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 from sigma_stellar_aws.base.json_types import Scalar
@@ -44,3 +45,37 @@ EVENT_FIELDS = (
     "userIdentity_type",
     "userIdentity_userName",
 )
+
+
+ANY_FIELD = "*"
+"""The name that stands for all fields of an event but the time that flattening adds."""
+
+
+def stands_for_several(name: str) -> bool:
+    """Tell whether a name stands for all fields, or for all below an object.
+
+    >>> stands_for_several("requestParameters_*"), stands_for_several("requestParameters")
+    (True, False)
+    """
+    return name == ANY_FIELD or name.endswith(("_*", ".*"))
+
+
+def object_around(name: str) -> str:
+    """Return the object that a name of several fields is about, or nothing for all fields.
+
+    >>> object_around("requestParameters_*"), object_around("*")
+    ('requestParameters', '')
+    """
+    return "" if name == ANY_FIELD else name[:-2]
+
+
+def name_test(name: str) -> Callable[[str], bool]:
+    """Return a function that tells whether a field is one of several.
+
+    >>> is_meant = name_test("requestParameters_*")
+    >>> is_meant("requestParameters_bucketName"), is_meant("requestParameters"), is_meant("requestParametersX")
+    (True, True, False)
+    """
+    around = object_around(name)
+    below = around + name[-2:-1]
+    return lambda field: not around or field == around or field.startswith(below)

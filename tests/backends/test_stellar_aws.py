@@ -20,6 +20,7 @@ from sigma.types import CompareOperators, SigmaNumber, SigmaType, TimestampPart
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedConditionError, UnsupportedRuleError
+from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.evaluate import compile_query
 from sigma_stellar_aws.query.lucene_regex import MAX_LENGTH
 from sigma_stellar_aws.query.store_profile import StoreProfile
@@ -70,6 +71,14 @@ PYSIGMA_2 = version("pysigma").startswith("2.")
 def test_condition_becomes_the_query_that_says_the_same(case: dict[str, Any]) -> None:
     """Each condition of the table becomes exactly the query beside it, in a search body that names the rule."""
     assert convert_case(case) == [search(query) for query in case.get("queries") or [case["query"]]]
+
+
+@cases("script")
+def test_two_fields_are_compared_by_a_script_where_it_is_allowed(case: dict[str, Any]) -> None:
+    """The names of the fields and how they compare are parameters, so that one compiled script serves all rules."""
+    [body] = convert_case(case)
+    script = {"lang": "painless", "source": dsl.COMPARE_FIELDS, "params": case["script"]}
+    assert body == search({"script": {"script": script}})
 
 
 @cases("hits")
@@ -153,7 +162,7 @@ def test_unequal_number_is_converted() -> None:
     value = types.SigmaCompareExpression(SigmaNumber(5), CompareOperators.NEQ)
     condition = ConditionFieldEqualsValueExpression("f", value)
     clause = StellarAwsBackend().convert_condition(condition, ConversionState())
-    assert clause == {"bool": {"must_not": [{"term": {"f": {"value": 5}}}]}}
+    assert clause == {"bool": {"must_not": [{"terms": {"f": [5, "5.0"]}}]}}
 
 
 @pytest.mark.parametrize("text", ["é" * MAX_LENGTH, "é" + "a" * MAX_LENGTH])

@@ -23,7 +23,9 @@ from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.sigma_errors import RuleBlockError, UnsupportedConditionError, UnsupportedRuleError
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
 from sigma_stellar_aws.pipelines.transformations import OBJECTS
+from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import fields
+from sigma_stellar_aws.reference.flat_schema import flat_name
 from sigma_stellar_aws.rule_files.load import load_rules
 from sigma_stellar_aws.rule_files.stellar_block import published_detection
 
@@ -221,12 +223,38 @@ def test_refusals_of_a_pipeline_are_collected(pipeline: Pipeline, backend: Any) 
 
 @PIPELINES
 @pytest.mark.parametrize("field", sorted(OBJECTS))
-def test_a_condition_on_a_whole_object_is_refused(pipeline: Pipeline, field: str) -> None:
-    """Flattened documents have no such field, so the condition would never match; one on what is in it is fine."""
-    for detection in ({f"{field}|contains": "v"}, {f"{field}|exists": True}, [{"a": "v"}, {field: None}]):
-        with pytest.raises(UnsupportedRuleError, match=rf"Rule 'Some Rule': field '{field}': .*{field}\.<name>"):
-            convert(pipeline(), rule({"selection": detection, "condition": "selection"}))
+def test_a_condition_on_a_whole_object_is_refused_where_the_store_is_not_known(pipeline: Pipeline, field: str) -> None:
+    """Flattened documents have no such field, so the refusal says which option asks those that are in it."""
+    for condition in ({f"{field}|contains": "v"}, {field: 5}, {f"{field}|re": "v"}):
+        message = rf"Rule 'Some Rule': field '{flat_name(field)}': .*name the field inside it.*-O store=FILE"
+        with pytest.raises(UnsupportedConditionError, match=message):
+            convert(pipeline(), rule(condition))
     assert convert(pipeline(), rule({f"{field}.someName": "v"}))
+
+
+@PIPELINES
+@pytest.mark.parametrize("field", sorted(OBJECTS))
+def test_whether_an_object_has_anything_needs_no_store(pipeline: Pipeline, field: str) -> None:
+    """Any field below an object shows that it is there, and the search finds them by the beginning of their names."""
+    name = flat_name(field)
+    there = dsl.any_of([dsl.exists(name), dsl.exists(f"{name}_*")])
+    for condition, query in (
+        ({f"{field}|exists": True}, there),
+        ({field: "*"}, there),
+        ({f"{field}|exists": False}, dsl.none_of(there)),
+        ({field: None}, dsl.none_of(there)),
+    ):
+        [body] = convert(pipeline(), rule(condition))
+        assert dsl.unnamed(body["query"]) == query, condition
+
+
+@PIPELINES
+@pytest.mark.parametrize("field", sorted(OBJECTS))
+def test_other_backends_refuse_a_whole_object(pipeline: Pipeline, field: str) -> None:
+    """They would ask a field that no document has, and never match."""
+    for condition in ({f"{field}|contains": "v"}, {f"{field}|exists": True}, {field: None}):
+        with pytest.raises(UnsupportedConditionError, match=rf"field '{field}': .*{field}\.<name>"):
+            LuceneBackend(pipeline()).convert(collection(rule(condition)))
 
 
 PUBLISHED: dict[str, Any] = {
