@@ -21,10 +21,12 @@ from sigma.conditions import (
     ConditionNOT,
     ConditionOR,
     ConditionSelector,
+    ConditionValueExpression,
 )
 from sigma.conversion.base import Backend
 from sigma.conversion.state import ConversionState
 from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections, SigmaRule
+from sigma.types import SigmaType
 
 from sigma_stellar_aws.backends.stellar_aws import AnyCondition, StellarAwsBackend
 from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
@@ -35,7 +37,7 @@ from sigma_stellar_aws.pipelines.transformations import UsePublishedDetection
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.evaluate import compile_query
-from sigma_stellar_aws.reference.flat_schema import Document, flat_name
+from sigma_stellar_aws.reference.flat_schema import ANY_FIELD, Document, flat_name, object_around, stands_for_several
 
 PartKind: TypeAlias = Literal["all", "any", "not", "value"]
 """How the children of a part decide whether it holds; a value has no children."""
@@ -217,18 +219,16 @@ def _of_item(view: _View, used: SigmaDetectionItem, written: SigmaDetectionItem)
     condition = used.postprocess(view.used)
     holds = _holds(view, condition)
     key, texts = _written_item(written)
-    # A search without a field does not get as far as this: it is refused.
-    field, written_field = used.field or "", written.field or ""
+    field, written_field = used.field or ANY_FIELD, written.field or ""
     if len(used.value) < 2:
         found = "" if holds else _instead(view, field, written_field, condition)
         return ConditionPart(f"{key}: {texts[0]}", "value", holds, found, ())
     kind: PartKind = "all" if used.value_linking is ConditionAND else "any"
     text = f"{kind} of {len(texts)} values"
     children = tuple(
-        _of_value(view, text, ConditionFieldEqualsValueExpression(field, value))
-        for text, value in zip(texts, used.value, strict=True)
+        _of_value(view, text, _condition_on(used.field, value)) for text, value in zip(texts, used.value, strict=True)
     )
-    joined = used.value_linking([ConditionFieldEqualsValueExpression(field, value) for value in used.value])
+    joined = used.value_linking([_condition_on(used.field, value) for value in used.value])
     hold = _holds(view, joined)
     found = "" if hold else _instead(view, field, written_field, joined)
     if used.negated:
@@ -237,7 +237,15 @@ def _of_item(view: _View, used: SigmaDetectionItem, written: SigmaDetectionItem)
     return ConditionPart(f"{key}: {text}", kind, holds, found, children)
 
 
-def _of_value(view: _View, text: str, condition: ConditionFieldEqualsValueExpression) -> ConditionPart:
+def _condition_on(
+    field: str | None, value: SigmaType
+) -> ConditionFieldEqualsValueExpression | ConditionValueExpression:
+    return ConditionValueExpression(value) if field is None else ConditionFieldEqualsValueExpression(field, value)
+
+
+def _of_value(
+    view: _View, text: str, condition: ConditionFieldEqualsValueExpression | ConditionValueExpression
+) -> ConditionPart:
     holds = _holds(view, condition)
     found = "differs only in case" if not holds and _differs_in_case(view, condition) else ""
     return ConditionPart(text, "value", holds, found, ())
@@ -247,8 +255,12 @@ def _written_item(item: SigmaDetectionItem) -> tuple[str, list[str]]:
     """Return the field with its modifiers, and the values, as in the rule."""
     if not item.value:
         return item.field or "", ["[]"]
-    # An item with a field is always a map with one key.
-    [(key, plain)] = msgspec.convert(item.to_plain(), dict[str, Any]).items()
+    # An item with a field or a modifier is always a map with one key.
+    plain = item.to_plain()
+    key = "any field"
+    if isinstance(plain, dict):
+        [(key, plain)] = msgspec.convert(plain, dict[str, Any]).items()
+        key = key if item.field else f"any field{key}"
     return key, [_quoted(value) for value in (plain if isinstance(plain, list) else [plain])]
 
 
@@ -303,6 +315,9 @@ def _ignoring_case(clause: Clause) -> Clause:
 
 def _instead(view: _View, field: str, written: str, condition: AnyCondition | None) -> str:
     """Say what the event has in a field on which a condition does not hold."""
+    if stands_for_several(field):
+        case = "; one fits but for its case" if _differs_in_case(view, condition) else ""
+        return f"no value {f'below {written}' if object_around(field) else 'of the event'} fits{case}"
     value = view.document.get(field)
     if value is None:
         inner = min((name for flat, name in view.names.items() if flat.startswith(f"{field}_")), default=None)
