@@ -19,6 +19,7 @@ from sigma_stellar_aws.alerts.pack import PackRule
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts, with_earlier
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
@@ -318,7 +319,7 @@ def _send(client: OpenSearch, index: str, actions: Iterable[tuple[str, Alert, Js
             elif result.status >= 300:
                 raise StoreError(f"{index!r}: the alert {alert.id} could not be stored: {result.reason}")
         if waiting:
-            raise NotWholeError(f"{len(waiting)} alerts were not taken: {reasons[-1]}")
+            raise NotWholeError(f"{plural(len(waiting), 'alert')} not taken: {reasons[-1]}")
 
     if waiting:
         with as_store_errors(index):

@@ -31,6 +31,7 @@ from sigma_stellar_aws.alerts.run import (
 from sigma_stellar_aws.alerts.store_doubts import check_that_rules_can_match, store_doubts
 from sigma_stellar_aws.alerts.store_events import count_undated, store_hits
 from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.pipelines.stellar_aws import INDEX
 from sigma_stellar_aws.query import store_profile
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
@@ -87,7 +88,8 @@ def alerts_of_store(
     dated = bool(since or until)
     pack, usable_time = _fitted(client, index, rules, time_field, options, messages, dated=dated)
     if dated and (count := count_undated(client, index, pack, time_field)):
-        messages.problem(f"{count} events of {index} match, but have no {time_field} to compare")
+        events = plural(count, "event")
+        messages.problem(f"{events} of {index} without {time_field}, so not compared with the times asked for")
     hits = store_hits(client, index, pack, time_field=usable_time, since=since, until=until)
     return raised(hits, pack, options, messages)
 

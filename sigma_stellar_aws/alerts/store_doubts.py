@@ -7,6 +7,7 @@ from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.alerts.pack import Pack
 from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.by_field_type import cut_values
 from sigma_stellar_aws.query.store_profile import StoreProfile
@@ -68,7 +69,7 @@ def _cut_values(client: OpenSearch, profile: StoreProfile, pack: Pack) -> StoreD
     cut = cut_values(profile.all_mappings(), dsl.fields(pack.query), profile.engine)
     if cut is not None and (events := count_each(client, profile.indices, {"cut": cut}).counts["cut"]):
         problems.append(
-            f"{events} events of {profile.indices} have a value that is too long to be found, in a field of the rules"
+            f"values too long to be found, in a field of the rules, in {plural(events, 'event')} of {profile.indices}"
         )
     for reason in dict.fromkeys(doubt.reason for doubt in pack.doubts if doubt.kind == "cut"):
         if cut is None:
@@ -82,4 +83,5 @@ def _closed(client: OpenSearch, profile: StoreProfile) -> StoreDoubts:
     closed = closed_indices(client, profile.indices)
     if not closed:
         return StoreDoubts([], [])
-    return StoreDoubts([f"{len(closed)} indices are closed, and so were not searched: {', '.join(closed)}"], [])
+    indices = plural(len(closed), "index", "indices")
+    return StoreDoubts([f"not searched, since closed: {indices}, {', '.join(closed)}"], [])

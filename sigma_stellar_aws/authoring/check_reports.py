@@ -14,13 +14,13 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
 from sigma_stellar_aws import __version__
 from sigma_stellar_aws.authoring.check import CheckReport, at_least
 from sigma_stellar_aws.authoring.rule_documents import FINDING_SEVERITIES, CheckedDocument, Finding, FindingSeverity
 from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.terminal import console_for
 from sigma_stellar_aws.base.text import plural, printable
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -54,7 +54,7 @@ def write_report(report: CheckReport, form: str, fail_on: FindingSeverity | None
 
 def print_text(report: CheckReport, stream: TextIO) -> None:
     """Print the findings, each with the line that it is about, in colour on a terminal."""
-    console = Console(file=stream, highlight=False, soft_wrap=True)
+    console = console_for(stream, wrap=False)
     for finding in report.findings:
         console.print(
             Text.assemble(

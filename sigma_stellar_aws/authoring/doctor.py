@@ -17,7 +17,7 @@ from sigma_stellar_aws.alerts.pack import Pack, convert_pack
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.terminal import print_table, table_of
-from sigma_stellar_aws.base.text import printable
+from sigma_stellar_aws.base.text import plural, printable
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.by_field_type import cut_values
@@ -133,7 +133,8 @@ def print_diagnosis(profile: StoreProfile, diagnosis: Diagnosis) -> None:
         table.add_row(Text(printable(rule.title)), Text(rule.verdict, _STYLES[rule.verdict]), reasons)
     print_table(table, sys.stdout)
     newest = f", the newest of {_minutes(diagnosis.newest)}" if diagnosis.newest else ""
-    print(f"{printable(profile.indices)} on {profile.engine} {profile.version}: {diagnosis.events} events{newest}")
+    events = plural(diagnosis.events, "event")
+    print(f"{printable(profile.indices)} on {profile.engine} {profile.version}: {events}{newest}")
     counts = Counter(rule.verdict for rule in diagnosis.rules)
     print(", ".join(f"{verdict}: {counts[verdict]}" for verdict in _STYLES if counts[verdict]) or "no rules")
     for problem in diagnosis.problems:
@@ -196,7 +197,7 @@ def _diagnosis(
     if not dsl.can_match(pack.query, {doubt.field for doubt in pack.doubts if doubt.kind == "missing"}):
         return diagnosis("cannot match", missing)
     if cut:
-        wrong.append(f"{cut} events have a value that is too long to be found, in a field of this rule")
+        wrong.append(f"values too long to be found, in a field of this rule, in {plural(cut, 'event')}")
     elif cut is None and too_long:
         wrong += [*too_long, "this store cannot tell whether there are such values"]
     if wrong:

@@ -8,6 +8,7 @@ from opensearchpy.helpers import bulk
 
 from sigma_stellar_aws.authoring.rule_tests import Trial
 from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.logs.flatten import flatten
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.store.load import create_index
@@ -31,7 +32,7 @@ def ask_engine(client: OpenSearch, trials: Sequence[Trial]) -> list[bool]:
         actions = [{"_index": index, "_source": document} for document in documents]
         _, rejected = bulk(client, actions, refresh=True, raise_on_error=False)
         if isinstance(rejected, list) and rejected:
-            raise StoreError(f"the engine rejected {len(rejected)} events: {rejected}")
+            raise StoreError(f"the engine rejected {plural(len(rejected), 'event')}: {rejected}")
         found = {
             (key, str(hit.source[_CASE_FIELD]))
             for key, rule in rules.items()

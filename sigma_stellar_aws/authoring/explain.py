@@ -6,7 +6,7 @@ disagree. Fields are shown by the names that the rule gives them.
 
 import copy
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, NamedTuple, TextIO, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from rich.console import Console
@@ -44,7 +44,6 @@ PartKind: TypeAlias = Literal["all", "any", "not", "value"]
 
 _SHOWN_VALUES = 5
 _SHOWN_LENGTH = 120
-_WIDTH_WITHOUT_TERMINAL = 10_000
 _MARKS = {
     True: ("\N{CHECK MARK} yes  ", "green"),
     False: ("\N{BALLOT X} no   ", "red"),
@@ -158,13 +157,6 @@ def tree(part: ConditionPart) -> Tree:
     root = Tree(Text.assemble((mark, style), printable(part.text), found), guide_style="dim")
     root.children += [tree(child) for child in part.children]
     return root
-
-
-def console_of(stream: TextIO) -> Console:
-    """Return a console as wide as the terminal; without one, lines are not wrapped."""
-    console = Console(file=stream, highlight=False)
-    console.width = console.width if console.is_terminal else _WIDTH_WITHOUT_TERMINAL
-    return console
 
 
 def print_trees(parts: Iterable[ConditionPart], console: Console) -> None:

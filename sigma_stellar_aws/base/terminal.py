@@ -6,16 +6,19 @@ from rich.console import Console
 from rich.table import Table
 
 _STYLES = ((75, "bold red"), (50, "yellow"), (25, "cyan"), (0, "dim"))
-_WIDTH_WITHOUT_TERMINAL = 160
+
+
+UNBROKEN = 10_000
+"""A width in which no line is broken, for output that other programs read."""
 
 
 def style_of(severity: int) -> str:
-    """The style in which a severity is shown."""
+    """Return the style in which a severity from 0 to 100 is shown."""
     return next(style for least, style in _STYLES if severity >= least)
 
 
 def table_of(*columns: str) -> Table:
-    """An empty table in which nothing is cut off."""
+    """Return an empty table in which nothing is cut off."""
     table = Table()
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -23,12 +26,18 @@ def table_of(*columns: str) -> Table:
 
 
 def print_table(table: Table, stream: TextIO) -> None:
-    """Print a table in the width of the terminal, or a fixed one where there is none."""
+    """Print a table as wide as the terminal, or 160 columns where there is none."""
     console_for(stream).print(table)
 
 
-def console_for(stream: TextIO) -> Console:
-    """A console in the width of the terminal, or a fixed one where there is none."""
-    console = Console(file=stream)
-    console.width = console.width if console.is_terminal else _WIDTH_WITHOUT_TERMINAL
+def console_for(stream: TextIO, *, width: int = 160, wrap: bool = True) -> Console:
+    """Return a console as wide as the terminal, or of a fixed width where there is none.
+
+    Args:
+        stream: where to print.
+        width: columns where the stream is not a terminal.
+        wrap: whether lines are broken between words; a line that others read, such as a path, stays whole.
+    """
+    console = Console(file=stream, highlight=False, soft_wrap=not wrap)
+    console.width = console.width if console.is_terminal else width
     return console

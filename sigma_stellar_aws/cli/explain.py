@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from sigma_stellar_aws.authoring import explain as explaining
+from sigma_stellar_aws.base.terminal import UNBROKEN, console_for
 from sigma_stellar_aws.cli.options import (
     EVENT,
     event_id_option,
@@ -57,5 +58,5 @@ def explain(
                 }
                 click.echo(json.dumps(known))
             else:
-                explaining.print_explanation(each, record, explanation, explaining.console_of(sys.stdout))
+                explaining.print_explanation(each, record, explanation, console_for(sys.stdout, width=UNBROKEN))
     problems.leave()

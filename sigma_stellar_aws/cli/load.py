@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from sigma_stellar_aws.alerts.pack import pack_fields
+from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.cli.options import FILES, ca_file_option, url_option
 from sigma_stellar_aws.cli.problems import Problems, as_click_errors, find_logs, note, progress
 from sigma_stellar_aws.logs.find import stored_size
@@ -48,5 +49,5 @@ def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) ->
                 problems.watching_length(documents()),
                 on_rejected=lambda event: problems.report(f"event {event.event_id} was not taken: {event.reason}"),
             )
-    note(f"{loaded.created} events loaded into {index}, {loaded.present} were there already{problems.summary()}")
+    note(f"{plural(loaded.created, 'event')} loaded into {index}, {loaded.present:,} already there{problems.summary()}")
     problems.leave()

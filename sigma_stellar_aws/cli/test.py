@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 
 from sigma_stellar_aws.authoring import rule_tests
-from sigma_stellar_aws.authoring.explain import console_of
 from sigma_stellar_aws.authoring.rule_tests import Trial
 from sigma_stellar_aws.authoring.watch import SECONDS_BETWEEN_LOOKS
+from sigma_stellar_aws.base.terminal import UNBROKEN, console_for
 from sigma_stellar_aws.cli.options import FILES, ca_file_option, rule_paths
 from sigma_stellar_aws.cli.problems import FINDINGS, UNREAD, Problems, as_click_errors, errors_exit_with, needs, note
 from sigma_stellar_aws.store.embedded import embedded_opensearch
@@ -57,7 +57,7 @@ def test(
         raise click.UsageError("--url, --engine and --watch exclude each other, and --watch excludes --json")
     if not paths and not case_paths:
         raise click.UsageError("name rules with their tests beside them, or test files: --cases PATH")
-    console = console_of(sys.stdout)
+    console = console_for(sys.stdout, width=UNBROKEN)
     if watch:
         # A shell that starts it in the background has it ignore this signal.
         signal.signal(signal.SIGINT, signal.default_int_handler)

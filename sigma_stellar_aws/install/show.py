@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
-from rich.console import Console
 from rich.text import Text
 
 from sigma_stellar_aws.base.json_types import Json
+from sigma_stellar_aws.base.terminal import console_for
 from sigma_stellar_aws.base.text import printable
 from sigma_stellar_aws.install.apply import Result
 from sigma_stellar_aws.install.merge import Path
@@ -30,13 +30,12 @@ _SIGNS: dict[Status, tuple[str, str]] = {
 }
 _SHOWN_AS: dict[Status, str] = {"edited": "edited there"}
 _DONE: dict[Status, str] = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}
-_WIDTH_WITHOUT_TERMINAL = 160
 _NAMED_ORPHANS = 5
 
 
 def write_plan(steps: Sequence[Step], stream: TextIO) -> None:
     """Write a plan: each rule that something is to be said of, and how many there are of every kind."""
-    console = _console(stream)
+    console = console_for(stream, wrap=False)
     orphans = Counter(step.reason for step in steps if step.status == "orphaned")
     many = {reason for reason, count in orphans.items() if count > _NAMED_ORPHANS}
     for step in steps:
@@ -71,7 +70,7 @@ def write_result(result: Result, stream: TextIO) -> None:
         text, style = f"{result.outcome} ({step.status})", "bold red"
     line = Text(f"{text}: ", style)
     line.append(_one_line(f"{step.name}  ({step.key})" + (f": {result.remark}" if result.remark else "")), "")
-    _console(stream).print(line)
+    console_for(stream, wrap=False).print(line)
 
 
 def summary(results: Sequence[Result]) -> str:
@@ -110,9 +109,3 @@ def _fits(now: Json, then: Json) -> bool:
 
 def _short(value: Json) -> str:
     return "(none)" if value is None else json.dumps(value, ensure_ascii=False)
-
-
-def _console(stream: TextIO) -> Console:
-    console = Console(file=stream, highlight=False, soft_wrap=True)
-    console.width = console.width if console.is_terminal else _WIDTH_WITHOUT_TERMINAL
-    return console

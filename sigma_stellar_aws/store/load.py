@@ -13,6 +13,7 @@ from opensearchpy import OpenSearch, exceptions
 
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.logs.flatten import document_id
 from sigma_stellar_aws.query.index_template import index_mappings, index_settings
 from sigma_stellar_aws.query.store_profile import ANALYSED, described_fields
@@ -292,7 +293,7 @@ class _BulkRequest:
                 self._rejected.append(Rejected(line.id, result.reason))
         self.waiting = busy
         if busy:
-            raise NotWholeError(f"{len(busy)} events were not taken: {reason}")
+            raise NotWholeError(f"{plural(len(busy), 'event')} not taken: {reason}")
 
     def outcome(self) -> _Sent:
         """Return what became of the documents so far."""

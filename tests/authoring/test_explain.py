@@ -15,7 +15,6 @@ from sigma.rule import SigmaRule
 from sigma_stellar_aws.alerts.pack import convert_pack
 from sigma_stellar_aws.authoring.explain import (
     ConditionPart,
-    console_of,
     decisive,
     explain,
     explanation_as_json,
@@ -23,6 +22,7 @@ from sigma_stellar_aws.authoring.explain import (
     print_trees,
 )
 from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.terminal import UNBROKEN, console_for
 from sigma_stellar_aws.logs.flatten import flatten
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
 from sigma_stellar_aws.query.evaluate import compile_query
@@ -412,7 +412,7 @@ def test_tree_can_be_read_without_colours_and_terminal() -> None:
     }
     stream = io.StringIO()
     explanation = explain(rule_of(detection), event)
-    print_explanation(rule_of(detection), event, explanation, console_of(stream))
+    print_explanation(rule_of(detection), event, explanation, console_for(stream, width=UNBROKEN))
     lines = stream.getvalue().splitlines()
     assert lines[0] == f"A rule does not match {DELETED['eventID']} DeleteAlarms"
     words = [next(word for word in ("yes", "no", "ignored") if f" {word} " in line) for line in lines[1:]]
@@ -420,5 +420,5 @@ def test_tree_can_be_read_without_colours_and_terminal() -> None:
     assert f"userAgent|cased: '[red]{'z' * 300}'" in lines[4]
     assert "\x1b" not in stream.getvalue()
     narrow = io.StringIO()
-    print_trees(explanation.conditions, console_of(narrow))
+    print_trees(explanation.conditions, console_for(narrow, width=UNBROKEN))
     assert narrow.getvalue().splitlines() == lines[1:]

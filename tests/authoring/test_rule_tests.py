@@ -11,7 +11,6 @@ import yaml
 
 from sigma_stellar_aws.authoring import rule_tests
 from sigma_stellar_aws.authoring.engine_verdicts import ask_engine
-from sigma_stellar_aws.authoring.explain import console_of
 from sigma_stellar_aws.authoring.rule_tests import (
     Suite,
     load_suite,
@@ -23,6 +22,7 @@ from sigma_stellar_aws.authoring.rule_tests import (
 from sigma_stellar_aws.authoring.sample_events import TEST_SUFFIX, read_case_file
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.terminal import UNBROKEN, console_for
 from sigma_stellar_aws.query.index_template import IGNORE_ABOVE
 from sigma_stellar_aws.rule_files.load import load_rules, pack_path
 from sigma_stellar_aws.store.client import connect
@@ -63,7 +63,7 @@ def told(suite: Suite, folder: Path) -> list[str]:
 def failures(suite: Suite) -> list[str]:
     """What is told of the trials that fail."""
     stream = io.StringIO()
-    rule_tests.print_failures(run_trials(suite.trials), console_of(stream))
+    rule_tests.print_failures(run_trials(suite.trials), console_for(stream, width=UNBROKEN))
     return stream.getvalue().splitlines()
 
 
@@ -389,7 +389,7 @@ def test_watching_runs_what_changes(write: Callable[..., Path], tmp_path: Path) 
 
     def watch() -> None:
         for changed, suite, results in watch_suite([tmp_path], [], wait):
-            rule_tests.print_run(changed, suite, results, console_of(stream))
+            rule_tests.print_run(changed, suite, results, console_for(stream, width=UNBROKEN))
             names = " ".join(sorted(file.name.removesuffix(".yaml") for file in changed))
             seen.append((names, {result.case.name: result.passed for result in results}, len(suite.problems)))
 
@@ -442,7 +442,7 @@ def test_difference_to_an_engine_is_a_failure(opensearch_url: str, write: Callab
     results = run_trials(suite.trials, ask_engine(client, suite.trials))
     assert [(result.matched, result.on_engine, result.passed) for result in results] == [(True, False, False)]
     stream = io.StringIO()
-    rule_tests.print_failures(results, console_of(stream))
+    rule_tests.print_failures(results, console_for(stream, width=UNBROKEN))
     assert "'too long' should match; in process it matches, on the engine it does not" in stream.getvalue()
 
 

@@ -61,7 +61,7 @@ def loaded(engine_url: str) -> Iterator[str]:
     """URL of each engine in turn, the sample files loaded into its index `samples`."""
     first = run("load", str(SAMPLES), "--url", engine_url, "--index", "samples")
     assert first.exit_code == 0, first.output
-    assert "415 events loaded into samples, 0 were there already" in first.stderr
+    assert "415 events loaded into samples, 0 already there" in first.stderr
     yield engine_url
     connect(engine_url, None, {}).indices.delete(index="samples")
 
@@ -70,7 +70,7 @@ def test_loading_again_doubles_no_event(loaded: str) -> None:
     """Events are stored under their eventIDs, so a repeated load finds them there."""
     again = run("load", str(SAMPLES), "--url", loaded, "--index", "samples")
     assert again.exit_code == 0
-    assert "0 events loaded into samples, 415 were there already" in again.stderr
+    assert "0 events loaded into samples, 415 already there" in again.stderr
 
 
 @pytest.mark.parametrize(
@@ -160,9 +160,7 @@ def test_values_that_are_cut_are_told(engine_url: str) -> None:
             for index in ("default-mapped", "template-mapped")
         )
     assert (found.exit_code, expected.exit_code) == (3, 0), found.output
-    assert (
-        " events of default-mapped have a value that is too long to be found, in a field of the rules" in found.stderr
-    )
+    assert "values too long to be found, in a field of the rules, in " in found.stderr
     assert ("OpenSearch does not report all such values" in found.stderr) == ("warning: 1 events" in found.stderr)
     rows = [json.dumps(line) for line in lines(expected)]
     assert {json.dumps(line) for line in lines(found)} <= set(rows)
@@ -345,7 +343,7 @@ def test_closed_indices_are_told(partly_closed: OpenSearch, engine_url: str) -> 
         partly_closed.indices.put_mapping(index=name, body=mappings)
     result = run("alerts", "--url", engine_url, "--index", "closed-*", "--json")
     assert result.exit_code == 3
-    assert "2 indices are closed, so that they were not searched: closed-2, closed-old" in result.stderr
+    assert "not searched, since closed: 2 indices, closed-2, closed-old" in result.stderr
 
 
 @pytest.mark.parametrize("index", ["closed-2", "any-closed", "closed-1,closed-2"])
@@ -379,7 +377,7 @@ def test_rejected_documents_are_told_and_counted(engine_url: str, tmp_path: Path
         result = run("load", str(file), "--url", engine_url, "--index", "strict")
         assert result.exit_code == 3
         assert f"event {records[1]['eventID']} was not taken" in result.stderr
-        assert "1 events loaded into strict" in result.stderr
+        assert "1 event loaded into strict" in result.stderr
     finally:
         client.indices.delete(index="strict")
 
