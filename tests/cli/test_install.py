@@ -1056,6 +1056,8 @@ def test_an_opensearch_without_alerting(opensearch_url: str, tmp_path: Path) -> 
         (["plan", "opensearch", "--stack", "8.x"], "--stack is for elastic"),
         (["plan", "elastic", "--monitor", "document"], "--monitor and --channel are for opensearch"),
         (["plan", "elastic", "--aws-region", "eu-central-1"], "--aws-region is for opensearch"),
+        (["plan", "opensearch", "--building-block", "KMS Keys Creation"], "--building-block is for elastic"),
+        (["plan", "elastic", "--only", "KMS Keys Creation", "--prune"], "--prune is about all rules"),
         (["plan", "elastic", "--ecs", "--published"], "--published is not for --ecs"),
         (["plan", "elastic", "--stack", "6.8"], "--stack 6.8: "),
         (["plan", "opensearch", "--take", "ours", "Kms Keys Creation"], "did you mean 'KMS Keys Creation'?"),
@@ -1107,3 +1109,26 @@ def test_the_whole_pack_in_ecs(tmp_path: Path) -> None:
         assert where.run("plan", "--ecs", "--exclude", left).code == 0
         assert where.run("remove").code == 0
         assert where.live() == {}
+
+
+def test_what_is_to_be_known_before_is_said_once(tmp_path: Path) -> None:
+    """Twins among Elastic's own rules, an API key, and rules that become building blocks, in plan and apply alike."""
+    with kibana(api_key="a2V5") as server:
+        where = Place("elastic", server, tmp_path)
+        where.rules = pack_path()
+        key = {"SIGMA_STELLAR_AWS_API_KEY": "a2V5"}
+        body: JsonObject = {"type": "query", "description": "d", "risk_score": 1, "severity": "low", "query": "*"}
+        server.add({**body, "rule_id": "93075852-b0f5-4b8b-89c3-a226efae5726", "name": "Elastic's of STS"})
+        server.rules["default", "93075852-b0f5-4b8b-89c3-a226efae5726"]["immutable"] = True
+        chosen = ("--only", "aws_sts_assumerole_usage", "--enabled", "--building-block", "aws_sts_assumerole_usage")
+        for command in ("plan", "apply"):
+            ended = where.run(command, *chosen, environment=key)
+            assert ended.err.count("1 of these rules have a twin among Elastic's own") == 1
+            assert ended.err.count("the API key becomes the own key of 1 rule") == 1
+        made = where.live()["AWS Security Token Service (STS) AssumeRole Usage"]
+        assert made["building_block_type"] == "default"
+        assert where.run("plan", *chosen, environment=key).code == 0
+        without = chosen[:3]
+        assert where.run("apply", *without, environment=key).code == 0
+        assert "building_block_type" not in where.live()["AWS Security Token Service (STS) AssumeRole Usage"]
+        assert server.violations == []
