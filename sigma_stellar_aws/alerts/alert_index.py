@@ -145,7 +145,7 @@ def prepare_alert_index(client: OpenSearch, index: str, search: str) -> None:
         if len(mappings) != 1:
             raise StoreError(f"{index!r} stands for {len(mappings)} indices, {', '.join(mappings)}; name one of them")
         [(name, mapping)] = mappings.items()
-        purpose = mapping.typed.meta.get(OWN)
+        purpose = mapping.meta.get(OWN)
         if not isinstance(purpose, dict) or ALERTS_OF not in purpose:
             raise StoreError(f"{name!r} was not made for alerts, so nothing is written to it; name a new index")
         if purpose != {ALERTS_OF: search}:

@@ -195,7 +195,7 @@ def _fitted(
     dated: bool,
 ) -> tuple[Pack, str | None]:
     """Convert the rules as the store needs them; return the time field, too, if it can be used, as dates demand."""
-    profile = store_profile.from_json(describe_store(client, index), index)
+    profile = store_profile.profile_from_json(describe_store(client, index), index)
     pack = pack_of(rules, options, messages, index, time_field, profile)
     no_time = profile.no_time(time_field)
     if no_time and dated:

@@ -65,7 +65,7 @@ def doctor(
     with as_click_errors():
         rules = choose_rules(load_rules(*rule_paths, filters=filter_paths), only, exclude)
         with connect(url, ca_file, os.environ) as client:
-            found = store_profile.from_json(describe_store(client, index or INDEX), index or INDEX)
+            found = store_profile.profile_from_json(describe_store(client, index or INDEX), index or INDEX)
             diagnosis = doctors.diagnose(client, found, rules, time_field or TIME_FIELD, since)
     if as_json:
         click.echo(json.dumps(doctors.diagnosis_as_json(found, diagnosis)))

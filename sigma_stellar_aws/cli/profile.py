@@ -23,8 +23,8 @@ def profile(url: str, index: str | None, output: Path | None, ca_file: Path | No
     """Read the field types of a data store, as a store profile for: sigma convert -O store=FILE."""
     with as_click_errors(), connect(url, ca_file, os.environ) as client:
         found = describe_store(client, index or INDEX)
-        fields = store_profile.from_json(found, index or INDEX).fields
-        text = store_profile.as_text(found)
+        fields = store_profile.profile_from_json(found, index or INDEX).fields
+        text = store_profile.profile_text(found)
         if output is None:
             click.echo(text, nl=False)
         else:

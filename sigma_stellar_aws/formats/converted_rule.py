@@ -134,7 +134,7 @@ class ConvertedRule(NamedTuple):
             return
         assert self.store is not None
         kinds = sorted({field.type for field in self.store.mappings(self.time_field)})
-        what = f"is no date ({', '.join(kinds)})" if kinds else "does not exist"
+        what = f"is not a date ({', '.join(kinds)})" if kinds else "does not exist"
         self.refuse(
             f"the time field {self.time_field!r} {what} in {self.store.indices}; name the one of this store: "
             "--time-field NAME, or time_field in the state of a pipeline"

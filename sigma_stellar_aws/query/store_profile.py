@@ -6,11 +6,14 @@ mapping that do not change what a query finds are left out, so that a profile ch
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import Annotated, Any, Literal, NamedTuple
 
-from sigma_stellar_aws.base.json_types import Json, JsonObject
+import msgspec
+
+from sigma_stellar_aws.base.json_types import Json, JsonObject, as_object
 from sigma_stellar_aws.base.sigma_errors import StoreProfileError
 from sigma_stellar_aws.base.text import nearest
 
@@ -72,7 +75,7 @@ class StoreProfile(NamedTuple):
     """By full name; several mappings where the indices disagree."""
 
     def mappings(self, name: str) -> tuple[MappedField, ...]:
-        """The mappings of a field; none if the store does not have it."""
+        """Return the mappings of a field; none if the store does not have it."""
         if name in self.fields:
             return self.fields[name]
         around = [parent for parent in parents(name) if parent in self.fields]
@@ -89,274 +92,191 @@ class StoreProfile(NamedTuple):
         return bool(self.mappings("userIdentity_type")) or not self.mappings("userIdentity.type")
 
     def no_time(self, time_field: str) -> str:
-        """Why a field does not tell the time of events; empty where it does."""
+        """Return why a field does not tell the time of events; empty where it does."""
         kinds = sorted({field.type for field in self.mappings(time_field)})
         # Dynamic mapping takes milliseconds since 1970 for any number.
         if kinds and set(kinds) <= {"date", "date_nanos", "long"}:
             return ""
-        what = f"is no date ({', '.join(kinds)})" if kinds else "does not exist"
+        what = f"is not a date ({', '.join(kinds)})" if kinds else "does not exist"
         return f"the time field {time_field!r} {what} in {self.indices}; name the one of this store: --time-field NAME"
 
     def all_mappings(self) -> Iterator[MappedField]:
-        """The mappings of all fields."""
+        """Return the mappings of all fields."""
         return (field for mappings in self.fields.values() for field in mappings)
 
     def nearest(self, name: str) -> str | None:
-        """The field of the store whose name is the most like this one."""
+        """Return the field of the store whose name is most like this one."""
         return nearest(name, self.fields, alike=0.85)
 
 
+class _ProfileFile(msgspec.Struct):
+    """The JSON of a profile."""
+
+    index: str
+    engine: Engine
+    version: str
+    fields: dict[str, Any]
+
+
+class _FieldInFile(msgspec.Struct, forbid_unknown_fields=True):
+    """The JSON of one mapping of a field."""
+
+    type: str
+    ignore_above: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    normalizer: Literal["lowercase", "other"] | None = None
+    index: bool = True
+    doc_values: bool = True
+    null_value: bool = False
+    ignore_malformed: bool = False
+    runtime: bool = False
+    copied: bool = False
+    plain_date: bool = True
+    inside: bool = False
+    path: str | None = None
+    fields: dict[str, Any] | None = None
+
+
+_A_TEXT = "a text"
+_AN_OBJECT = "an object"
+_WANTED_IN_PROFILE = {
+    "index": _A_TEXT,
+    "engine": "elasticsearch or opensearch",
+    "version": _A_TEXT,
+    "fields": f"{_AN_OBJECT} of fields",
+}
+_WANTED_IN_FIELD = dict.fromkeys(_FieldInFile.__struct_fields__, "true or false") | {
+    "ignore_above": "a whole number from 0",
+    "normalizer": "lowercase or other",
+    "path": "the name of a field",
+    "fields": f"{_AN_OBJECT} of sub-fields",
+}
+_KEY_OF_ERROR = re.compile(r"required field `(?P<missing>\w+)`|at `\$\.(?P<wrong>\w+)")
+
+
 def read_profile(path: Path) -> StoreProfile:
-    """The profile in a file.
+    """Return the profile in a file.
 
     Raises:
-        StoreProfileError: the file cannot be read, or is no profile.
+        StoreProfileError: the file cannot be read, or does not hold a profile.
     """
     try:
         data: Json = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise StoreProfileError(str(path), f"it cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise StoreProfileError(str(path), f"it is no JSON: {error}") from error
-    return from_json(data, str(path))
+        raise StoreProfileError(str(path), f"it is not JSON: {error}") from error
+    return profile_from_json(data, str(path))
 
 
-def from_json(data: Json, where: str = "profile") -> StoreProfile:
-    """The profile in a JSON value; ``where`` it is from is told in errors.
+def profile_from_json(data: Json, where: str = "profile") -> StoreProfile:
+    """Return the profile in a JSON value.
+
+    Args:
+        data: the value.
+        where: what errors call it, such as the name of its file.
 
     Raises:
-        StoreProfileError: the value is no profile.
+        StoreProfileError: the value is not a profile.
     """
     try:
-        return _from_json(data)
+        return _profile(data)
     except StoreProfileError as error:
         raise StoreProfileError(where, error.reason) from None
 
 
-def _from_json(data: Json) -> StoreProfile:
+def _profile(data: Json) -> StoreProfile:
     if not isinstance(data, dict) or data.get("store_profile") != VERSION:
-        raise StoreProfileError("profile", f'it is no store profile: it has no "store_profile": {VERSION}')
-    index, engine, version, fields = (data.get(key) for key in ("index", "engine", "version", "fields"))
-    if not isinstance(index, str) or not isinstance(version, str) or not isinstance(fields, dict):
-        raise StoreProfileError("profile", "index, version and fields must be a text, a text and an object")
-    if engine not in ("elasticsearch", "opensearch"):
-        raise StoreProfileError("profile", f"engine must be elasticsearch or opensearch, not {engine!r}")
-    read = {name: _fields(name, mapping) for name, mapping in fields.items()}
+        raise StoreProfileError("profile", f'it is not a store profile: it has no "store_profile": {VERSION}')
+    try:
+        file = msgspec.convert(data, _ProfileFile)
+    except msgspec.ValidationError as error:
+        raise StoreProfileError("profile", _what_is_wrong(data, error, _WANTED_IN_PROFILE)) from None
+    read = {name: _mappings(name, mapping) for name, mapping in file.fields.items()}
     resolved = {
         name: tuple(target for field in of_name for target in _unaliased(name, field, read))
         for name, of_name in read.items()
     }
-    if engine == "opensearch" and version.startswith(("1.", "2.")):
+    if file.engine == "opensearch" and file.version.startswith(("1.", "2.")):
         resolved = {name: tuple(map(_without_flat_object, of_name)) for name, of_name in resolved.items()}
-    return StoreProfile(index, cast(Engine, engine), version, resolved)
+    return StoreProfile(file.index, file.engine, file.version, resolved)
 
 
-def as_json(index: str, engine: Engine, version: str, fields: Mapping[str, Json]) -> JsonObject:
-    """A profile as a JSON value, its fields sorted."""
+def _what_is_wrong(data: JsonObject, error: msgspec.ValidationError, wanted: Mapping[str, str]) -> str:
+    """Say which key is wrong and what it must be; what msgspec says of a key names types of Python."""
+    found = _KEY_OF_ERROR.search(str(error))
+    key = (found["missing"] or found["wrong"]) if found else ""
+    if key not in wanted:
+        return str(error)
+    return f"{key} must be {wanted[key]}, {f'not {data[key]!r}' if key in data else 'and is missing'}"
+
+
+def profile_as_json(index: str, engine: Engine, version: str, fields: Mapping[str, Json]) -> JsonObject:
+    """Return a profile as a JSON value, its fields sorted."""
     in_order = {name: fields[name] for name in sorted(fields)}
     return {"store_profile": VERSION, "index": index, "engine": engine, "version": version, "fields": in_order}
 
 
-def as_text(profile: JsonObject) -> str:
-    """A profile as the text of a file: a field a line, so that differences are readable."""
-    fields = cast(JsonObject, profile["fields"])
+def profile_text(profile: JsonObject) -> str:
+    """Return a profile as the text of a file: a field a line, which keeps differences readable.
+
+    >>> print(profile_text(profile_as_json("logs", "opensearch", "3.8.0", {"f": {"type": "ip"}})), end="")
+    {
+    "store_profile": 1,
+    "index": "logs",
+    "engine": "opensearch",
+    "version": "3.8.0",
+    "fields": {
+      "f": {"type": "ip"}
+    }}
+    """
+    fields = as_object(profile["fields"])
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(fields[name], sort_keys=True)}" for name in fields)
     head = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in profile.items() if key != "fields")
     return f'{{\n{head},\n"fields": {{\n{rows}\n}}}}\n'
 
 
-class _Defaults(NamedTuple):
-    """What the settings of an index say of all its fields."""
-
-    ignore_above: int | None
-    ignore_malformed: bool
-    normalizers: JsonObject
-
-
-def described_fields(indices: Iterable[tuple[JsonObject, JsonObject]]) -> dict[str, Json]:
-    """The fields of a profile out of the mappings of indices.
-
-    Args:
-        indices: of each index, its mappings and its settings (what stands under ``index`` there).
-    """
-    # Daily indices are mostly alike.
-    kinds = {json.dumps(each, sort_keys=True): each for each in map(_described, indices)}.values()
-    found: dict[str, list[JsonObject]] = {}
-    for name in {name for kind in kinds for name in kind}:
-        if "\0" in name:
-            continue
-        for mapping in (kind.get(name) or _around(name, kind) for kind in kinds):
-            if mapping is not None and mapping not in (same := found.setdefault(name, [])):
-                same.append(mapping)
-    return {
-        name: same[0] if len(same) == 1 else [*sorted(same, key=lambda m: json.dumps(m, sort_keys=True))]
-        for name, same in found.items()
-    }
-
-
-def _defaults(settings: JsonObject) -> _Defaults:
-    mapping = _object(settings, "mapping")
-    # https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/ignore-above
-    limit = mapping.get("ignore_above", 8191 if settings.get("mode") == "logsdb" else None)
-    return _Defaults(
-        int(cast(str, limit)) if limit is not None else None,
-        str(mapping.get("ignore_malformed", settings.get("mode") == "logsdb")).lower() == "true",
-        _object(_object(settings, "analysis"), "normalizer"),
-    )
-
-
-def _object(value: JsonObject, key: str) -> JsonObject:
-    inner = value.get(key)
-    return inner if isinstance(inner, dict) else {}
-
-
-def _described(index: tuple[JsonObject, JsonObject]) -> dict[str, JsonObject]:
-    """Every field of an index, described; a runtime field hides a mapped one of the same name."""
-    mappings, settings = index
-    found = dict(_walk("", mappings, _defaults(settings)))
-    for name, field in _object(mappings, "runtime").items():
-        found[name] = {"type": cast(JsonObject, field).get("type"), "runtime": True}
-    for name in [name for mapping in found.values() for name in cast("list[str]", mapping.pop("copy_to", []))]:
-        if name in found:
-            found[name] = {**found[name], "copied": True}
-    return found
-
-
-def _around(name: str, index: Mapping[str, JsonObject]) -> JsonObject | None:
-    """How an index that does not map a field takes its values; None if it would map it when it comes."""
-    for parent in [*parents(name)][::-1]:
-        if (mapping := index.get(parent)) and mapping["type"] in (*OBJECTS_OF_KEYWORDS, "nested"):
-            return {**mapping, "inside": True}
-        if parent + _UNMAPPED in index:
-            return {"type": UNMAPPED}
-        if parent + _MAPPED in index:
-            return None
-    return {"type": UNMAPPED} if _UNMAPPED in index else None
-
-
-def _walk(prefix: str, mapping: JsonObject, defaults: _Defaults) -> Iterator[tuple[str, JsonObject]]:
-    """The fields inside an object, and under a name of its own, whether the object takes new ones."""
-    if "dynamic" in mapping or "enabled" in mapping or not prefix:
-        closed = {str(mapping.get("dynamic", True)).lower(), str(mapping.get("enabled", True)).lower()} & {"false"}
-        yield prefix[:-1] + (_UNMAPPED if closed else _MAPPED), {}
-    for name, value in _object(mapping, "properties").items():
-        inner = cast(JsonObject, value)
-        # What is inside a nested object is not found by a query that is not nested itself.
-        if inner.get("type", "object") == "object":
-            yield from _walk(f"{prefix}{name}.", inner, defaults)
-        else:
-            yield prefix + name, _description(inner, defaults)
-
-
-def _description(mapping: JsonObject, defaults: _Defaults) -> JsonObject:
-    kind = cast(str, mapping["type"])
-    described: JsonObject = {"type": kind}
-    if "path" in mapping:
-        described["path"] = mapping["path"]
-    limit = mapping.get("ignore_above", defaults.ignore_above if kind in _CUT_BY_DEFAULT else None)
-    # The highest is Elasticsearch's way to say that there is no limit.
-    if limit is not None and int(cast(str, limit)) != _NO_LIMIT:
-        described["ignore_above"] = int(cast(str, limit))
-    if name := mapping.get("normalizer"):
-        described["normalizer"] = _normalizer(cast(str, name), defaults.normalizers)
-    for key in ("index", "doc_values"):
-        if mapping.get(key, True) in (False, "false"):
-            described[key] = False
-    if kind in ANALYSED:
-        described.pop("doc_values", None)
-    if "null_value" in mapping:
-        described["null_value"] = True
-    if targets := mapping.get("copy_to"):
-        described["copy_to"] = targets if isinstance(targets, list) else [targets]
-    if kind in ("date", "date_nanos") and not set(str(mapping.get("format", "")).split("||")) <= _PLAIN_FORMATS:
-        described["plain_date"] = False
-    if kind not in _NEVER_MALFORMED and mapping.get("ignore_malformed", defaults.ignore_malformed) in (True, "true"):
-        described["ignore_malformed"] = True
-    if subfields := _object(mapping, "fields"):
-        described["fields"] = {
-            name: _description(cast(JsonObject, field), defaults) for name, field in sorted(subfields.items())
-        }
-    return described
-
-
-def _normalizer(name: str, normalizers: JsonObject) -> Normalizer:
-    """What a normalizer does; ``lowercase`` is built in, others are described by the settings of the index."""
-    definition = normalizers.get(name, {"filter": ["lowercase"]} if name == "lowercase" else {})
-    if not isinstance(definition, dict) or definition.get("char_filter"):
-        return "other"
-    filters = definition.get("filter")
-    return "lowercase" if filters in ("lowercase", ["lowercase"]) else "other"
-
-
-_NO_LIMIT = 0x7FFFFFFF
-_CUT_BY_DEFAULT = frozenset({"keyword", "wildcard", "flattened"})
-_NEVER_MALFORMED = frozenset({"keyword", "constant_keyword", "wildcard", "alias", *ANALYSED, *OBJECTS_OF_KEYWORDS})
-_FLAGS = {
-    "index": True,
-    "doc_values": True,
-    "null_value": False,
-    "ignore_malformed": False,
-    "runtime": False,
-    "copied": False,
-    "plain_date": True,
-    "inside": False,
-}
-_PLAIN_FORMATS = {"", "epoch_millis", "date_optional_time", "strict_date_optional_time", "strict_date_time"}
-_PLAIN_FORMATS |= {"strict_date_optional_time_nanos", "strict_date_time_no_millis", "date_time", "date_time_no_millis"}
-# Beside names of objects, where no field has them: the object keeps new fields out of the index, or maps them.
-_UNMAPPED, _MAPPED = "\0unmapped", "\0mapped"
-_KEYS = {"type", "ignore_above", "normalizer", "path", "fields", *_FLAGS}
-
-
-def _fields(name: str, mapping: Json) -> tuple[MappedField, ...]:
+def _mappings(name: str, mapping: Json) -> tuple[MappedField, ...]:
     mappings = mapping if isinstance(mapping, list) else [mapping]
     if not mappings:
         raise StoreProfileError("profile", f"field {name!r} has no mapping")
-    return tuple(_field(name, each) for each in mappings)
+    return tuple(_mapped_field(name, each) for each in mappings)
 
 
-def _field(name: str, mapping: Json, *, is_subfield: bool = False) -> MappedField:
+def _mapped_field(name: str, mapping: Json, *, is_subfield: bool = False) -> MappedField:
     def wrong(reason: str) -> StoreProfileError:
         return StoreProfileError("profile", f"field {name!r}: {reason}")
 
     if not isinstance(mapping, dict) or not isinstance(mapping.get("type"), str):
         raise wrong(f"a mapping is an object with a type, not {mapping!r}")
-    if unknown := sorted(set(mapping) - _KEYS):
+    if unknown := sorted(set(mapping) - set(_FieldInFile.__struct_fields__)):
         raise wrong(f"unknown key {', '.join(unknown)}")
-    limit, normalizer, subfields = (mapping.get(key) for key in ("ignore_above", "normalizer", "fields"))
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
-        raise wrong(f"ignore_above must be a whole number, not {limit!r}")
-    if normalizer not in (None, "lowercase", "other"):
-        raise wrong("normalizer must be lowercase or other")
-    if not isinstance(subfields, (dict, type(None))):
-        raise wrong("fields must be an object")
-    flags = {key: mapping.get(key, default) for key, default in _FLAGS.items()}
-    if unclear := [key for key, value in flags.items() if not isinstance(value, bool)]:
-        raise wrong(f"{unclear[0]} must be true or false")
-    kind = cast(str, mapping["type"])
-    is_alias = kind == "alias" and not is_subfield
-    if is_alias != isinstance(mapping.get("path"), str) or is_alias != ("path" in mapping):
-        raise wrong("an alias has a path, which is a text, and nothing else has one")
+    try:
+        field = msgspec.convert(mapping, _FieldInFile)
+    except msgspec.ValidationError as error:
+        raise wrong(_what_is_wrong(mapping, error, _WANTED_IN_FIELD)) from None
+    if (field.type == "alias" and not is_subfield) != (field.path is not None):
+        raise wrong("an alias needs a path, the name of the field that it stands for; other types have none")
     return MappedField(
-        cast(str, mapping.get("path", name)),
-        kind,
-        limit,
-        cast(Normalizer, normalizer or ""),
-        flags["index"] is True,
-        flags["doc_values"] is True and kind not in ANALYSED,
-        flags["null_value"] is True,
-        flags["ignore_malformed"] is True,
-        flags["runtime"] is True,
-        flags["copied"] is True,
-        flags["plain_date"] is True,
-        flags["inside"] is True,
-        "",
-        tuple(_field(f"{name}.{sub}", each, is_subfield=True) for sub, each in (subfields or {}).items()),
+        name=field.path or name,
+        type=field.type,
+        ignore_above=field.ignore_above,
+        normalizer=field.normalizer or "",
+        indexed=field.index,
+        doc_values=field.doc_values and field.type not in ANALYSED,
+        null_value=field.null_value,
+        ignore_malformed=field.ignore_malformed,
+        runtime=field.runtime,
+        copied=field.copied,
+        plain_date=field.plain_date,
+        inside=field.inside,
+        subfields=tuple(
+            _mapped_field(f"{name}.{sub}", inner, is_subfield=True) for sub, inner in (field.fields or {}).items()
+        ),
     )
 
 
 def _unaliased(name: str, field: MappedField, fields: Mapping[str, tuple[MappedField, ...]]) -> tuple[MappedField, ...]:
-    """What an alias stands for: a field, a sub-field of one, or several where the indices disagree."""
+    """Return what an alias stands for: a field, a sub-field of one, or several where the indices disagree."""
     if field.type != "alias":
         return (field,)
     around, _, _ = field.name.rpartition(".")
@@ -372,6 +292,10 @@ def _without_flat_object(field: MappedField) -> MappedField:
 
 
 def parents(name: str) -> Iterator[str]:
-    """All names of objects that a dotted name is inside of, the outermost first."""
+    """Return the names of all objects that a dotted name is inside of, the outermost first.
+
+    >>> [*parents("userIdentity.sessionContext.mfa")]
+    ['userIdentity', 'userIdentity.sessionContext']
+    """
     parts = name.split(".")
     return (".".join(parts[:end]) for end in range(1, len(parts)))

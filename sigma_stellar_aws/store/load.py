@@ -16,10 +16,11 @@ from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.logs.flatten import document_id
 from sigma_stellar_aws.query.index_template import index_mappings, index_settings
-from sigma_stellar_aws.query.store_profile import ANALYSED, described_fields
+from sigma_stellar_aws.query.store_profile import ANALYSED
 from sigma_stellar_aws.reference.flat_schema import Document
 from sigma_stellar_aws.store.answers import as_store_errors, read_bulk
-from sigma_stellar_aws.store.mapping import MappingOfIndex, stored_mappings
+from sigma_stellar_aws.store.field_types import IndexSettings, MappingOfIndex, described_fields
+from sigma_stellar_aws.store.mapping import stored_mappings
 from sigma_stellar_aws.store.retries import NotWholeError, answered
 
 THREADS = 2
@@ -107,7 +108,7 @@ def create_index(client: OpenSearch, index: str, fields: Iterable[str]) -> bool:
         if not answered(lambda: client.indices.exists(index=index)) and create(client, index, body):
             return True
         for name, mapping in stored_mappings(client, index).items():
-            purpose = mapping.typed.meta.get(OWN)
+            purpose = mapping.meta.get(OWN)
             if isinstance(purpose, dict) and ALERTS_OF in purpose:
                 raise StoreError(f"{name!r} was made for alerts, so no events are loaded into it; name another index")
         return False
@@ -143,8 +144,8 @@ def analysed_fields(client: OpenSearch, index: str, fields: Iterable[str]) -> li
     analysed: set[str] = set()
     with as_store_errors(index):
         for mapping in stored_mappings(client, index).values():
-            kinds = described_fields([(mapping.raw, {})])
-            default = "keyword" if _makes_keywords(mapping.typed) else "text"
+            kinds = described_fields([(mapping, IndexSettings())])
+            default = "keyword" if _makes_keywords(mapping) else "text"
             for name in names:
                 kind = kinds.get(name)
                 if (kind.get("type") if isinstance(kind, dict) else default) in ANALYSED:

@@ -10,7 +10,7 @@ from opensearchpy import OpenSearch
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.query.dsl import Clause
-from sigma_stellar_aws.query.store_profile import as_json, described_fields, parents
+from sigma_stellar_aws.query.store_profile import parents, profile_as_json
 from sigma_stellar_aws.store.answers import (
     AnswerError,
     SearchAnswer,
@@ -20,6 +20,7 @@ from sigma_stellar_aws.store.answers import (
     read_answer,
     read_one_of_several,
 )
+from sigma_stellar_aws.store.field_types import IndexSettings, MappingOfIndex, described_fields
 from sigma_stellar_aws.store.retries import answered
 
 # Of a datetime; a store may hold any number.
@@ -27,73 +28,12 @@ _LAST_TIME_SECONDS = 253402300799
 _STRICT = {"allow_no_indices": "false"}
 
 
-class FieldMapping(msgspec.Struct):
-    """How a field is mapped, as far as every store says it alike."""
-
-    type: str = "object"
-    path: str | None = None
-    ignore_above: int | None = None
-    normalizer: str | None = None
-    copy_to: str | list[str] = []
-    properties: dict[str, "FieldMapping"] = {}
-    fields: dict[str, "FieldMapping"] = {}
-
-
-class RuntimeField(msgspec.Struct):
-    """A field whose values are computed when they are asked for."""
-
-    type: str | None = None
-
-
-class DynamicTemplate(msgspec.Struct):
-    """How an index maps fields that it does not know."""
-
-    mapping: FieldMapping = msgspec.field(default_factory=FieldMapping)
-    """The default where the template makes a runtime field."""
-    match_mapping_type: str | list[str] | None = None
-    match: str | list[str] | None = None
-    unmatch: str | list[str] | None = None
-    path_match: str | list[str] | None = None
-    path_unmatch: str | list[str] | None = None
-
-    @property
-    def is_for_all_texts(self) -> bool:
-        """Whether it is for texts, whatever the names of their fields."""
-        limits = (self.match, self.unmatch, self.path_match, self.path_unmatch)
-        kinds = self.match_mapping_type if isinstance(self.match_mapping_type, list) else [self.match_mapping_type]
-        return not any(limits) and bool({"*", "string"} & {*kinds})
-
-
-class MappingOfIndex(msgspec.Struct):
-    """The mapping of an index."""
-
-    properties: dict[str, FieldMapping] = {}
-    runtime: dict[str, RuntimeField] = {}
-    dynamic_templates: list[dict[str, DynamicTemplate]] = []
-    meta: dict[str, Any] = msgspec.field(name="_meta", default_factory=dict)
-
-
-class StoredMapping(NamedTuple):
-    """The mapping of an index, as types and as it was answered."""
-
-    typed: MappingOfIndex
-    raw: JsonObject
-
-
 class _MappingAnswer(msgspec.Struct):
-    mappings: dict[str, Any]
+    mappings: MappingOfIndex
 
 
 class _Settings(msgspec.Struct):
-    index: dict[str, Any]
-
-
-class _MappingSettings(msgspec.Struct):
-    ignore_above: int | None = None
-
-
-class _IndexSettings(msgspec.Struct):
-    mapping: _MappingSettings = msgspec.field(default_factory=_MappingSettings)
+    index: IndexSettings
 
 
 class _SettingsAnswer(msgspec.Struct):
@@ -139,12 +79,12 @@ def describe_store(client: OpenSearch, index: str) -> JsonObject:
         settings = _index_settings(client, index)
         if missing := sorted(set(mappings) - set(settings)):
             raise AnswerError(f"it has no settings of {', '.join(missing)}; if the index is new, run again")
-        fields = described_fields((mapping.raw, settings[name]) for name, mapping in sorted(mappings.items()))
+        fields = described_fields((mapping, settings[name]) for name, mapping in sorted(mappings.items()))
         fields.update(_unmapped_fields(client, index, fields))
-    return as_json(index, engine, version, fields)
+    return profile_as_json(index, engine, version, fields)
 
 
-def stored_mappings(client: OpenSearch, index: str, *, strict: bool = False) -> dict[str, StoredMapping]:
+def stored_mappings(client: OpenSearch, index: str, *, strict: bool = False) -> dict[str, MappingOfIndex]:
     """Return the mappings of indices by their names.
 
     Args:
@@ -159,21 +99,16 @@ def stored_mappings(client: OpenSearch, index: str, *, strict: bool = False) -> 
     """
     params = _STRICT if strict else {}
     answer = answered(lambda: client.indices.get_mapping(index=index, params=dict(params)))
-    return {
-        # Mappings may have numbers as text.
-        name: StoredMapping(read_answer(MappingOfIndex, of_index.mappings, strict=False), of_index.mappings)
-        for name, of_index in read_answer(dict[str, _MappingAnswer], answer).items()
-    }
+    # Mappings may have numbers as text.
+    answers = read_answer(dict[str, _MappingAnswer], answer, strict=False)
+    return {name: of_index.mappings for name, of_index in answers.items()}
 
 
-def _index_settings(client: OpenSearch, index: str) -> dict[str, JsonObject]:
+def _index_settings(client: OpenSearch, index: str) -> dict[str, IndexSettings]:
     params = {**_STRICT, "flat_settings": "false"}
     answer = answered(lambda: client.indices.get_settings(index=index, params=dict(params)))
-    settings = {
-        name: of_index.settings.index for name, of_index in read_answer(dict[str, _SettingsAnswer], answer).items()
-    }
-    read_answer(dict[str, _IndexSettings], settings, strict=False)
-    return settings
+    answers = read_answer(dict[str, _SettingsAnswer], answer, strict=False)
+    return {name: of_index.settings.index for name, of_index in answers.items()}
 
 
 def _unmapped_fields(client: OpenSearch, index: str, mapped: Mapping[str, Json]) -> dict[str, Json]:

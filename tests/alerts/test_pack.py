@@ -13,10 +13,11 @@ from sigma_stellar_aws.base.sigma_errors import UnsupportedConditionError
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.index_template import index_mappings
-from sigma_stellar_aws.query.store_profile import StoreProfile, as_json, described_fields, from_json
+from sigma_stellar_aws.query.store_profile import StoreProfile, profile_as_json, profile_from_json
 from sigma_stellar_aws.reference.flat_schema import EVENT_FIELDS, flat_name
 from sigma_stellar_aws.rule_files.load import load_rules
 from sigma_stellar_aws.rule_files.stellar_block import DEFAULT_SUPPRESSION, Suppression
+from tests.support.mappings import described
 
 KEYWORD: JsonObject = {"type": "keyword"}
 
@@ -40,7 +41,7 @@ def rules(*selections: Any) -> SigmaCollection:
 
 def profile(**fields: Any) -> StoreProfile:
     """The profile of a store with these fields."""
-    return from_json(as_json("logs", "opensearch", "3.8.0", fields))
+    return profile_from_json(profile_as_json("logs", "opensearch", "3.8.0", fields))
 
 
 def test_every_rule_is_a_clause_of_its_name() -> None:
@@ -127,8 +128,8 @@ def test_case_is_regarded_on_request(case_sensitive: bool) -> None:
 
 def test_under_our_template_a_profile_changes_no_query() -> None:
     """The mappings of the template are what the backend takes for granted without a profile."""
-    fields = described_fields([(index_mappings(pack_fields()), {})])
-    store = from_json(as_json("logs", "opensearch", "3.8.0", fields))
+    fields = described((index_mappings(pack_fields()), {}))
+    store = profile_from_json(profile_as_json("logs", "opensearch", "3.8.0", fields))
     with_profile = convert_pack(load_rules(), stellar_aws(), store=store)
     assert with_profile == convert_pack(load_rules(), stellar_aws())
 

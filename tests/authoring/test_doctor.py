@@ -241,7 +241,7 @@ def test_truncated_values(engine_url: str, rules: Any, mapping: JsonObject, engi
     ("properties", "told"),
     [
         ({}, "the time field 'timestamp' does not exist in ill; name the one of this store: --time-field NAME"),
-        ({"timestamp": KEYWORD}, "the time field 'timestamp' is no date (keyword) in ill"),
+        ({"timestamp": KEYWORD}, "the time field 'timestamp' is not a date (keyword) in ill"),
     ],
     ids=["missing", "keyword"],
 )
@@ -420,7 +420,7 @@ def test_a_time_field_that_differs_between_indices(engine_url: str, rules: Any) 
         index(engine_url, "ill-2", {"timestamp": KEYWORD, "eventSource": KEYWORD}, [document]),
     ):
         rule = one(engine_url, "ill-*", rules("{eventSource: iam.amazonaws.com}"), exit_code=3)
-        assert "is no date (date, keyword)" in rule["problems"][0]
+        assert "is not a date (date, keyword)" in rule["problems"][0]
 
 
 def test_the_table_of_an_ill_store(engine_url: str, rules: Any) -> None:

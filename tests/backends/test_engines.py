@@ -182,7 +182,7 @@ def test_template_is_accepted_and_rejects_no_shape_of_a_record(engine_url: str, 
 
 def _cut(client: OpenSearch, index: str, field: str) -> int | None:
     """How many events have a value in a field that is too long to be indexed; None where nothing tells."""
-    profile = store_profile.from_json(describe_store(client, index))
+    profile = store_profile.profile_from_json(describe_store(client, index))
     clause = cut_values(profile.all_mappings(), [field], profile.engine)
     return None if clause is None else count_each(client, index, {"cut": clause}).counts["cut"]
 

@@ -93,7 +93,7 @@ def index(request: pytest.FixtureRequest, url_of_engine: Callable[[str], str]) -
     name = f"random-{way.name.replace(' ', '-')}"
     client.indices.create(index=name, body=way.body())
     client.index(index=name, id="seed", body=way.document(cast(JsonObject, SEED_DOCUMENT)), refresh=True)
-    profile = store_profile.from_json(describe_store(client, name))
+    profile = store_profile.profile_from_json(describe_store(client, name))
     yield Index(client, name, way, profile, itertools.count())
     client.indices.delete(index=name)
 

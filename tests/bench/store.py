@@ -79,7 +79,7 @@ def report(what: str, measured: str, ratio: float, at_least: float | None = None
 
 def time_queries(client: OpenSearch, rounds: int) -> None:
     """Compare the pack with the stock queries of the 29 rules."""
-    profile = store_profile.from_json(describe_store(client, MIXED))
+    profile = store_profile.profile_from_json(describe_store(client, MIXED))
     any_case, exact = (
         convert_pack(load_rules(), stellar_aws(MIXED), case_sensitive=exact, store=profile).query
         for exact in (False, True)

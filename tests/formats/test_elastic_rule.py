@@ -405,9 +405,9 @@ def test_a_store_of_the_other_engine_is_refused() -> None:
     ("mapping", "reason"),
     [
         (None, "does not exist"),
-        ({"type": "keyword"}, r"is no date \(keyword\)"),
-        ({"type": "long"}, r"is no date \(long\)"),
-        ([{"type": "date"}, {"type": "text"}], r"is no date \(date, text\)"),
+        ({"type": "keyword"}, r"is not a date \(keyword\)"),
+        ({"type": "long"}, r"is not a date \(long\)"),
+        ([{"type": "date"}, {"type": "text"}], r"is not a date \(date, text\)"),
     ],
 )
 def test_a_time_field_that_is_no_date_is_refused(mapping: Any, reason: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sigma_stellar_aws.formats import lucene_text
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
-from sigma_stellar_aws.query.store_profile import from_json
+from sigma_stellar_aws.query.store_profile import profile_from_json
 
 SPELLED = {"event.action": "eventName", "source": "eventSource", "type": "userIdentity.type", "region": "awsRegion"}
 
@@ -87,7 +87,7 @@ def test_other_types_than_keyword_are_obstacles(mapping: Any, reason: str) -> No
     """Text on them is compared otherwise; whether there is a value is the same for all."""
     fields = {"f": mapping}
     data: Any = {"store_profile": 1, "index": "logs", "engine": "opensearch", "version": "3.8.0", "fields": fields}
-    store = from_json(data)
+    store = profile_from_json(data)
     found = lucene_text.obstacle(dsl.term("f", "a"), {}, "", store)
     assert (reason in found) if reason else not found
     assert lucene_text.obstacle(dsl.exists("f"), {}, "", store) == ""

@@ -37,7 +37,9 @@ def cases(key: str) -> pytest.MarkDecorator:
 def profile_of(case: dict[str, Any]) -> StoreProfile:
     """The store profile of a case."""
     fields = case.get("fields") or {"f": case["mapping"]}
-    return store_profile.from_json(store_profile.as_json("some-*", case.get("engine", "opensearch"), "1", fields))
+    return store_profile.profile_from_json(
+        store_profile.profile_as_json("some-*", case.get("engine", "opensearch"), "1", fields)
+    )
 
 
 def convert(selection: Ask, profile: StoreProfile, **options: Any) -> Clause:
@@ -461,7 +463,7 @@ def test_every_answer_is_exact(engine: str, place: int, url_of_engine: Callable[
     index = f"proof-{place}"
     documents = made(client, index, proof)
     try:
-        profile = store_profile.from_json(describe_store(client, index))
+        profile = store_profile.profile_from_json(describe_store(client, index))
         queries: list[tuple[Ask, Clause]] = []
         for ask in proof.asks:
             selection = {f"o.{key}": value for key, value in ask.items()} if proof.inside else ask
@@ -500,7 +502,7 @@ def test_long_repetitions_are_taken_by_servers(engine_url: str) -> None:
     try:
         for text in ("curl x | bash", "wget -q x|sh -x", "curl " + "x" * 30 + "bash", "curl"):
             client.index(index="states", body={"f": text}, params={"refresh": "true"})
-        profile = store_profile.from_json(describe_store(client, "states"))
+        profile = store_profile.profile_from_json(describe_store(client, "states"))
         query: Any = convert({"f|re": "(curl|wget).{0,20}(sh|bash)"}, profile)
         assert client.count(index="states", body=dsl.search(query))["count"] == 2
         del query["regexp"]["f"]["max_determinized_states"]
@@ -522,7 +524,7 @@ def test_runtime_fields_are_answered_as_their_type(elasticsearch_url: str) -> No
         for number, value in enumerate(values):
             client.index(index="runtime-fields", id=str(number), body={"f": value})
         client.indices.refresh(index="runtime-fields")
-        profile = store_profile.from_json(describe_store(client, "runtime-fields"))
+        profile = store_profile.profile_from_json(describe_store(client, "runtime-fields"))
         assert [field.type for field in profile.mappings("f")] == ["keyword"]
         for ask in ASKS:
             try:
@@ -547,7 +549,7 @@ def test_values_cut_short_are_found_where_the_engine_knows(engine_url: str) -> N
         for name, document in documents.items():
             client.index(index="cut-values", id=name, body=document)
         client.indices.refresh(index="cut-values")
-        profile = store_profile.from_json(describe_store(client, "cut-values"))
+        profile = store_profile.profile_from_json(describe_store(client, "cut-values"))
         counts: dict[str, int] = {}
         for names in ("f.k", "g"):
             clause = cut_values(profile.all_mappings(), {names}, profile.engine)
@@ -566,7 +568,7 @@ def test_a_name_inside_an_object_keeps_its_case(elasticsearch_url: str) -> None:
         for name, document in documents.items():
             client.index(index="names-inside", id=name, body={"o": document})
         client.indices.refresh(index="names-inside")
-        profile = store_profile.from_json(describe_store(client, "names-inside"))
+        profile = store_profile.profile_from_json(describe_store(client, "names-inside"))
         for ask, expected in (
             ({"o.name": "x1"}, {"same", "value"}),
             ({"o.name|startswith": "x"}, {"same", "value"}),

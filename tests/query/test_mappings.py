@@ -125,7 +125,7 @@ def index(request: pytest.FixtureRequest, url_of_engine: Callable[[str], str]) -
             operations += [{"index": {"_index": name, "_id": event}}, whole]
     answer = client.bulk(body=operations, refresh=True)
     assert not answer["errors"], [item for item in answer["items"] if item["index"]["status"] > 299]
-    yield Index(client, name, way, store_profile.from_json(describe_store(client, name)))
+    yield Index(client, name, way, store_profile.profile_from_json(describe_store(client, name)))
     client.indices.delete(index=name)
 
 

@@ -22,14 +22,14 @@ from sigma_stellar_aws.query.questions import NoQueryError, Number, Present, Tex
 from sigma_stellar_aws.query.store_profile import (
     MappedField,
     StoreProfile,
-    as_text,
-    described_fields,
-    from_json,
+    profile_from_json,
+    profile_text,
     read_profile,
 )
 from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.mapping import describe_store
 from tests.query.test_by_field_type import Ask, convert
+from tests.support.mappings import described
 
 KEYWORD: JsonObject = {"type": "keyword"}
 RULE = """\
@@ -81,181 +81,13 @@ def fields_of(client: OpenSearch, pattern: str) -> Any:
     return describe_store(client, pattern)["fields"]
 
 
-# --- What mappings say ---
-
-
-def test_a_field_is_described_by_what_changes_a_query() -> None:
-    """Sub-fields and settings that matter are kept, and all others left out."""
-    properties: JsonObject = {
-        "plain": {"type": "keyword", "store": True, "eager_global_ordinals": True, "split_queries_on_whitespace": True},
-        "limited": {"type": "keyword", "ignore_above": 256, "doc_values": False},
-        "unlimited": {"type": "wildcard", "ignore_above": 2147483647},
-        "hidden": {"type": "long", "index": False},
-        "nulls": {"type": "boolean", "null_value": False},
-        "words": {
-            "type": "text",
-            "analyzer": "standard",
-            "fields": {"raw": {"type": "keyword"}, "a": {"type": "text"}},
-        },
-        "short": {"type": "alias", "path": "plain"},
-    }
-    assert described_fields([({"properties": properties}, {})]) == {
-        "plain": {"type": "keyword"},
-        "limited": {"type": "keyword", "ignore_above": 256, "doc_values": False},
-        "unlimited": {"type": "wildcard"},
-        "hidden": {"type": "long", "index": False},
-        "nulls": {"type": "boolean", "null_value": True},
-        "words": {"type": "text", "fields": {"a": {"type": "text"}, "raw": {"type": "keyword"}}},
-        "short": {"type": "alias", "path": "plain"},
-    }
-
-
-def test_objects_are_names_of_their_fields() -> None:
-    """Fields inside objects have dotted names; what holds a whole object is one field."""
-    properties: JsonObject = {
-        "user": {"properties": {"name": {"type": "keyword"}, "session": {"type": "object", "properties": {}}}},
-        "rows": {"type": "nested", "properties": {"cell": {"type": "keyword"}}},
-        "rest": {"type": "flattened"},
-        "off": {"type": "object", "enabled": False},
-    }
-    assert described_fields([({"properties": properties}, {})]) == {
-        "user.name": {"type": "keyword"},
-        "rows": {"type": "nested"},
-        "rest": {"type": "flattened"},
-    }
-
-
-@pytest.mark.parametrize(
-    ("definition", "expected"),
-    [
-        ({"type": "custom", "filter": ["lowercase"]}, "lowercase"),
-        ({"type": "custom", "filter": "lowercase", "char_filter": []}, "lowercase"),
-        ({"filter": ["lowercase", "asciifolding"]}, "other"),
-        ({"filter": ["lowercase"], "char_filter": ["quotes"]}, "other"),
-        ({"filter": ["uppercase"]}, "other"),
-        ({"type": "custom"}, "other"),
-        ("lowercase", "other"),
-    ],
-    ids=str,
-)
-def test_normalizers_are_known_by_what_they_do(definition: Any, expected: str) -> None:
-    """Only one that lower-cases and does nothing else is known; any other changes values in some way."""
-    properties: JsonObject = {"f": {"type": "keyword", "normalizer": "mine"}}
-    assert described_fields([({"properties": properties}, {"analysis": {"normalizer": {"mine": definition}}})]) == {
-        "f": {"type": "keyword", "normalizer": expected}
-    }
-
-
-@pytest.mark.parametrize(("name", "expected"), [("lowercase", "lowercase"), ("mine", "other")])
-def test_a_normalizer_without_definition(name: str, expected: str) -> None:
-    """The one that engines bring along is known; one that is not to be found does anything."""
-    properties: JsonObject = {"f": {"type": "keyword", "normalizer": name}}
-    found: Any = described_fields([({"properties": properties}, {})])
-    assert found["f"]["normalizer"] == expected
-
-
-def test_a_runtime_field_hides_a_mapped_one() -> None:
-    """A query sees the runtime field of a name."""
-    mappings: JsonObject = {"properties": {"f": {"type": "long"}}, "runtime": {"f": {"type": "keyword"}}}
-    assert described_fields([(mappings, {})]) == {"f": {"type": "keyword", "runtime": True}}
-
-
-def test_indices_that_agree_have_one_mapping_and_others_a_list() -> None:
-    """Where indices disagree, all mappings of a field are listed in an order that does not hang on the indices."""
-    first: JsonObject = {"properties": {"f": {"type": "long"}, "g": {"type": "keyword", "store": True}}}
-    second: JsonObject = {"properties": {"g": {"type": "keyword"}, "f": {"type": "keyword"}, "h": {"type": "ip"}}}
-    expected = {"f": [{"type": "keyword"}, {"type": "long"}], "g": {"type": "keyword"}, "h": {"type": "ip"}}
-    for order in ([first, second], [second, first], [first, second, first]):
-        assert described_fields((mappings, {}) for mappings in order) == expected
-
-
-F: JsonObject = {"properties": {"o": {"properties": {"f": {"type": "keyword"}}}}}
-UNMAPPED: JsonObject = {"type": "unmapped"}
-
-
-def str_of(mapping: JsonObject) -> str:
-    """By what mappings are ordered."""
-    return json.dumps(mapping, sort_keys=True)
-
-
-@pytest.mark.parametrize(
-    ("other", "expected"),
-    [
-        ({}, None),
-        ({"dynamic": True}, None),
-        ({"dynamic": "strict"}, None),
-        ({"dynamic": False}, UNMAPPED),
-        ({"dynamic": "false"}, UNMAPPED),
-        ({"enabled": False}, UNMAPPED),
-        ({"properties": {"o": {"type": "object", "enabled": False}}}, UNMAPPED),
-        ({"properties": {"o": {"dynamic": "false", "properties": {"g": {"type": "keyword"}}}}}, UNMAPPED),
-        ({"dynamic": False, "properties": {"o": {"properties": {"g": {"type": "keyword"}}}}}, UNMAPPED),
-        ({"dynamic": False, "properties": {"o": {"type": "object", "dynamic": True}}}, None),
-        ({"properties": {"p": {"dynamic": False}}}, None),
-        ({"properties": {"o": {"type": "nested"}}}, {"type": "nested", "inside": True}),
-        ({"properties": {"o": {"type": "flattened"}}}, {"type": "flattened", "inside": True}),
-        (
-            {"dynamic": False, "properties": {"o": {"type": "flat_object", "ignore_above": 8}}},
-            {"type": "flat_object", "ignore_above": 8, "inside": True},
-        ),
-    ],
-    ids=str,
-)
-def test_an_index_without_the_field_says_how_it_takes_its_values(
-    other: JsonObject, expected: JsonObject | None
-) -> None:
-    """One that would map the field says nothing; one that keeps it out of its mapping, or in an object, counts."""
-    mapping: JsonObject = {"type": "keyword"}
-    for order in ([F, other], [other, F]):
-        found = described_fields((mappings, {}) for mappings in order)
-        assert found["o.f"] == (mapping if expected is None else sorted([mapping, expected], key=str_of))
-        assert not any("\0" in name for name in found)
-
-
-def test_fields_that_others_are_copied_into_are_told() -> None:
-    """Targets of copy_to hold values of other fields; a target that is not mapped is no field."""
-    keyword: JsonObject = {"type": "keyword"}
-    properties: JsonObject = {
-        "a": {**keyword, "copy_to": "all"},
-        "o": {"properties": {"b": {**keyword, "copy_to": ["all", "o.c", "gone"]}, "c": keyword}},
-        "all": {"type": "text"},
-    }
-    assert described_fields([({"properties": properties}, {})]) == {
-        "a": keyword,
-        "o.b": keyword,
-        "o.c": {**keyword, "copied": True},
-        "all": {"type": "text", "copied": True},
-    }
-
-
-@pytest.mark.parametrize("kind", ["date", "date_nanos"])
-@pytest.mark.parametrize(
-    ("form", "plain"),
-    [
-        (None, True),
-        ("epoch_millis", True),
-        ("epoch_millis||strict_date_optional_time", True),
-        ("strict_date_optional_time_nanos||date_time", True),
-        ("epoch_second", False),
-        ("strict_date_optional_time||epoch_second", False),
-        ("yyyy", False),
-        ("yyyy-MM-dd HH:mm:ss||epoch_millis", False),
-    ],
-)
-def test_formats_of_dates_in_which_a_number_is_no_milliseconds(kind: str, form: str | None, plain: bool) -> None:
-    """A date is told whose format may read a number as something other than milliseconds since 1970."""
-    mapping: JsonObject = {"type": kind} if form is None else {"type": kind, "format": form}
-    expected: JsonObject = {"type": kind} if plain else {"type": kind, "plain_date": False}
-    assert described_fields([({"properties": {"f": mapping}}, {})]) == {"f": expected}
-
-
 # --- The profile in Python ---
 
 
 def test_a_profile_knows_its_fields() -> None:
     """Each mapping is read with its names, limits and sub-fields."""
     text: JsonObject = {"type": "text", "fields": {"raw": {"type": "keyword", "ignore_above": 64}}}
-    found = from_json(profile_json(fields={"f": [{"type": "long", "index": False}, text]}))
+    found = profile_from_json(profile_json(fields={"f": [{"type": "long", "index": False}, text]}))
     assert found[:3] == ("logs", "opensearch", "3.8.0")
     assert found.mappings("f") == (
         MappedField("f", "long", indexed=False),
@@ -269,7 +101,7 @@ def test_a_profile_knows_its_fields() -> None:
 def test_what_is_inside_an_object_has_its_mapping(kind: str) -> None:
     """A field inside an object of keywords, or a nested one, is of the kind of the innermost that is mapped."""
     fields: JsonObject = {"o": {"type": kind, "ignore_above": 8}, "o.inner": {"type": "keyword"}}
-    found = from_json(profile_json(fields=fields))
+    found = profile_from_json(profile_json(fields=fields))
     assert found.mappings("o.a.b") == (MappedField("o.a.b", kind, 8, inside=True),)
     assert found.mappings("o") == (MappedField("o", kind, 8),)
     assert found.mappings("o.inner") == (MappedField("o.inner", "keyword"),)
@@ -280,7 +112,7 @@ def test_what_is_inside_an_object_has_its_mapping(kind: str) -> None:
 def test_an_alias_stands_for_its_field() -> None:
     """A query names the alias, and what the engine tells of its field has the name of that."""
     fields: JsonObject = {"short": {"type": "alias", "path": "very.long"}, "very.long": {"type": "keyword"}}
-    assert from_json(profile_json(fields=fields)).mappings("short") == (
+    assert profile_from_json(profile_json(fields=fields)).mappings("short") == (
         MappedField("short", "keyword", stored_name="very.long"),
     )
 
@@ -289,7 +121,7 @@ def test_an_alias_of_a_sub_field_stands_for_it() -> None:
     """An alias may stand for a sub-field, which is a field like any other."""
     text: JsonObject = {"type": "text", "fields": {"raw": {"type": "keyword"}}}
     fields: JsonObject = {"short": {"type": "alias", "path": "f.raw"}, "f": text}
-    assert from_json(profile_json(fields=fields)).mappings("short") == (
+    assert profile_from_json(profile_json(fields=fields)).mappings("short") == (
         MappedField("short", "keyword", stored_name="f.raw"),
     )
 
@@ -301,7 +133,7 @@ def test_an_alias_of_what_differs_has_all_its_mappings() -> None:
         "f": [{"type": "keyword"}, {"type": "long"}],
         "other": {"type": "ip"},
     }
-    found = from_json(profile_json(fields=fields))
+    found = profile_from_json(profile_json(fields=fields))
     assert found.mappings("other") == (MappedField("other", "ip"),)
     kinds = ("keyword", "long")
     assert set(found.mappings("short")) == {MappedField("short", kind, stored_name="f") for kind in kinds}
@@ -320,7 +152,7 @@ def test_an_alias_of_what_differs_has_all_its_mappings() -> None:
 )
 def test_records_as_cloudtrail_writes_them_are_known(names: list[str], flattened: bool) -> None:
     """Only a store that has the type of the caller by its dotted name, and no other, keeps records as they are."""
-    assert from_json(profile_json(fields={name: {"type": "keyword"} for name in names})).flattened is flattened
+    assert profile_from_json(profile_json(fields={name: {"type": "keyword"} for name in names})).flattened is flattened
 
 
 @pytest.mark.parametrize(
@@ -330,24 +162,24 @@ def test_records_as_cloudtrail_writes_them_are_known(names: list[str], flattened
         ({"type": "date_nanos"}, ""),
         ({"type": "long"}, ""),
         ([{"type": "date"}, {"type": "long"}], ""),
-        ({"type": "keyword"}, "the time field 'f' is no date (keyword) in logs"),
-        ([{"type": "date"}, {"type": "keyword"}], "the time field 'f' is no date (date, keyword) in logs"),
+        ({"type": "keyword"}, "the time field 'f' is not a date (keyword) in logs"),
+        ([{"type": "date"}, {"type": "keyword"}], "the time field 'f' is not a date (date, keyword) in logs"),
         (None, "the time field 'f' does not exist in logs"),
     ],
     ids=str,
 )
 def test_what_is_no_time_is_told(mapping: Any, told: str) -> None:
     """A time is a date or whole milliseconds; for anything else it is told what to do."""
-    found = from_json(profile_json(fields={} if mapping is None else {"f": mapping}))
+    found = profile_from_json(profile_json(fields={} if mapping is None else {"f": mapping}))
     assert found.no_time("f") == (f"{told}; name the one of this store: --time-field NAME" if told else "")
 
 
 def test_an_error_says_where_the_profile_is_from() -> None:
     """Whoever reads a profile names its origin."""
-    with pytest.raises(StoreProfileError, match=r"^logs-\*: it is no store profile"):
-        from_json({}, "logs-*")
-    with pytest.raises(StoreProfileError, match=r"^profile: it is no store profile"):
-        from_json({})
+    with pytest.raises(StoreProfileError, match=r"^logs-\*: it is not a store profile"):
+        profile_from_json({}, "logs-*")
+    with pytest.raises(StoreProfileError, match=r"^profile: it is not a store profile"):
+        profile_from_json({})
 
 
 @pytest.mark.parametrize(
@@ -366,7 +198,7 @@ def test_the_nearest_name(name: str, expected: str | None) -> None:
     """A name in another case, with other separators or a slip, is found; what is not like any is not."""
     known = ("eventSource", "eventName", "userIdentity_type", "userIdentity.sessionContext.mfa")
     fields: JsonObject = {key: {"type": "keyword"} for key in known}
-    assert from_json(profile_json(fields=fields)).nearest(name) == expected
+    assert profile_from_json(profile_json(fields=fields)).nearest(name) == expected
 
 
 # --- Files ---
@@ -389,8 +221,8 @@ BAD_FIELDS: list[tuple[Any, str]] = [
     ({"type": "keyword", "ignore_above": "256"}, "ignore_above must be a whole number"),
     ({"type": "keyword", "normalizer": "upper"}, "normalizer must be lowercase or other"),
     ({"type": "text", "fields": [{"type": "keyword"}]}, "fields must be an object"),
-    ({"type": "alias"}, "an alias has a path, which is a text"),
-    ({"type": "alias", "path": 5}, "an alias has a path, which is a text"),
+    ({"type": "alias"}, "an alias needs a path, the name of the field"),
+    ({"type": "alias", "path": 5}, "path must be the name of a field, not 5"),
     ({"type": "alias", "path": "gone"}, "there is no field 'gone', its path"),
     ({"type": "alias", "path": "bad.field"}, "there is no field 'bad.field', its path"),
     # What is not checked would be guessed.
@@ -426,16 +258,17 @@ def test_a_bad_sub_field_is_told_by_its_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "it is no JSON"),
-        ("{", "it is no JSON"),
-        ("[" * 100000, "it is no JSON"),
-        ("[]", 'it is no store profile: it has no "store_profile": 1'),
-        ('{"eventName": "text"}', "it is no store profile"),
-        (json.dumps(profile_json(store_profile=2)), "it is no store profile"),
+        ("", "it is not JSON"),
+        ("{", "it is not JSON"),
+        ("[" * 100000, "it is not JSON"),
+        ("[]", 'it is not a store profile: it has no "store_profile": 1'),
+        ('{"eventName": "text"}', "it is not a store profile"),
+        (json.dumps(profile_json(store_profile=2)), "it is not a store profile"),
         (json.dumps(profile_json(engine="solr")), "engine must be elasticsearch or opensearch, not 'solr'"),
-        (json.dumps(profile_json(index=None)), "index, version and fields must be"),
-        (json.dumps(profile_json(version=8)), "index, version and fields must be"),
-        (json.dumps(profile_json(fields=[])), "index, version and fields must be"),
+        (json.dumps(profile_json(index=None)), "index must be a text, not None"),
+        (json.dumps(profile_json(version=8)), "version must be a text, not 8"),
+        (json.dumps(profile_json(fields=[])), "fields must be an object of fields, not []"),
+        (json.dumps({"store_profile": 1}), "index must be a text, and is missing"),
     ],
     ids=lambda value: value[:30],
 )
@@ -452,7 +285,7 @@ def test_a_file_that_is_no_profile_is_told(tmp_path: Path, text: str, told: str)
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     """So are a file that is not there, a folder, and bytes that are no text."""
     (tmp_path / "bytes").write_bytes(b'{"\xff": 1}')
-    for name, told in (("gone", "No such file"), ("", "Is a directory"), ("bytes", "it is no JSON")):
+    for name, told in (("gone", "No such file"), ("", "Is a directory"), ("bytes", "it is not JSON")):
         with pytest.raises(StoreProfileError, match=told) as error:
             read_profile(tmp_path / name)
         assert str(error.value).startswith(str(tmp_path / name))
@@ -461,13 +294,13 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_the_text_of_a_profile_is_read_again() -> None:
     """What is written is JSON of the same meaning, a field a line."""
     fields: JsonObject = {'b"\\': {"type": "text", "fields": {"k": {"type": "keyword"}}}, "a": [{"type": "ip"}]}
-    profile = store_profile.as_json("logs-é", "elasticsearch", "8.19.0", fields)
-    text = as_text(profile)
+    profile = store_profile.profile_as_json("logs-é", "elasticsearch", "8.19.0", fields)
+    text = profile_text(profile)
     assert json.loads(text) == profile
     assert text.isascii()
     assert len(text.splitlines()) == 1 + 4 + 1 + len(fields) + 1
     assert text.index('"a"') < text.index('"b\\"')
-    assert as_text(store_profile.as_json("i", "opensearch", "1", {})) == (
+    assert profile_text(store_profile.profile_as_json("i", "opensearch", "1", {})) == (
         '{\n"store_profile": 1,\n"index": "i",\n"engine": "opensearch",\n"version": "1",\n"fields": {\n\n}}\n'
     )
 
@@ -478,7 +311,7 @@ def test_the_text_does_not_hang_on_the_order_of_indices_and_fields() -> None:
     two: JsonObject = {"properties": {"b": {"index": False, "type": "long"}, "a": {"type": "keyword"}}}
     turned: JsonObject = {"properties": {"a": {"type": "keyword"}, "b": {"type": "long", "index": False}}}
     texts = {
-        as_text(store_profile.as_json("i", "opensearch", "1", described_fields((m, {}) for m in order)))
+        profile_text(store_profile.profile_as_json("i", "opensearch", "1", described(*((m, {}) for m in order))))
         for order in ([one, two], [two, one], [turned, one])
     }
     assert len(texts) == 1
@@ -502,7 +335,7 @@ def test_indices_behind_a_pattern_and_an_alias(engine_url: str) -> None:
         found = describe_store(client, "profile-*")
         version = "3." if found["engine"] == "opensearch" else "8."
         assert str(found["version"]).startswith(version)
-        assert from_json(found).mappings("f") == (
+        assert profile_from_json(found).mappings("f") == (
             MappedField("f", "text", doc_values=False, subfields=(MappedField("f.raw", "keyword", 64),)),
             MappedField("f", "keyword"),
         )
@@ -520,7 +353,7 @@ def test_a_query_over_indices_that_differ_is_exact_or_refused(engine_url: str) -
         for index in bodies:
             for number, name in ((5, "DeleteRule"), (10, "CreateRule")):
                 client.index(index=index, body={"f": name, "n": number, "w": name}, params={"refresh": "true"})
-        profile = from_json(describe_store(client, "differs-*"))
+        profile = profile_from_json(describe_store(client, "differs-*"))
 
         def count(selection: Ask) -> int:
             body = dsl.search(convert(selection, profile))
@@ -550,7 +383,7 @@ def test_an_index_that_does_not_map_a_field_is_part_of_the_profile(engine_url: s
             "n.f": [{"type": "nested", "inside": True}, KEYWORD],
             "o.f": [KEYWORD, {"type": "unmapped"}],
         }
-        profile = from_json(found)
+        profile = profile_from_json(found)
         with pytest.raises(UnsupportedConditionError, match="some keep it out of the mapping"):
             convert({"o.f": "a"}, profile)
         with pytest.raises(UnsupportedConditionError, match="inside a nested object"):
@@ -565,7 +398,7 @@ def test_copied_values_are_a_doubt(engine_url: str) -> None:
     properties: JsonObject = {"a": {"type": "keyword", "copy_to": "b"}, "b": {"type": "keyword"}}
     with indices(engine_url, {"copying": mapped(properties)}) as client:
         client.index(index="copying", body={"a": "x"}, params={"refresh": "true"})
-        profile = from_json(describe_store(client, "copying"))
+        profile = profile_from_json(describe_store(client, "copying"))
         assert client.count(index="copying", body=dsl.search(convert({"a": "x"}, profile)))["count"] == 1
         with pytest.warns(InexactQueryWarning, match="copy_to"):
             body = dsl.search(convert({"b": "x"}, profile, inexact="warn"))
@@ -581,7 +414,7 @@ def test_presence_under_an_alias_counts_ignored_values(engine_url: str) -> None:
         for value in ("a", "x" * 5):
             client.index(index="aliasing", body={"f": value}, params={"refresh": "true"})
         client.index(index="aliasing", body={}, params={"refresh": "true"})
-        profile = from_json(describe_store(client, "aliasing"))
+        profile = profile_from_json(describe_store(client, "aliasing"))
         assert client.count(index="aliasing", body=dsl.search(convert({"g": "a"}, profile)))["count"] == 1
         if profile.engine == "opensearch":
             with pytest.raises(UnsupportedConditionError, match="seems to have none"):
@@ -623,7 +456,7 @@ def test_normalizers_and_aliases_of_a_store(engine_url: str) -> None:
         engine_url, {"normal": mapped(properties, settings={"analysis": {"normalizer": normalizers}})}
     ) as client:
         client.index(index="normal", body={"a": "DeleteRule"}, params={"refresh": "true"})
-        profile = from_json(describe_store(client, "normal"))
+        profile = profile_from_json(describe_store(client, "normal"))
         kinds = {name: of_name[0].normalizer for name, of_name in profile.fields.items()}
         assert kinds == {"a": "lowercase", "b": "other", "c": "lowercase", "d": "lowercase"}
         body = dsl.search(convert({"d|endswith": "rule"}, profile))
@@ -635,7 +468,7 @@ def test_an_alias_of_a_sub_field_in_a_store(engine_url: str) -> None:
     text: JsonObject = {"type": "text", "fields": {"raw": {"type": "keyword"}}}
     with indices(engine_url, {"aliased": mapped({"f": text, "g": {"type": "alias", "path": "f.raw"}})}) as client:
         client.index(index="aliased", body={"f": "DeleteRule"}, params={"refresh": "true"})
-        profile = from_json(describe_store(client, "aliased"))
+        profile = profile_from_json(describe_store(client, "aliased"))
         body = dsl.search(convert({"g|endswith": "rule"}, profile))
         assert client.count(index="aliased", body=body)["count"] == 1
 
@@ -645,7 +478,7 @@ def test_an_index_wide_limit_is_part_of_every_keyword(elasticsearch_url: str) ->
     settings: JsonObject = {"index.mapping.ignore_above": 100}
     properties: JsonObject = {"f": {"type": "keyword"}, "g": {"type": "keyword", "ignore_above": 50}}
     with indices(elasticsearch_url, {"limited": mapped(properties, settings=settings)}) as client:
-        profile = from_json(describe_store(client, "limited"))
+        profile = profile_from_json(describe_store(client, "limited"))
         limits = {name: of_name[0].ignore_above for name, of_name in profile.fields.items()}
         assert limits == {"f": 100, "g": 50}
 
@@ -794,7 +627,7 @@ def test_flat_object_of_opensearch_2_is_asked_nothing() -> None:
     """OpenSearch 2 finds next to nothing inside a flat_object, so that every condition on one is refused there."""
     fields: JsonObject = {"o": {"type": "flat_object"}}
     for version, answered in (("2.19.6", False), ("3.8.0", True)):
-        profile = from_json(store_profile.as_json("some-*", "opensearch", version, fields))
+        profile = profile_from_json(store_profile.profile_as_json("some-*", "opensearch", version, fields))
         for ask in (Text(("a",), True), Present(), Number(5)):
             if answered:
                 assert not field_query(ask, profile.mappings("o.f")).doubts

@@ -411,7 +411,7 @@ def test_missing_index_and_time_field_are_told(loaded: str) -> None:
     )
     no_date = run("alerts", "--url", loaded, "--index", "samples", "--until", "2026-11-10", "--time-field", "eventTime")
     assert (no_date.exit_code, no_date.stdout) == (1, "")
-    assert "the time field 'eventTime' is no date (keyword) in samples" in no_date.stderr
+    assert "the time field 'eventTime' is not a date (keyword) in samples" in no_date.stderr
     unused = run("alerts", "--url", loaded, "--index", "samples", "--json", "--time-field", "when")
     assert unused.exit_code == 0
 

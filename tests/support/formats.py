@@ -9,7 +9,7 @@ from sigma.processing.pipeline import ProcessingPipeline
 
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
-from sigma_stellar_aws.query.store_profile import Engine, StoreProfile, from_json
+from sigma_stellar_aws.query.store_profile import Engine, StoreProfile, profile_from_json
 
 ID = "6d0b1f5e-57a6-4f0e-9a3b-0d2a1c7e9b42"
 OTHER_ID = "b0a2f9a4-1f0d-4c57-8b1e-3e6a5d4c2f10"
@@ -38,7 +38,9 @@ def profile(engine: Engine, version: str, **fields: Any) -> StoreProfile:
     names = ("eventSource", "eventName", "errorCode", "recipientAccountId", "userIdentity_arn", "sourceIPAddress")
     known = {**{name: {"type": "keyword"} for name in names}, "timestamp": {"type": "date"}, **fields}
     mappings = {name: mapping for name, mapping in known.items() if mapping is not None}
-    return from_json({"store_profile": 1, "index": "logs", "engine": engine, "version": version, "fields": mappings})
+    return profile_from_json(
+        {"store_profile": 1, "index": "logs", "engine": engine, "version": version, "fields": mappings}
+    )
 
 
 def convert(

@@ -2,11 +2,24 @@
 
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from sigma_stellar_aws.alerts.pack import pack_fields
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.query.index_template import index_mappings
+from sigma_stellar_aws.store.field_types import IndexSettings, MappingOfIndex, described_fields
+
+
+def described(*indices: tuple[JsonObject, JsonObject]) -> dict[str, Json]:
+    """Return the fields that a profile has of indices with these mappings and settings."""
+    return described_fields(
+        (
+            msgspec.convert(mappings, MappingOfIndex, strict=False),
+            msgspec.convert(settings, IndexSettings, strict=False),
+        )
+        for mappings, settings in indices
+    )
 
 
 class Store(NamedTuple):
