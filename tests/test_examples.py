@@ -14,7 +14,7 @@ from sigma_stellar_aws.alerts.pack import pack_fields
 from sigma_stellar_aws.logs.flatten import flatten
 from sigma_stellar_aws.logs.reader import read_records
 from sigma_stellar_aws.store.client import connect
-from sigma_stellar_aws.store.load import create_index, load
+from sigma_stellar_aws.store.load import create_index, load_documents
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "sigma_stellar_aws"
@@ -63,7 +63,7 @@ def store_url(opensearch_url: str) -> Iterator[str]:
     client.indices.delete(index=",".join(names), ignore=404)
     create_index(client, names[0], pack_fields())
     samples = (PROJECT / "tests/samples/export.ndjson", lambda problem: pytest.fail(str(problem)))
-    load(client, names[0], (flatten(record) for _, record in read_records(*samples)))
+    load_documents(client, names[0], (flatten(record) for _, record in read_records(*samples)))
     yield opensearch_url
     for name in names:
         client.indices.delete(index=name, ignore=404)

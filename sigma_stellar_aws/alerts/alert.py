@@ -60,12 +60,12 @@ class Alert(NamedTuple):
 
 def alert_id(key_id: str, start: int | None) -> str:
     """Return the id of the alert whose window starts at a time (milliseconds since 1970-01-01 UTC)."""
-    return digest([key_id, start])
+    return hashed_id([key_id, start])
 
 
 def key_id(rule: PackRule, key: Key) -> str:
     """Hash a rule and the values of the fields that it suppresses by."""
-    return digest([rule.id, list(rule.suppression.fields), list(key)])
+    return hashed_id([rule.id, list(rule.suppression.fields), list(key)])
 
 
 def alert_json(alert: Alert) -> JsonObject:
@@ -108,7 +108,7 @@ def suppression_json(alert: Alert) -> JsonObject:
     }
 
 
-def digest(parts: list[Json]) -> str:
+def hashed_id(parts: list[Json]) -> str:
     """Hash JSON values into a short id that is the same in every run."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 

@@ -17,8 +17,8 @@ from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts
 from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.external_sort import ExternalSort
 from sigma_stellar_aws.base.text import first_of, plural
-from sigma_stellar_aws.logs.find import SUFFIXES, find_files
-from sigma_stellar_aws.pipelines.stellar_aws import INDEX, stellar_aws, stellar_aws_published
+from sigma_stellar_aws.logs.find import SUFFIXES, find_log_files
+from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX, stellar_aws, stellar_aws_published
 from sigma_stellar_aws.query.store_profile import StoreProfile
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
 from sigma_stellar_aws.rule_files.load import load_rules
@@ -45,7 +45,7 @@ class AlertOptions:
     """How many alerts may be open at one time, about 1 KB of memory each."""
 
 
-DEFAULTS = AlertOptions()
+DEFAULT_OPTIONS = AlertOptions()
 
 
 class Progress(NamedTuple):
@@ -110,7 +110,7 @@ def alerts_of_files(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
-    options: AlertOptions = DEFAULTS,
+    options: AlertOptions = DEFAULT_OPTIONS,
     progress: OnProgress | None = None,
 ) -> AlertSearch:
     """Raise the alerts of CloudTrail files.
@@ -152,7 +152,7 @@ def pack_of(
     rules: SigmaCollection | None,
     options: AlertOptions,
     messages: Messages,
-    index: str = INDEX,
+    index: str = STELLAR_INDEX,
     time_field: str = TIME_FIELD,
     profile: StoreProfile | None = None,
 ) -> Pack:
@@ -194,7 +194,7 @@ def no_alerts() -> ExternalSort[Alert]:
 
 def _logs(paths: Sequence[Path], messages: Messages) -> list[Path]:
     left_out: list[Path] = []
-    files = find_files(paths, messages.problem, left_out.append)
+    files = find_log_files(paths, messages.problem, left_out.append)
     if left_out:
         names = first_of(list(map(str, left_out)))
         messages.add(notes=[f"not read, by their names: {plural(len(left_out), 'file')}, {names}"])

@@ -19,7 +19,7 @@ from sigma_stellar_aws.alerts.alert_index import (
 from sigma_stellar_aws.alerts.hits import DistinctHits
 from sigma_stellar_aws.alerts.pack import Pack
 from sigma_stellar_aws.alerts.run import (
-    DEFAULTS,
+    DEFAULT_OPTIONS,
     AlertOptions,
     AlertSearch,
     Messages,
@@ -32,7 +32,7 @@ from sigma_stellar_aws.alerts.store_doubts import check_that_rules_can_match, st
 from sigma_stellar_aws.alerts.store_events import count_undated, store_hits
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.text import plural
-from sigma_stellar_aws.pipelines.stellar_aws import INDEX
+from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX
 from sigma_stellar_aws.query import store_profile
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
 from sigma_stellar_aws.store.mapping import describe_store
@@ -52,13 +52,13 @@ class AlertUpdate(AlertSearch):
 
 def alerts_of_store(
     client: OpenSearch,
-    index: str = INDEX,
+    index: str = STELLAR_INDEX,
     rules: SigmaCollection | None = None,
     *,
     time_field: str = TIME_FIELD,
     since: datetime | None = None,
     until: datetime | None = None,
-    options: AlertOptions = DEFAULTS,
+    options: AlertOptions = DEFAULT_OPTIONS,
     progress: OnProgress | None = None,
 ) -> AlertSearch:
     """Raise the alerts of a data store.
@@ -97,7 +97,7 @@ def alerts_of_store(
 def update_alert_index(
     client: OpenSearch,
     alert_index: str,
-    index: str = INDEX,
+    index: str = STELLAR_INDEX,
     rules: SigmaCollection | None = None,
     *,
     time_field: str = TIME_FIELD,
@@ -105,7 +105,7 @@ def update_alert_index(
     until: datetime | None = None,
     floor: datetime | None = None,
     must_exist: bool = False,
-    options: AlertOptions = DEFAULTS,
+    options: AlertOptions = DEFAULT_OPTIONS,
     progress: OnProgress | None = None,
 ) -> AlertUpdate:
     """Raise the alerts of a data store, and keep them in an index of it.

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, Raised, alert_id, digest, key_id
+from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, Raised, alert_id, hashed_id, key_id
 from sigma_stellar_aws.alerts.hits import Hit, Key
 from sigma_stellar_aws.alerts.pack import PackRule
 from sigma_stellar_aws.base.errors import TooManyAlertsError
@@ -193,7 +193,7 @@ def _open(rule: PackRule, key: Key, time: int | None, earlier: _Earlier, begin: 
 
 def _of_one_event(rule: PackRule, key: Key, hit: Hit) -> Alert:
     identity = key_id(rule, key)
-    window = _Window(rule, key, identity, digest([identity, hit.time, hit.identity]), hit.time, hit.time)
+    window = _Window(rule, key, identity, hashed_id([identity, hit.time, hit.identity]), hit.time, hit.time)
     window.count(hit)
     return window.alert()
 

@@ -16,21 +16,21 @@ from sigma.validators import core
 from sigma.validators.base import SigmaRuleValidator, SigmaValidationIssue, SigmaValidationIssueSeverity
 
 from sigma_stellar_aws.authoring import rule_documents
-from sigma_stellar_aws.authoring.issue_positions import YamlPath, all_texts, find_text, issue_details, path_of_issue
+from sigma_stellar_aws.authoring.issue_positions import all_texts, find_text, issue_details, path_of_issue
 from sigma_stellar_aws.authoring.rule_documents import (
     FINDING_SEVERITIES,
-    AnyRule,
     CheckedDocument,
     Finding,
     FindingSeverity,
     Subject,
-    error_text,
+    sigma_error_text,
 )
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
+from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
 from sigma_stellar_aws.pipelines.transformations import CLOUDTRAIL
 from sigma_stellar_aws.reference.flat_schema import flat_name
-from sigma_stellar_aws.rule_files.load import find_rule_files
+from sigma_stellar_aws.rule_files.load import AnyRule, find_rule_files
 from sigma_stellar_aws.validators import stellar_aws as ours
 
 NEED_NETWORK = frozenset(
@@ -221,7 +221,7 @@ def _convert(subject: Subject) -> Iterator[Finding]:
     try:
         StellarAwsBackend(stellar_aws()).convert_rule(rule)
     except Exception as error:
-        message = error_text(error).removeprefix(f"Rule {rule.title!r}: ")
+        message = sigma_error_text(error).removeprefix(f"Rule {rule.title!r}: ")
         yield subject.finding(_place_of_field(subject, message), "convert", "high", message)
 
 

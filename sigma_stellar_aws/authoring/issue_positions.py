@@ -5,7 +5,6 @@ These issues name a field, a tag or a value, but not its position.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from typing import TypeAlias
 from uuid import UUID
 
 from sigma.correlations import SigmaCorrelationRule
@@ -15,9 +14,7 @@ from sigma.types import SigmaString
 from sigma.validators.base import SigmaValidationIssue
 
 from sigma_stellar_aws.base.json_types import Json
-
-YamlPath: TypeAlias = tuple[str | int, ...]
-"""Keys of maps and indices of lists, the outermost first."""
+from sigma_stellar_aws.base.yaml_positions import YamlPath
 
 # By the module that the validator is in, pySigma's own or SigmaHQ's.
 _SECTIONS: Mapping[str, YamlPath] = {

@@ -20,11 +20,12 @@ from sigma.exceptions import (
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
 
-from sigma_stellar_aws.authoring.issue_positions import YamlPath, find_text
+from sigma_stellar_aws.authoring.issue_positions import find_text
 from sigma_stellar_aws.base import yaml_positions
 from sigma_stellar_aws.base.json_types import Json, JsonObject
-from sigma_stellar_aws.base.yaml_positions import Span
+from sigma_stellar_aws.base.yaml_positions import Span, YamlPath
 from sigma_stellar_aws.rule_files.as_written import misreadings
+from sigma_stellar_aws.rule_files.load import AnyRule
 
 FindingSeverity: TypeAlias = Literal["low", "medium", "high"]
 FINDING_SEVERITIES: tuple[FindingSeverity, ...] = ("low", "medium", "high")
@@ -50,8 +51,6 @@ _PLACES_OF_ERRORS: Mapping[str, YamlPath] = {
 _OF_WHAT_IS_MISREAD = (SigmaConditionError, SigmaModifierError, SigmaTypeError, SigmaValueError)
 # https://github.com/SigmaHQ/sigma-specification; pySigma accepts other things in them, on which validators fail.
 _LISTS_OF_TEXTS = ("references", "tags", "falsepositives", "fields")
-
-AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 
 
 class Finding(NamedTuple):
@@ -123,7 +122,7 @@ def read_documents(file: Path) -> FileContent:
     content = FileContent([], [], [])
     try:
         text = file.read_text(encoding="utf-8")
-        documents = yaml_positions.load(text)
+        documents = yaml_positions.load_yaml(text)
         for place, key in yaml_positions.double_keys(text):
             message = f"The key {key!r} is in this map more than once, and only the last one counts."
             content.findings.append(_finding(file, text, place, file.name, "yaml", "high", message))
@@ -180,7 +179,7 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
         errors = [e for e in errors if isinstance(e, SigmaError) and not isinstance(e, _OF_WHAT_IS_MISREAD)]
     for fault in errors:
         place = yaml_positions.place_of(text, _place_of_error(document, fault), number)
-        content.findings.append(_finding(file, text, place, title, "sigma", "high", error_text(fault)))
+        content.findings.append(_finding(file, text, place, title, "sigma", "high", sigma_error_text(fault)))
     for at in _entries_not_strings(document):
         place = yaml_positions.place_of(text, at, number)
         message = f"Every entry of {at[0]} has to be a string; quote it, since YAML reads it as something else."
@@ -255,7 +254,7 @@ def _place_of_error(document: JsonObject, error: Exception) -> YamlPath:
     return next(filter(None, named), section)
 
 
-def error_text(error: Exception) -> str:
+def sigma_error_text(error: Exception) -> str:
     """Return the message of an error without the path of the file, which a finding has already."""
     if not isinstance(error, SigmaError):
         return f"pySigma cannot read this: {type(error).__name__}: {error}"

@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 import yaml
 
-from sigma_stellar_aws.authoring.issue_positions import YamlPath
 from sigma_stellar_aws.base import yaml_positions
 from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.logs.reader import read_records
 

@@ -23,7 +23,6 @@ from sigma.conditions import (
     ConditionValueExpression,
 )
 from sigma.conversion.state import ConversionState
-from sigma.correlations import SigmaCorrelationRule
 from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
 from sigma.processing.transformations.base import PreprocessingTransformation
 from sigma.rule import SigmaRule
@@ -66,11 +65,11 @@ from sigma_stellar_aws.query.questions import (
 )
 from sigma_stellar_aws.query.store_profile import StoreProfile
 from sigma_stellar_aws.reference.flat_schema import ANY_FIELD, object_around, stands_for_several
+from sigma_stellar_aws.rule_files.load import AnyRule
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 FieldCondition: TypeAlias = ConditionFieldEqualsValueExpression
 AnyCondition: TypeAlias = ConditionItem | ConditionFieldEqualsValueExpression | ConditionValueExpression
-AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 
 ValueType = TypeVar("ValueType")
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeAlias, cast
 
 import yaml
 
@@ -11,6 +11,10 @@ from sigma_stellar_aws.base.json_types import Json
 
 MOST_VALUES = 100_000
 """Most values that a document may hold, aliases written out; a few lines of aliases can stand for billions."""
+
+
+YamlPath: TypeAlias = tuple[str | int, ...]
+"""Keys of maps and indices of lists, the outermost first: ``("detection", "selection", "eventName|contains", 1)``."""
 
 
 class Span(NamedTuple):
@@ -60,7 +64,7 @@ def place_of(text: str, at: Sequence[str | int], document: int = 0) -> Span | No
     return span_of_node(first, last)
 
 
-def load(text: str) -> list[Json]:
+def load_yaml(text: str) -> list[Json]:
     """The documents of a YAML text.
 
     Raises:

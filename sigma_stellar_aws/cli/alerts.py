@@ -30,7 +30,7 @@ from sigma_stellar_aws.cli.alert_options import (
 )
 from sigma_stellar_aws.cli.options import FILES
 from sigma_stellar_aws.cli.problems import Problems, as_click_errors, find_logs, needs, note, progress
-from sigma_stellar_aws.pipelines.stellar_aws import INDEX
+from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _search_store(
     # Files are searched without the packages of the extra.
     with needs("store"):
         from sigma_stellar_aws.alerts.run_store import alerts_of_store
-    index = store.index or INDEX
+    index = store.index or STELLAR_INDEX
     with _connected(url, store.ca_file) as client:
         search = alerts_of_store(
             client,
@@ -153,7 +153,7 @@ def _update_index(
     problems: Problems,
 ) -> None:
     """Keep the alerts in an index, once or again and again; print those that are new or have changed."""
-    index, time_field = store.index or INDEX, store.time_field or TIME_FIELD
+    index, time_field = store.index or STELLAR_INDEX, store.time_field or TIME_FIELD
     search = {"index": index, "time_field": time_field, "url": url, "write": alert_index}
     with _connected(url, store.ca_file) as client:
         for run in repeat(
@@ -185,7 +185,7 @@ def _update(
     return update_alert_index(
         client,
         alert_index,
-        store.index or INDEX,
+        store.index or STELLAR_INDEX,
         # Anew for each run: whoever follows may edit them.
         rules.load(),
         time_field=store.time_field or TIME_FIELD,

@@ -20,7 +20,7 @@ from sigma_stellar_aws.cli.options import (
     url_option,
 )
 from sigma_stellar_aws.cli.problems import UNREAD, as_click_errors
-from sigma_stellar_aws.pipelines.stellar_aws import INDEX
+from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX
 from sigma_stellar_aws.query import store_profile
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
 from sigma_stellar_aws.rule_files.choose import choose_rules
@@ -65,7 +65,9 @@ def doctor(
     with as_click_errors():
         rules = choose_rules(load_rules(*rule_paths, filters=filter_paths), only, exclude)
         with connect(url, ca_file, os.environ) as client:
-            found = store_profile.profile_from_json(describe_store(client, index or INDEX), index or INDEX)
+            found = store_profile.profile_from_json(
+                describe_store(client, index or STELLAR_INDEX), index or STELLAR_INDEX
+            )
             diagnosis = doctors.diagnose(client, found, rules, time_field or TIME_FIELD, since)
     if as_json:
         click.echo(json.dumps(doctors.diagnosis_as_json(found, diagnosis)))

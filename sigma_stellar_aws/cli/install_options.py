@@ -25,8 +25,7 @@ from sigma_stellar_aws.cli.options import (
 from sigma_stellar_aws.cli.problems import note
 from sigma_stellar_aws.install import show
 from sigma_stellar_aws.install.apply import carry_out
-from sigma_stellar_aws.install.plan import TO_DECIDE, TO_DO
-from sigma_stellar_aws.install.plan import as_json as steps_as_json
+from sigma_stellar_aws.install.plan import TO_DECIDE, TO_DO, steps_as_json
 from sigma_stellar_aws.install.prepare import Prepared
 from sigma_stellar_aws.install.request import Location, RuleOptions
 

@@ -43,7 +43,7 @@ def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) ->
                         yield flatten(record)
                     advance(stored_size(file))
 
-            loaded = loading.load(
+            loaded = loading.load_documents(
                 client,
                 index,
                 problems.watching_length(documents()),

@@ -13,7 +13,7 @@ from sigma.exceptions import SigmaError
 from sigma_stellar_aws.base.errors import UserError
 from sigma_stellar_aws.base.text import first_of, plural, printable
 from sigma_stellar_aws.cli.lazy_group import missing_package
-from sigma_stellar_aws.logs.find import SUFFIXES, find_files, stored_size
+from sigma_stellar_aws.logs.find import SUFFIXES, find_log_files, stored_size
 from sigma_stellar_aws.query.index_template import IGNORE_ABOVE, too_long
 from sigma_stellar_aws.reference.flat_schema import Document
 
@@ -111,7 +111,7 @@ def note(text: str) -> None:
 def find_logs(paths: tuple[Path, ...], problems: Problems) -> list[Path]:
     """The CloudTrail files that are named, and those in the folders that are; there must be one."""
     left_out: list[Path] = []
-    found = find_files(paths, problems.report, left_out.append)
+    found = find_log_files(paths, problems.report, left_out.append)
     if left_out:
         note(f"not read, by their names: {plural(len(left_out), 'file')}, {first_of(list(map(str, left_out)))}")
     if not found:

@@ -8,7 +8,7 @@ import click
 from sigma_stellar_aws.base.files import replace_text
 from sigma_stellar_aws.cli.options import ca_file_option, index_option, url_option
 from sigma_stellar_aws.cli.problems import as_click_errors, note
-from sigma_stellar_aws.pipelines.stellar_aws import INDEX
+from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX
 from sigma_stellar_aws.query import store_profile
 from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.mapping import describe_store
@@ -22,8 +22,8 @@ from sigma_stellar_aws.store.mapping import describe_store
 def profile(url: str, index: str | None, output: Path | None, ca_file: Path | None) -> None:
     """Read the field types of a data store, as a store profile for: sigma convert -O store=FILE."""
     with as_click_errors(), connect(url, ca_file, os.environ) as client:
-        found = describe_store(client, index or INDEX)
-        fields = store_profile.profile_from_json(found, index or INDEX).fields
+        found = describe_store(client, index or STELLAR_INDEX)
+        fields = store_profile.profile_from_json(found, index or STELLAR_INDEX).fields
         text = store_profile.profile_text(found)
         if output is None:
             click.echo(text, nl=False)

@@ -165,7 +165,7 @@ def joined(conditions: Sequence[ConvertedRule]) -> ConvertedRule:
         return conditions[0]
     return conditions[0]._replace(
         clause=dsl.any_of(part.clause for part in conditions),
-        lucene=lucene_text.any_of([part.lucene for part in conditions]),
+        lucene=lucene_text.any_text_of([part.lucene for part in conditions]),
     )
 
 

@@ -60,7 +60,7 @@ ATTACK_19 = Stack(9, 5)
 BANDS: Sequence[tuple[int, str]] = ((74, "critical"), (48, "high"), (22, "medium"), (0, "low"))
 """Elastic's names for a ``risk_score``, each from a least value on; a risk of 50 is high there, and medium in Sigma."""
 
-INTERVAL = "5m"
+RULE_INTERVAL = "5m"
 LOOK_BACK = "now-30m"
 """CloudTrail delivers within 15 minutes as a rule. What a rule has seen before makes no second alert."""
 
@@ -148,7 +148,7 @@ def _line(converted: ConvertedRule, stack: Stack, query: QueryForm, enabled: boo
         "enabled": enabled,
         **_query(converted, query),
         "index": [*converted.indices],
-        "interval": INTERVAL,
+        "interval": RULE_INTERVAL,
         "from": LOOK_BACK,
         "to": "now",
         "timestamp_override": _timestamp_override(converted),

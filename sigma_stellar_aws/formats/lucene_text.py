@@ -15,14 +15,14 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import ClassVar, NamedTuple, TypeAlias, cast
+from typing import ClassVar, NamedTuple, TypeAlias
 
 from sigma.conditions import ConditionFieldEqualsValueExpression, ConditionItem, ConditionValueExpression
 from sigma.conversion.base import Backend
 from sigma.conversion.state import ConversionState
 from sigma.types import SigmaExists, SigmaExpansion, SigmaNull, SigmaString, SigmaType
 
-from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.base.json_types import Json, as_object
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import StoreProfile
@@ -62,7 +62,7 @@ def lucene_text(
     return LuceneText("", found) if found else _if_taken(_backend().convert_condition(condition, ConversionState()))
 
 
-def any_of(texts: Sequence[LuceneText]) -> LuceneText:
+def any_text_of(texts: Sequence[LuceneText]) -> LuceneText:
     """The text that finds what any of some texts, at least two, finds."""
     found = next(filter(None, (text.obstacle for text in texts)), "")
     return LuceneText("", found) if found else _if_taken(" OR ".join(f"({text.text})" for text in texts))
@@ -161,7 +161,7 @@ def _mapping_obstacle(kind: str, field: str, store: StoreProfile) -> str:
 
 
 def _values(options: Json) -> Iterable[Json]:
-    return options if isinstance(options, list) else [cast(JsonObject, options)["value"]]
+    return options if isinstance(options, list) else [as_object(options)["value"]]
 
 
 def _is_spelled(kind: str, cloudtrail_field: str, value: str) -> bool:

@@ -16,7 +16,6 @@ Fields have their names of the store. The plugin reads names that its log type k
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import cast
 
 import yaml
 
@@ -30,13 +29,13 @@ from sigma_stellar_aws.formats.document_monitor import (
 )
 from sigma_stellar_aws.formats.opensearch_monitor import (
     ALL_RULES,
-    INTERVAL,
+    INTERVAL_MINUTES,
     MOST_THROTTLE,
     TRIGGER_PRIORITY,
     actions,
     fields_line,
 )
-from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.query.dsl import Clause, clauses_of
 from sigma_stellar_aws.rule_files.stellar_block import ALERT_TITLE
 
 DETECTOR = ALL_RULES
@@ -123,7 +122,7 @@ def detector_artefacts(
         "kind": "detector",
         "name": ALERT_TITLE,
         "enabled": enabled,
-        "schedule": {"period": {"interval": INTERVAL, "unit": "MINUTES"}},
+        "schedule": {"period": {"interval": INTERVAL_MINUTES, "unit": "MINUTES"}},
         "indices": [index],
         "rules": dict.fromkeys(rules, True),
         "aliases": {ALIASES[name]: name for name in tested if name in ALIASES},
@@ -174,20 +173,21 @@ def tell_of_mapped_fields(rules: Sequence[ConvertedRule]) -> None:
 
 def _condition(converted: ConvertedRule, clause: Clause, selections: dict[str, Json]) -> str:
     """The condition of a clause; its selections are added to those that there are."""
-    [(kind, body)] = cast("Mapping[str, JsonObject]", clause).items()
+    [(kind, options)] = clause.items()
+    body = as_object(options)
     if kind != "bool":
         return _selected(*_item(converted, kind, body), selections)
     if "must_not" in body:
         converted.refuse("it has a not, under which Security Analytics finds no event that lacks the field")
     parts = [(key, word) for key, word in (("filter", "and"), ("should", "or")) if key in body]
-    joined = [_joined(converted, cast("list[Clause]", body[key]), word, selections) for key, word in parts]
+    joined = [_joined(converted, clauses_of(body, key), word, selections) for key, word in parts]
     return " and ".join(joined)
 
 
 def _joined(converted: ConvertedRule, clauses: list[Clause], word: str, selections: dict[str, Json]) -> str:
     kinds = {kind for clause in clauses for kind in clause}
     if word == "or" and kinds == {"term"}:
-        items = [_item(converted, "term", cast(JsonObject, clause["term"])) for clause in clauses]
+        items = [_item(converted, "term", as_object(clause["term"])) for clause in clauses]
         if len({field for field, _ in items}) == 1:
             return _selected(items[0][0], [value for _, value in items], selections)
     conditions = [_condition(converted, clause, selections) for clause in clauses]
@@ -208,4 +208,4 @@ def _item(converted: ConvertedRule, kind: str, body: JsonObject) -> tuple[str, J
     if kind == "exists":
         converted.refuse(f"field {options!r}: Security Analytics cannot ask whether a field has a value")
     key = f"{field}|startswith" if kind == "prefix" else field
-    return key, cast(JsonObject, options)["value"]
+    return key, as_object(options)["value"]

@@ -63,7 +63,7 @@ TRIGGER_PRIORITY: Mapping[SigmaLevel, str] = MappingProxyType(
 ALL_RULES = "aws_malicious_activity"
 """How the ``rule_id`` of a document-level monitor begins: the platform's name of the alert type."""
 
-INTERVAL = 5
+INTERVAL_MINUTES = 5
 LEAST_LOOK_BACK = 30
 """Minutes. CloudTrail delivers within 15 minutes as a rule."""
 
@@ -159,7 +159,7 @@ def head(name: str, kind: str, rule_id: str, enabled: bool) -> JsonObject:
         "name": name,
         "monitor_type": kind,
         "enabled": enabled,
-        "schedule": {"period": {"interval": INTERVAL, "unit": "MINUTES"}},
+        "schedule": {"period": {"interval": INTERVAL_MINUTES, "unit": "MINUTES"}},
         "ui_metadata": {MARK.replace("-", "_"): {"rule_id": rule_id, "version": __version__}},
     }
 

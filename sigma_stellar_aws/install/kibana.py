@@ -23,10 +23,10 @@ from sigma_stellar_aws.install.kibana_rule import (
     TAG,
     THEIRS,
     changed_keys,
-    digest,
     fields_of,
     outline_of,
     raised_version,
+    rule_digest,
     writable,
 )
 from sigma_stellar_aws.install.merge import Change, Fields, Path, owned
@@ -224,7 +224,7 @@ class Elastic:
             rule = self._rule({"id": live.id})
             if rule is not None and owned(fields_of(rule), self.theirs) == expected:
                 return rule
-            if rule is None or digest(rule) != live.version:
+            if rule is None or rule_digest(rule) != live.version:
                 raise ServerError(_CHANGED, "somebody else changes it at the same time")
             return None
 
@@ -299,7 +299,7 @@ class Elastic:
     def _unchanged(self, live: Live) -> JsonObject:
         """Return the rule as it is at this moment, which must be as it was seen."""
         rule = self._rule({"id": live.id})
-        if rule is None or digest(rule) != live.version:
+        if rule is None or rule_digest(rule) != live.version:
             raise ServerError(_CHANGED, "somebody has changed it since the plan was made; run it again")
         return rule
 
@@ -317,7 +317,7 @@ class Elastic:
             server_id,
             str(rule.get("name")),
             rule,
-            digest(rule),
+            rule_digest(rule),
             not rule.get("immutable") and (tagged or recorded),
             recorded,
             sound(self._state.applied(key, server_id), self),

@@ -85,7 +85,7 @@ SERVER_MADE = (
     "last_failure_message",
     "uuid",
 )
-DEFAULTS: Mapping[str, Json] = {
+RULE_DEFAULTS: Mapping[str, Json] = {
     "language": "kuery",
     "query": "",
     "filters": [],
@@ -139,7 +139,7 @@ def fields_of(body: JsonObject) -> Fields:
     found: dict[Path, Json] = {}
     for key in (*OWNED, *THEIRS):
         value = _normal(key, body.get(key))
-        if value is None or value == _normal(key, DEFAULTS.get(key)):
+        if value is None or value == _normal(key, RULE_DEFAULTS.get(key)):
             continue
         if key in _SETS:
             found.update({(key, str(entry)): True for entry in cast("list[Json]", value)})
@@ -185,7 +185,7 @@ def changed_keys(live: JsonObject, changes: Iterable[Change], like: JsonObject) 
         else:
             # As the rule has it, not as it is compared.
             as_written = like.get(key) if _normal(key, like.get(key)) == wanted else wanted
-            changed[key] = DEFAULTS.get(key) if wanted is None else as_written
+            changed[key] = RULE_DEFAULTS.get(key) if wanted is None else as_written
     return changed
 
 
@@ -223,7 +223,7 @@ def _filter(given: JsonObject) -> JsonObject:
     return {**asked, **{flag: shown.get(flag) is True for flag in ("negate", "disabled")}}
 
 
-def digest(rule: JsonObject) -> str:
+def rule_digest(rule: JsonObject) -> str:
     """Return a text that is another one whenever somebody has changed a rule; running it changes nothing."""
     content = {key: value for key, value in rule.items() if key not in SERVER_MADE}
     return hashlib.sha256(json.dumps([rule.get("id"), content], sort_keys=True).encode()).hexdigest()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject, as_object, as_objects
 from sigma_stellar_aws.install.merge import Change, Fields, Path
-from sigma_stellar_aws.install.stored_search import canonical
+from sigma_stellar_aws.install.stored_search import canonical_json
 
 MARKER = "sigma_stellar_aws"
 """The key of ``ui_metadata`` that says that this project made a monitor."""
@@ -70,7 +70,7 @@ def without_metadata(body: JsonObject) -> JsonObject:
     return {key: value for key, value in body.items() if key != "ui_metadata"}
 
 
-def fields(body: JsonObject, like: JsonObject) -> Fields:
+def monitor_fields(body: JsonObject, like: JsonObject) -> Fields:
     """Return the fields of a monitor that are compared, without what Alerting adds.
 
     Args:
@@ -87,11 +87,15 @@ def fields(body: JsonObject, like: JsonObject) -> Fields:
             if key == "queries":
                 found.update({("inputs", kind, key, _query_name(query)): _query(query) for query in as_objects(value)})
             elif _ADDED_TO_INPUT.get(key) != value:
-                found["inputs", kind, key] = canonical(value)
+                found["inputs", kind, key] = canonical_json(value)
     for name, trigger in _named_triggers(body, like):
         found["triggers", name] = trigger["name"]
         found.update(
-            {("triggers", name, key): canonical(trigger[key]) for key in ("severity", "condition") if key in trigger}
+            {
+                ("triggers", name, key): canonical_json(trigger[key])
+                for key in ("severity", "condition")
+                if key in trigger
+            }
         )
         if actions := as_objects(trigger.get("actions") or []):
             found["triggers", name, "actions"] = [lasting(action) for action in actions]

@@ -16,7 +16,13 @@ from sigma_stellar_aws.formats.document_monitor import is_for_all_rules
 from sigma_stellar_aws.install import monitor_body
 from sigma_stellar_aws.install.apply import as_applied, sound
 from sigma_stellar_aws.install.merge import Change, Fields, Path, owned
-from sigma_stellar_aws.install.opensearch_api import TOO_MANY_SCRIPTS, Found, Nothing, OpenSearchApi, too_many_scripts
+from sigma_stellar_aws.install.opensearch_api import (
+    TOO_MANY_SCRIPTS,
+    FoundDocuments,
+    Nothing,
+    OpenSearchApi,
+    too_many_scripts,
+)
 from sigma_stellar_aws.install.plan import Live, Step, field_name
 from sigma_stellar_aws.install.server_errors import MISSING, ServerError, ask, if_there, order
 from sigma_stellar_aws.install.state import State
@@ -78,7 +84,7 @@ class OpenSearchAlerting:
 
     def fields(self, body: JsonObject, like: JsonObject) -> Fields:
         """Return the fields of a monitor that are compared; ``like`` gives its triggers their names."""
-        return monitor_body.fields(body, like)
+        return monitor_body.monitor_fields(body, like)
 
     def outline(self, body: JsonObject) -> str:
         """Return where a monitor looks, and the severities of its triggers."""
@@ -215,7 +221,7 @@ class OpenSearchAlerting:
         """Return all monitors, as no search can ask for our key; at once, as pages may shift meanwhile."""
         body: JsonObject = {"size": _MOST, "query": {"match_all": {}}, "seq_no_primary_term": True}
         try:
-            found = ask(lambda: self._api.send(Found, "POST", f"{_API}/_search", body=body)).hits
+            found = ask(lambda: self._api.send(FoundDocuments, "POST", f"{_API}/_search", body=body)).hits
         except ServerError as error:
             # The index of the monitors is made with the first one.
             if error.status == MISSING and any(text in str(error) for text in _NO_INDEX):

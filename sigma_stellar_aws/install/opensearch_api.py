@@ -109,13 +109,13 @@ def too_many_scripts(reason: str) -> bool:
     return any(message in reason for message in _MESSAGES_OF_TOO_MANY)
 
 
-class Total(msgspec.Struct):
+class TotalFound(msgspec.Struct):
     """How many documents a search found."""
 
     value: int
 
 
-class Hit(msgspec.Struct):
+class FoundDocument(msgspec.Struct):
     """A document that a search found."""
 
     id: str = msgspec.field(name="_id")
@@ -127,11 +127,11 @@ class Hit(msgspec.Struct):
 class Hits(msgspec.Struct):
     """The documents that a search found."""
 
-    total: Total
-    hits: list[Hit]
+    total: TotalFound
+    hits: list[FoundDocument]
 
 
-class Found(msgspec.Struct):
+class FoundDocuments(msgspec.Struct):
     """The answer to a search."""
 
     hits: Hits

@@ -22,7 +22,7 @@ from sigma_stellar_aws.formats.opensearch_detector import DETECTOR, DETECTOR_TRI
 from sigma_stellar_aws.install.apply import as_applied, sound
 from sigma_stellar_aws.install.merge import Change, Fields, Path, owned
 from sigma_stellar_aws.install.monitor_body import lasting
-from sigma_stellar_aws.install.opensearch_api import Found, Hit, Nothing, OpenSearchApi
+from sigma_stellar_aws.install.opensearch_api import FoundDocument, FoundDocuments, Nothing, OpenSearchApi
 from sigma_stellar_aws.install.plan import Live, Step
 from sigma_stellar_aws.install.server_errors import MISSING, ServerError, ask, if_there, order
 from sigma_stellar_aws.install.state import State
@@ -310,9 +310,9 @@ class SecurityAnalytics:
     def _again(self, live: Live) -> Live | None:
         return next((one for one in self.read({live.key: live.body}) if one.id == live.id), None)
 
-    def _search(self, path: str) -> list[Hit]:
+    def _search(self, path: str) -> list[FoundDocument]:
         try:
-            found = ask(lambda: self._api.send(Found, "POST", f"{_API}/{path}", body=_ALL)).hits
+            found = ask(lambda: self._api.send(FoundDocuments, "POST", f"{_API}/{path}", body=_ALL)).hits
         except ServerError as error:
             # The index is made with the first rule or detector.
             if error.status == MISSING and "no handler" not in str(error):
@@ -323,7 +323,7 @@ class SecurityAnalytics:
             raise ServerError(200, reason)
         return found.hits
 
-    def _rule(self, hit: Hit, wanted: Mapping[str, JsonObject]) -> Live | None:
+    def _rule(self, hit: FoundDocument, wanted: Mapping[str, JsonObject]) -> Live | None:
         stored = msgspec.convert(hit.source, _Rule)
         try:
             document = yaml.safe_load(stored.rule)
@@ -341,7 +341,7 @@ class SecurityAnalytics:
         body: JsonObject = {"kind": "rule", "name": stored.title, "enabled": True, "rule": rule}
         return self._live(key, hit, body)
 
-    def _detector(self, hit: Hit, keys: Mapping[str, str], wanted: Mapping[str, JsonObject]) -> Live | None:
+    def _detector(self, hit: FoundDocument, keys: Mapping[str, str], wanted: Mapping[str, JsonObject]) -> Live | None:
         stored = msgspec.convert(hit.source, _Detector)
         is_ours = any(trigger.get("id") == DETECTOR_TRIGGER for trigger in stored.triggers)
         if not is_ours and not self._state.has(DETECTOR, hit.id):
@@ -366,7 +366,7 @@ class SecurityAnalytics:
         }
         return self._live(DETECTOR, hit, body)
 
-    def _live(self, key: str, hit: Hit, body: JsonObject) -> Live:
+    def _live(self, key: str, hit: FoundDocument, body: JsonObject) -> Live:
         recorded = self._state.has(key, hit.id)
         applied = sound(self._state.applied(key, hit.id), self)
         version: Json = [hit.seq_no, hit.primary_term]

@@ -226,7 +226,7 @@ def _deletion(one: Live, shape: Shape, force: bool) -> Step:
     return Step("delete", one.key, one.name, live=one, edits=edits)
 
 
-def as_json(steps: Sequence[Step]) -> list[JsonObject]:
+def steps_as_json(steps: Sequence[Step]) -> list[JsonObject]:
     """The steps as JSON values: two lists are equal exactly if the same would be done to the same live artefacts.
 
     What somebody edited is named without its value, which may be a secret of theirs.
@@ -253,7 +253,7 @@ def as_json(steps: Sequence[Step]) -> list[JsonObject]:
 
 def as_plan(steps: Sequence[Step], where: Mapping[str, str], options: Mapping[str, Json]) -> JsonObject:
     """A plan to keep: the steps, the live system that they are for, and the options that they come from."""
-    return {"format": _FORMAT, **where, "options": dict(options), "steps": [*as_json(steps)]}
+    return {"format": _FORMAT, **where, "options": dict(options), "steps": [*steps_as_json(steps)]}
 
 
 def check_as_planned(now: JsonObject, kept: object, file: str) -> None:

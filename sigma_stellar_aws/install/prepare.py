@@ -30,7 +30,7 @@ from sigma_stellar_aws.install.plan import plan as make_plan
 from sigma_stellar_aws.install.request import Location, RuleOptions
 from sigma_stellar_aws.install.state import State, default_file
 from sigma_stellar_aws.pipelines import ecs_aws_cloudtrail as ecs
-from sigma_stellar_aws.pipelines.stellar_aws import INDEX, stellar_aws, stellar_aws_published
+from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX, stellar_aws, stellar_aws_published
 from sigma_stellar_aws.query.store_profile import StoreProfile, read_profile
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, flat_name
 from sigma_stellar_aws.rule_files.choose import choose_rules, names_of
@@ -193,7 +193,7 @@ def _format(location: Location) -> str:
 def _detector(texts: Sequence[str], options: RuleOptions, profile: StoreProfile | None) -> dict[str, JsonObject]:
     flattened = profile is None or profile.flattened
     shown = [flat_name(field) if flattened else field for field in SHOWN]
-    return detector_artefacts(texts, options.index or INDEX, options.channel, shown, enabled=options.enabled)
+    return detector_artefacts(texts, options.index or STELLAR_INDEX, options.channel, shown, enabled=options.enabled)
 
 
 def _refuse_pattern(location: Location, options: RuleOptions) -> None:
@@ -204,7 +204,7 @@ def _refuse_pattern(location: Location, options: RuleOptions) -> None:
     """
     if location.detector or (location.target == "opensearch" and options.monitor == "document"):
         what = "a detector" if location.detector else "a document-level monitor"
-        if reason := pattern_refusal([options.index or INDEX], what):
+        if reason := pattern_refusal([options.index or STELLAR_INDEX], what):
             raise UserError(reason)
 
 
@@ -215,10 +215,10 @@ def _reason(rule: SigmaRule, error: SigmaError) -> str:
 
 def _pipeline(options: RuleOptions, profile: StoreProfile | None) -> ProcessingPipeline:
     if options.ecs:
-        return ecs.stellar_aws_ecs(options.index or ecs.INDEX, options.time_field or ecs.TIME_FIELD)
+        return ecs.stellar_aws_ecs(options.index or ecs.ECS_INDEX, options.time_field or ecs.ECS_TIME_FIELD)
     pipeline = stellar_aws_published if options.published else stellar_aws
     flattened = profile is None or profile.flattened
-    return pipeline(options.index or INDEX, options.time_field or TIME_FIELD, flattened=flattened)
+    return pipeline(options.index or STELLAR_INDEX, options.time_field or TIME_FIELD, flattened=flattened)
 
 
 @contextmanager

@@ -27,13 +27,13 @@ _FLAGS = {"NONE": 0, "ALL": 255}
 _ENDS = (("from", "include_lower", "gte", "gt"), ("to", "include_upper", "lte", "lt"))
 
 
-def canonical(value: Json) -> Json:
+def canonical_json(value: Json) -> Json:
     """A search body, or a part of it, in the one form."""
     if isinstance(value, list):
-        return [canonical(part) for part in value]
+        return [canonical_json(part) for part in value]
     if not isinstance(value, dict):
         return value
-    parts = dict(_spelled(key, canonical(part)) for key, part in _with_limits(value).items())
+    parts = dict(_spelled(key, canonical_json(part)) for key, part in _with_limits(value).items())
     return {key: part for key, part in parts.items() if part not in (None, []) and _DEFAULTS.get(key, value) != part}
 
 

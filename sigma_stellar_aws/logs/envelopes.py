@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 from zlib_ng import zlib_ng
 
-from sigma_stellar_aws.logs.json_window import LONGEST
+from sigma_stellar_aws.logs.json_window import LONGEST_RECORD
 
 LISTS = ("Records", "records", "Events", "events", "logEvents", "Messages", "hits", "QueryResultRows", "results")
 """Keys of lists of records or of wrappers, which may be of any length."""
@@ -259,7 +259,7 @@ def _unpacked(text: bytes) -> bytes:
         if not data.startswith(b"\x1f\x8b"):
             return data
         member = zlib_ng.decompressobj(wbits=31)
-        unpacked = member.decompress(data, LONGEST)
+        unpacked = member.decompress(data, LONGEST_RECORD)
     except (ValueError, zlib_ng.error):  # type: ignore[misc]  # its stub has no base class
         return b""
     return unpacked if member.eof else b""

@@ -22,7 +22,7 @@ _LOG = re.compile(
 )
 
 
-def find_files(
+def find_log_files(
     paths: Iterable[Path], report: OnProblem, left_out: Callable[[Path], None] = lambda path: None
 ) -> list[Path]:
     """Return the files themselves and the CloudTrail files in and below the folders, each once, sorted by path.

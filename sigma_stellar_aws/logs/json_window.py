@@ -11,7 +11,7 @@ from collections.abc import Iterator
 BLOCK = 1 << 17
 """The least number of bytes that a window grows by: few enough to stay in the processor's cache."""
 
-LONGEST = 8 << 20
+LONGEST_RECORD = 8 << 20
 """Length of the longest value, in bytes. A CloudTrail record has at most 256 KB, and a wrapper of several 6 MB."""
 
 TOO_DEEP = "it is nested too deeply"

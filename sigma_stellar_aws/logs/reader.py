@@ -19,7 +19,7 @@ from sigma_stellar_aws.logs.collector import Collector, FilePart
 from sigma_stellar_aws.logs.csv_rows import record_cells
 from sigma_stellar_aws.logs.decompress import decompressed_chunks
 from sigma_stellar_aws.logs.json_reader import JsonReader
-from sigma_stellar_aws.logs.json_window import BLOCK, LONGEST, Window
+from sigma_stellar_aws.logs.json_window import BLOCK, LONGEST_RECORD, Window
 from sigma_stellar_aws.logs.problem import OnProblem
 from sigma_stellar_aws.logs.screening import Screen, everything
 
@@ -31,7 +31,7 @@ def read_records(file: Path, report: OnProblem, passes: Screen = everything) -> 
 
 
 def read_parts(
-    file: Path, report: OnProblem, passes: Screen, *, block: int = BLOCK, longest: int = LONGEST
+    file: Path, report: OnProblem, passes: Screen, *, block: int = BLOCK, longest: int = LONGEST_RECORD
 ) -> Iterator[FilePart]:
     """Read a file, a part at a time.
 

@@ -44,17 +44,17 @@ from sigma_stellar_aws.query.lucene_regex import has_case_beyond_ascii
 from sigma_stellar_aws.reference.cloudtrail_fields import is_known
 from sigma_stellar_aws.reference.ecs_fields import ecs_field
 
-INDEX = "logs-aws.cloudtrail-*"
+ECS_INDEX = "logs-aws.cloudtrail-*"
 """Indices in which the integration keeps CloudTrail records."""
 
-TIME_FIELD = "@timestamp"
+ECS_TIME_FIELD = "@timestamp"
 """Field with the time of an event there."""
 
 INGESTED = "event.ingested"
 """Field with the time at which an event arrived there, which no late event can be missed by."""
 
 
-def stellar_aws_ecs(index: str = INDEX, time_field: str = TIME_FIELD) -> ProcessingPipeline:
+def stellar_aws_ecs(index: str = ECS_INDEX, time_field: str = ECS_TIME_FIELD) -> ProcessingPipeline:
     """The pipeline of CloudTrail rules for an Elasticsearch that Elastic's AWS integration fills.
 
     Args:
@@ -62,7 +62,7 @@ def stellar_aws_ecs(index: str = INDEX, time_field: str = TIME_FIELD) -> Process
         time_field: date field that holds the time of an event. If it is another one than the integration's, Elastic's
             detection rules go by it too; else by ``event.ingested``.
     """
-    new_by = INGESTED if time_field == TIME_FIELD else time_field
+    new_by = INGESTED if time_field == ECS_TIME_FIELD else time_field
     return ProcessingPipeline(
         name="Elastic AWS integration (CloudTrail, ECS)",
         priority=PRIORITY,

@@ -19,13 +19,15 @@ from sigma.processing.transformations import FieldFunctionTransformation, SetSta
 from sigma_stellar_aws.pipelines.transformations import NameWholeObjects, RefuseOtherLogSources, UsePublishedDetection
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, flat_name
 
-INDEX = "aella-cloudtrail-*"
+STELLAR_INDEX = "aella-cloudtrail-*"
 """Indices in which the platform keeps CloudTrail records."""
 
 PRIORITY = 20
 
 
-def stellar_aws(index: str = INDEX, time_field: str = TIME_FIELD, *, flattened: bool = True) -> ProcessingPipeline:
+def stellar_aws(
+    index: str = STELLAR_INDEX, time_field: str = TIME_FIELD, *, flattened: bool = True
+) -> ProcessingPipeline:
     """The pipeline of every CloudTrail rule: dots of field names to underscores, index and time field set.
 
     Args:
@@ -37,7 +39,7 @@ def stellar_aws(index: str = INDEX, time_field: str = TIME_FIELD, *, flattened: 
 
 
 def stellar_aws_published(
-    index: str = INDEX, time_field: str = TIME_FIELD, *, flattened: bool = True
+    index: str = STELLAR_INDEX, time_field: str = TIME_FIELD, *, flattened: bool = True
 ) -> ProcessingPipeline:
     """The same pipeline, with the published query of a rule where the rule corrects it (see :func:`stellar_aws`)."""
     published = ProcessingItem(UsePublishedDetection(), identifier="stellar_aws_use_published_detection")

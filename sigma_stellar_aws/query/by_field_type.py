@@ -45,7 +45,7 @@ from sigma_stellar_aws.reference.flat_schema import flat_name
 _NULL_VALUE = "its mapping has a null_value, so that nulls count as values"
 _DIFFERS = "its mapping differs between the indices: "
 _LONGEST = {flat_name(name): field.longest for name, field in FIELDS.items() if field.longest is not None}
-_LONGEST |= {flat_name(name): longest for name, longest in ecs_fields.LONGEST.items()}
+_LONGEST |= {flat_name(name): longest for name, longest in ecs_fields.LONGEST_INDEXED.items()}
 # Types that round, and the whole numbers below which a whole number stays itself; its neighbours may become it.
 _ROUNDED = {"float": 2**24, "half_float": 0, "scaled_float": 0}
 _WHOLE = frozenset({"byte", "short", "integer", "long", "unsigned_long"})
@@ -385,7 +385,7 @@ def _regexp(field: MappedField, pattern: str, ignore_case: bool = False) -> Clau
 def _regards_case(ask: Ask) -> bool:
     if isinstance(ask, Text):
         return not ask.ignore_case and ask.literal.lower() != ask.literal.upper()
-    return isinstance(ask, Pattern) and not ask.ignore_case and lucene_regex.regards_case(ask.regex)
+    return isinstance(ask, Pattern) and not ask.ignore_case and lucene_regex.is_case_sensitive(ask.regex)
 
 
 def _cut(field: MappedField) -> str:

@@ -8,9 +8,9 @@ kind, no repeated clause.
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
-from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
+from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar, as_object, as_objects, as_scalar, as_string
 
 FieldRelation: TypeAlias = Literal["is", "contains", "startswith", "endswith"]
 """How a value of one field relates to a value of another."""
@@ -119,30 +119,33 @@ def none_of(clause: Clause) -> Clause:
 
 
 def named(clause: Clause, name: str) -> Clause:
-    """The clause as a ``bool`` with a name that hits repeat in ``matched_queries``."""
-    body = clause["bool"] if _occurrences(clause) is not None else {"filter": [cast(Json, clause)]}
-    return {"bool": {**cast(JsonObject, body), "_name": name}}
+    """Return the clause as a ``bool`` with a name that hits repeat in ``matched_queries``."""
+    body: JsonObject = {"filter": [clause]} if _occurrences(clause) is None else as_object(clause["bool"])
+    return {"bool": {**body, "_name": name}}
 
 
 def unnamed(clause: Clause) -> Clause:
-    """The inverse of :func:`named`."""
-    body = cast(JsonObject, clause["bool"])
-    occurs = {key: cast("list[Clause]", value) for key, value in body.items() if isinstance(value, list)}
-    return _bool(occurs)
+    """Undo :func:`named`."""
+    body = as_object(clause["bool"])
+    return _bool({key: as_objects(value) for key, value in body.items() if isinstance(value, list)})
 
 
 def pack(clauses: Iterable[Clause]) -> Clause:
     """Match documents that match at least one named clause; ``matched_queries`` of a hit says which."""
-    return {"bool": {"should": cast(Json, list(clauses)), "minimum_should_match": 1}}
+    return {"bool": {"should": [*clauses], "minimum_should_match": 1}}
 
 
 def search(query: Clause) -> JsonObject:
-    """A body for ``_search``."""
+    """Return a body for ``_search``."""
     return {"query": query}
 
 
 def escape_wildcard(text: str) -> str:
-    """The text as a literal part of a ``wildcard`` pattern."""
+    """Return the text as a literal part of a ``wildcard`` pattern.
+
+    >>> escape_wildcard("who?")
+    'who\\\\?'
+    """
     return text.replace("\\", "\\\\").replace("*", "\\*").replace("?", "\\?")
 
 
@@ -178,20 +181,20 @@ def compare_fields(field: str, other: str, how: FieldRelation, *, ignore_case: b
 
 
 def leaves(clause: Clause) -> Iterable[tuple[str, str, Json]]:
-    """All conditions below a clause, each as (type of query, field, options).
+    """Yield all conditions below a clause, each as (type of query, field, options).
 
     Raises:
         ValueError: the clause holds something that no builder of this module makes.
     """
     kind, body = _split(clause)
     if kind == "bool":
-        for child in _children(body):
+        for child in _all_clauses(body):
             yield from leaves(child)
     elif kind == "exists":
-        yield kind, cast(str, body["field"]), None
+        yield kind, as_string(body["field"]), None
     elif kind == "script":
-        params = cast(JsonObject, cast(JsonObject, body["script"])["params"])
-        yield from ((kind, cast(str, params[name]), params) for name in ("field", "other"))
+        params = as_object(as_object(body["script"])["params"])
+        yield from ((kind, as_string(params[name]), params) for name in ("field", "other"))
     elif kind in ("term", "terms", "prefix", "wildcard", "regexp", "range", "match_phrase"):
         field = next(key for key in body if key != "_name")
         yield kind, field, body[field]
@@ -200,39 +203,50 @@ def leaves(clause: Clause) -> Iterable[tuple[str, str, Json]]:
 
 
 def fields(clause: Clause) -> list[str]:
-    """The fields that a clause names, each once, sorted."""
+    """Return the fields that a clause names, each once, sorted."""
     return sorted({field for _, field, _ in leaves(clause)})
 
 
 def named_clauses(clause: Clause) -> Iterable[tuple[str, Clause]]:
-    """All clauses with a name in and below a clause, with their names."""
+    """Yield all clauses with a name in and below a clause, with their names."""
     _, body = _split(clause)
     if "_name" in body:
-        yield cast(str, body["_name"]), clause
-    for child in _children(body):
+        yield as_string(body["_name"]), clause
+    for child in _all_clauses(body):
         yield from named_clauses(child)
 
 
 def can_match(clause: Clause, missing: Collection[str]) -> bool:
-    """Whether a document without the missing fields can match."""
+    """Return whether a document without the missing fields can match."""
     kind, body = _split(clause)
     if kind != "bool":
         return all(field not in missing for _, field, _ in leaves(clause))
-    alternatives = cast("list[Clause]", body.get("should", []))
-    return all(can_match(child, missing) for child in cast("list[Clause]", body.get("filter", []))) and (
+    alternatives = clauses_of(body, "should")
+    return all(can_match(child, missing) for child in clauses_of(body, "filter")) and (
         not alternatives or any(can_match(child, missing) for child in alternatives)
     )
 
 
 def demands(clause: Clause) -> Iterable[tuple[str, Clause]]:
-    """The conditions below a clause that a document may have to meet, without what it must not, each with its field."""
+    """Yield the conditions below a clause that may have to be met, each with its field, but none under ``must_not``."""
     kind, body = _split(clause)
     if kind == "bool":
         for occurrence in ("filter", "should"):
-            for child in cast("list[Clause]", body.get(occurrence, [])):
+            for child in clauses_of(body, occurrence):
                 yield from demands(child)
     else:
         yield from ((field, clause) for _, field, _ in leaves(clause))
+
+
+def clauses_of(body: JsonObject, occurrence: str) -> list[Clause]:
+    """Return the clauses under ``filter``, ``must_not`` or ``should`` in the body of a ``bool``.
+
+    >>> clauses_of({"filter": [{"exists": {"field": "f"}}]}, "filter")
+    [{'exists': {'field': 'f'}}]
+    >>> clauses_of({"filter": [{"exists": {"field": "f"}}]}, "should")
+    []
+    """
+    return as_objects(body.get(occurrence, []))
 
 
 def _split(clause: Clause) -> tuple[str, JsonObject]:
@@ -244,10 +258,10 @@ def _split(clause: Clause) -> tuple[str, JsonObject]:
     return kind, body
 
 
-def _children(body: JsonObject) -> Iterable[Clause]:
-    """The clauses directly in the body of a ``bool``; none for that of another clause."""
+def _all_clauses(body: JsonObject) -> Iterable[Clause]:
+    """Yield the clauses directly in the body of a ``bool``; nothing for that of another clause."""
     for occurrence in ("filter", "must_not", "should"):
-        yield from cast("list[Clause]", body.get(occurrence, []))
+        yield from clauses_of(body, occurrence)
 
 
 def _leaf(kind: str, field: str, value: Scalar, case_insensitive: bool) -> Clause:
@@ -259,15 +273,15 @@ def _leaf(kind: str, field: str, value: Scalar, case_insensitive: bool) -> Claus
 
 
 def _occurrences(clause: Clause) -> Mapping[str, list[Clause]] | None:
-    """The lists of clauses of an unnamed ``bool``; None for any other clause, which has to stay whole."""
+    """Return the lists of clauses of an unnamed ``bool``; None for any other clause, which has to stay whole."""
     body = clause.get("bool")
     if not isinstance(body, dict) or "_name" in body:
         return None
-    return {key: cast("list[Clause]", value) for key, value in body.items() if key != "minimum_should_match"}
+    return {key: as_objects(value) for key, value in body.items() if key != "minimum_should_match"}
 
 
 def _bool(occurs: Mapping[str, list[Clause]]) -> Clause:
-    """The ``bool`` of lists of clauses by their occurrence, or the clause alone where a ``bool`` adds nothing."""
+    """Return the ``bool`` of lists of clauses by their occurrence, or a clause alone where ``bool`` adds nothing."""
     filled = {key: value for key, value in occurs.items() if value}
     if not filled:
         raise ValueError("a query needs at least one clause")
@@ -275,9 +289,9 @@ def _bool(occurs: Mapping[str, list[Clause]]) -> Clause:
         [(_, clauses)] = filled.items()
         if len(clauses) == 1:
             return clauses[0]
-    body = cast(JsonObject, filled)
+    body: JsonObject = {key: [*value] for key, value in filled.items()}
     if "should" in filled:
-        body = {**body, "minimum_should_match": 1}
+        body["minimum_should_match"] = 1
     return {"bool": body}
 
 
@@ -287,9 +301,10 @@ def _distinct(clauses: list[Clause]) -> list[Clause]:
 
 
 def _joined_terms(clauses: list[Clause]) -> list[Clause]:
-    """The clauses with all exact values of one field in one ``term`` or ``terms``, at the place of the first."""
-    values: dict[str, list[Scalar]] = {}
+    """Join all exact values of one field in one ``term`` or ``terms``, at the place of the first."""
     result: list[Clause] = []
+    place: dict[str, int] = {}
+    values: dict[str, list[Scalar]] = {}
     for clause in clauses:
         exact = _exact_values(clause)
         if exact is None:
@@ -297,27 +312,21 @@ def _joined_terms(clauses: list[Clause]) -> list[Clause]:
             continue
         field, more = exact
         if field not in values:
-            values[field] = []
-            result.append({"terms": {field: cast(Json, values[field])}})
+            place[field], values[field] = len(result), []
+            result.append(clause)
         values[field] += [v for v in more if not any(v == seen and type(v) is type(seen) for seen in values[field])]
-    return [_single_term(clause) for clause in result]
+    for field, found in values.items():
+        result[place[field]] = term(field, found[0]) if len(found) == 1 else terms(field, found)
+    return result
 
 
 def _exact_values(clause: Clause) -> tuple[str, list[Scalar]] | None:
+    """Return the field and the values of a ``term`` or ``terms`` without options; None for any other clause."""
     kind, body = _split(clause)
     if kind not in ("term", "terms") or "_name" in body or len(body) != 1:
         return None
-    field, options = next(iter(body.items()))
-    if kind == "terms":
-        return field, cast("list[Scalar]", options)
-    value = cast(JsonObject, options)
-    return None if len(value) > 1 else (field, [cast(Scalar, value["value"])])
-
-
-def _single_term(clause: Clause) -> Clause:
-    kind, body = _split(clause)
-    if kind == "terms":
-        field, values = next(iter(body.items()))
-        if isinstance(values, list) and len(values) == 1:
-            return term(field, cast(Scalar, values[0]))
-    return clause
+    [(field, options)] = body.items()
+    if isinstance(options, list):
+        return field, [as_scalar(value) for value in options]
+    value = as_object(options)
+    return None if len(value) > 1 else (field, [as_scalar(value["value"])])

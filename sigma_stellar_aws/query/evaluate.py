@@ -8,11 +8,11 @@ A clause that is not known is an error, never a miss.
 
 import re
 from collections.abc import Callable
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
-from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
+from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar, as_object, as_scalar, as_string
 from sigma_stellar_aws.base.times import epoch_millis
-from sigma_stellar_aws.query.dsl import COMPARE_FIELDS, Clause, named_clauses
+from sigma_stellar_aws.query.dsl import COMPARE_FIELDS, Clause, clauses_of, named_clauses
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, Document, name_test, stands_for_several, text_of
 
 Predicate: TypeAlias = Callable[[Document], bool]
@@ -44,6 +44,8 @@ def compile_query(query: Clause) -> Predicate:
         UnknownClauseError: the query has a clause, or an option of one, that is not known here.
     """
     kind, body = _only(query)
+    if not isinstance(body, dict):
+        raise UnknownClauseError(f"the body of a {kind} clause must be an object")
     if kind == "bool":
         return _bool(body)
     if kind == "exists":
@@ -57,7 +59,7 @@ def compile_query(query: Clause) -> Predicate:
 
 
 def matched_queries(query: Clause) -> Callable[[Document], list[str]]:
-    """A function that lists the names of all named clauses that a document matches, if it matches the query.
+    """Return a function that lists the names of all named clauses that a document matches, if it matches the query.
 
     This is what the key ``matched_queries`` of a hit says.
 
@@ -71,7 +73,7 @@ def matched_queries(query: Clause) -> Callable[[Document], list[str]]:
 
 def _bool(body: JsonObject) -> Predicate:
     _known(body, {"filter", "must_not", "should", "minimum_should_match", "_name"})
-    groups = {key: [compile_query(cast(Clause, c)) for c in cast("list[Json]", body.get(key, []))] for key in _OCCURS}
+    groups = {key: [compile_query(clause) for clause in clauses_of(body, key)] for key in _OCCURS}
     required, excluded, alternatives = (groups[key] for key in _OCCURS)
     if alternatives and body.get("minimum_should_match") != 1:
         raise UnknownClauseError("a should needs minimum_should_match: 1")
@@ -97,16 +99,16 @@ _OCCURS = ("filter", "must_not", "should")
 
 def _exists(body: JsonObject) -> Predicate:
     _known(body, {"field", "_name"})
-    return _any_value(cast(str, body["field"]), lambda text: True)
+    return _any_value(as_string(body["field"]), lambda text: True)
 
 
 def _compared_fields(body: JsonObject) -> Predicate:
     _known(body, {"script", "_name"})
-    script = cast(JsonObject, body["script"])
+    script = as_object(body["script"])
     if script.get("source") != COMPARE_FIELDS:
         raise UnknownClauseError("a script that is not this project's own")
-    params = cast(JsonObject, script["params"])
-    field, other, how = (cast(str, params[key]) for key in ("field", "other", "how"))
+    params = as_object(script["params"])
+    field, other, how = (as_string(params[key]) for key in ("field", "other", "how"))
     fold = _ascii_lower if params["ignore_case"] is True else str
     relation = _RELATIONS[how]
 
@@ -157,13 +159,12 @@ def _any_value(field: str, test: TextTest) -> Predicate:
 
 
 def _text_test(kind: str, options: Json) -> TextTest:
-    if kind == "terms":
-        wanted = frozenset(text_of(value) for value in cast("list[Scalar]", options))
-        return wanted.__contains__
+    if kind == "terms" and isinstance(options, list):
+        return frozenset(text_of(as_scalar(value)) for value in options).__contains__
     if not isinstance(options, dict):
         raise UnknownClauseError(f"a {kind} clause needs the long form, with a value")
     _known(options, {"value", "case_insensitive", *(["flags", "max_determinized_states"] if kind == "regexp" else [])})
-    value = text_of(cast(Scalar, options["value"]))
+    value = text_of(as_scalar(options["value"]))
     ignore_case = options.get("case_insensitive") is True
     if kind == "term":
         return _ignoring_case(str.__eq__, value, ignore_case)
@@ -204,11 +205,12 @@ def _wildcard_regex(pattern: str) -> str:
 
 
 def _range(field: str, options: Json) -> Predicate:
-    limits = dict(cast(JsonObject, options))
-    limits.pop("format", None)
+    if not isinstance(options, dict):
+        raise UnknownClauseError("a range clause needs limits")
+    limits = {name: limit for name, limit in options.items() if name != "format"}
     _known(limits, set(_COMPARISONS))
     if field != TIME_FIELD:
-        tests = [(_COMPARISONS[name], text_of(cast(Scalar, limit))) for name, limit in limits.items()]
+        tests = [(_COMPARISONS[name], text_of(as_scalar(limit))) for name, limit in limits.items()]
         return _any_value(field, lambda text: all(compare(text, limit) for compare, limit in tests))
     times = [(_COMPARISONS[name], _millis(limit)) for name, limit in limits.items()]
 
@@ -228,14 +230,14 @@ def _millis(limit: Json) -> float:
         time = epoch_millis(limit)
         if time is not None:
             return time
-    raise UnknownClauseError(f"{limit!r} is no time")
+    raise UnknownClauseError(f"{limit!r} is not a time")
 
 
-def _only(body: JsonObject) -> tuple[str, JsonObject]:
+def _only(body: JsonObject) -> tuple[str, Json]:
     if len(body) != 1:
         raise UnknownClauseError(f"expected one key, not {sorted(body)}")
     [(key, value)] = body.items()
-    return key, cast(JsonObject, value)
+    return key, value
 
 
 def _known(body: JsonObject, keys: set[str]) -> None:

@@ -14,7 +14,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias
 
 if sys.version_info >= (3, 11):
     from re import _constants as sre  # type: ignore[attr-defined]
@@ -68,6 +68,8 @@ class _Anchor:
     between: str
 
 
+_Tree: TypeAlias = Iterable[tuple[object, Any]]
+"""What Python's parser makes of a pattern: operations, each with an argument of a type of its own."""
 Node: TypeAlias = _Characters | _Repeat | _Group | _Anchor
 Sequence: TypeAlias = "list[Node]"
 
@@ -81,6 +83,7 @@ _CATEGORIES: dict[object, Ranges] = {
     sre.CATEGORY_WORD: [(48, 57), (65, 90), (95, 95), (97, 122)],
     sre.CATEGORY_SPACE: [(9, 13), (32, 32)],
 }
+_OF_CHARACTERS = (sre.LITERAL, sre.NOT_LITERAL, sre.ANY, sre.IN)
 _NEGATED_CATEGORIES: dict[object, object] = {
     sre.CATEGORY_NOT_DIGIT: sre.CATEGORY_DIGIT,
     sre.CATEGORY_NOT_WORD: sre.CATEGORY_WORD,
@@ -136,35 +139,42 @@ def translate(
     flags = tree.state.flags
     # The server's option is for the whole pattern, so a part that regards case needs all others spelled out.
     whole_ignores_case = bool(flags & re.IGNORECASE) and not _CASE_SWITCHED_OFF.search(pattern)
-    items = cast("Iterable[tuple[object, object]]", tree)
-    text = _searched(list(_nodes(items, flags, whole_ignores_case=whole_ignores_case)))
+    text = _searched(list(_nodes(tree.data, flags, whole_ignores_case=whole_ignores_case)))
     if len(text) > MAX_LENGTH:
         raise UnsupportedRegexError(f"is {len(text)} characters long in Lucene's syntax; servers accept {MAX_LENGTH}")
     return LuceneRegex(text, whole_ignores_case)
 
 
 def lengths(pattern: str) -> tuple[int, int | None]:
-    """The least and the most characters of a value that matches a pattern in Lucene's syntax; None for no limit."""
+    """Return the least and the most characters of a value that a pattern in Lucene's syntax matches; None for no limit.
+
+    >>> lengths("ab?"), lengths("a+")
+    ((1, 2), (1, None))
+    """
     least, most = sre_parse.parse(pattern).getwidth()
     return least, None if most >= sre.MAXREPEAT - 1 else most
 
 
-def regards_case(pattern: str) -> bool:
-    """Whether some character of a pattern in Lucene's syntax is there in one of its cases only."""
-    items = cast("Iterable[tuple[object, object]]", sre_parse.parse(pattern, re.DOTALL))
-    return any(map(_regards_case, _nodes(items, int(re.DOTALL), whole_ignores_case=False)))
+def is_case_sensitive(pattern: str) -> bool:
+    """Return whether some character of a pattern in Lucene's syntax is there in one of its cases only.
+
+    >>> is_case_sensitive("Delete.*"), is_case_sensitive("[Dd][Ee][Ll].*")
+    (True, False)
+    """
+    items = sre_parse.parse(pattern, re.DOTALL).data
+    return any(map(_is_case_sensitive, _nodes(items, int(re.DOTALL), whole_ignores_case=False)))
 
 
-def _regards_case(node: Node) -> bool:
+def _is_case_sensitive(node: Node) -> bool:
     if isinstance(node, _Characters):
         return _both_cases(node.ranges) != _merged(node.ranges)
     if isinstance(node, _Repeat):
-        return any(map(_regards_case, node.nodes))
-    return isinstance(node, _Group) and any(_regards_case(each) for nodes in node.alternatives for each in nodes)
+        return any(map(_is_case_sensitive, node.nodes))
+    return isinstance(node, _Group) and any(_is_case_sensitive(each) for nodes in node.alternatives for each in nodes)
 
 
 def can_be_lowered(pattern: str) -> bool:
-    """Whether a pattern that ignores case means the same in lower case.
+    """Return whether a pattern that ignores case means the same in lower case.
 
     For fields whose normalizer also makes patterns lower case: ``[A-Z]`` may become ``[a-z]``, ``[Z-a]`` may not.
     """
@@ -177,12 +187,16 @@ def _is_upper_ascii(text: str) -> bool:
 
 
 def escape(text: str) -> str:
-    """The text as a literal part of a pattern."""
+    """Return the text as a literal part of a pattern.
+
+    >>> escape("a.b")
+    'a\\\\.b'
+    """
     return "".join(f"\\{c}" if c in _RESERVED else c for c in text)
 
 
 def folded(text: str) -> str:
-    """A pattern of the text in which letters beyond ASCII stand for both their cases.
+    """Return a pattern of the text in which letters beyond ASCII stand for both their cases.
 
     For use with ``case_insensitive``, which covers ASCII letters only.
     """
@@ -190,39 +204,27 @@ def folded(text: str) -> str:
 
 
 def has_case_beyond_ascii(text: str) -> bool:
-    """Whether the text has a letter of two cases that ``case_insensitive`` does not cover."""
+    """Return whether the text has a letter of two cases that ``case_insensitive`` does not cover."""
     return any(not c.isascii() and _both_cases([(ord(c), ord(c))]) != [(ord(c), ord(c))] for c in text)
 
 
-def _nodes(tree: Iterable[tuple[object, object]], flags: int, *, whole_ignores_case: bool) -> Iterator[Node]:
-    """Our own nodes of a tree of Python's parser, with all flags resolved."""
+def _nodes(tree: _Tree, flags: int, *, whole_ignores_case: bool) -> Iterator[Node]:
+    """Yield our own nodes of a tree of Python's parser, with all flags resolved."""
 
-    def inner(subtree: object, inner_flags: int = flags) -> Sequence:
-        items = cast("Iterable[tuple[object, object]]", subtree)
-        return list(_nodes(items, inner_flags, whole_ignores_case=whole_ignores_case))
+    def inner(subtree: _Tree, inner_flags: int = flags) -> Sequence:
+        return list(_nodes(subtree, inner_flags, whole_ignores_case=whole_ignores_case))
 
-    ignore_case = bool(flags & re.IGNORECASE)
     for operation, argument in tree:
-        if operation is sre.LITERAL:
-            point = cast(int, argument)
-            covered = whole_ignores_case and point < 128
-            ranges = [(point, point)]
-            yield _Characters(_both_cases(ranges) if ignore_case and not covered else ranges)
-        elif operation is sre.NOT_LITERAL:
-            ranges = [(cast(int, argument), cast(int, argument))]
-            yield _Characters(_complement(_both_cases(ranges) if ignore_case else ranges))
-        elif operation is sre.ANY:
-            yield _Characters([(0, _LAST)] if flags & re.DOTALL else _complement(_NEWLINE))
-        elif operation is sre.IN:
-            yield _Characters(_set(cast("list[tuple[object, object]]", argument), ignore_case))
+        if operation in _OF_CHARACTERS:
+            yield _Characters(_ranges(operation, argument, flags, whole_ignores_case))
         elif operation is sre.BRANCH:
-            _, branches = cast("tuple[object, list[object]]", argument)
+            _, branches = argument
             yield _Group([inner(branch) for branch in branches])
         elif operation is sre.SUBPATTERN:
-            _, added, removed, subtree = cast("tuple[object, int, int, object]", argument)
+            _, added, removed, subtree = argument
             yield _Group([inner(subtree, (flags | added) & ~removed)])
         elif operation in (sre.MAX_REPEAT, sre.MIN_REPEAT):
-            least, most, subtree = cast("tuple[int, int, object]", argument)
+            least, most, subtree = argument
             yield _Repeat(inner(subtree), least, None if most == sre.MAXREPEAT else most)
         elif operation is sre.AT and argument in _ANCHORS:
             yield _ANCHORS[argument][bool(flags & re.MULTILINE)]
@@ -231,8 +233,22 @@ def _nodes(tree: Iterable[tuple[object, object]], flags: int, *, whole_ignores_c
             raise UnsupportedRegexError(f"uses {what}, which Lucene does not have")
 
 
+def _ranges(operation: object, argument: Any, flags: int, whole_ignores_case: bool) -> Ranges:
+    """Return the characters that an operation of Python's parser stands for."""
+    ignore_case = bool(flags & re.IGNORECASE)
+    if operation is sre.ANY:
+        return [(0, _LAST)] if flags & re.DOTALL else _complement(_NEWLINE)
+    if operation is sre.IN:
+        return _set(argument, ignore_case)
+    written: Ranges = [(argument, argument)]
+    is_negated = operation is sre.NOT_LITERAL
+    covered = whole_ignores_case and argument < 128 and not is_negated
+    ranges = _both_cases(written) if ignore_case and not covered else written
+    return _complement(ranges) if is_negated else ranges
+
+
 def _searched(nodes: Sequence) -> str:
-    """The pattern of whole values in which the sequence is found."""
+    """Return the pattern of whole values in which the sequence is found."""
     for index, around in ((0, slice(1, None)), (-1, slice(None, -1))):
         edge = nodes[index] if nodes else None
         if isinstance(edge, _Group) and _has_anchor(edge):
@@ -252,7 +268,7 @@ def _searched(nodes: Sequence) -> str:
 
 
 def _strictest(anchors: Sequence) -> str:
-    """What may stand between anchors and their end of the value: anything without an anchor, else what all allow."""
+    """Give what may stand between anchors and their end of the value: anything without one, else what all allow."""
     # An anchor that allows less is written shorter: "", "\n?" and "(\n.*)?".
     return min((anchor.between for anchor in anchors if isinstance(anchor, _Anchor)), key=len, default=".*")
 
@@ -266,7 +282,7 @@ def _has_anchor(node: Node) -> bool:
 
 
 def _pattern(nodes: Sequence, *, alone: bool = False) -> str:
-    """A sequence in Lucene's syntax; if not alone, one that may stand beside others."""
+    """Return a sequence in Lucene's syntax; if not alone, one that may stand beside others."""
     if len(nodes) == 1 and isinstance(group := nodes[0], _Group):
         union = "|".join(_pattern(alternative, alone=True) or "()" for alternative in group.alternatives)
         return union if alone or not _is_union(group) else f"({union})"
@@ -299,15 +315,15 @@ def _quantifier(least: int, most: int | None) -> str:
     return f"{{{least}}}" if least == most else f"{{{least},{'' if most is None else most}}}"
 
 
-def _set(items: list[tuple[object, object]], ignore_case: bool) -> Ranges:
+def _set(items: list[tuple[object, Any]], ignore_case: bool) -> Ranges:
     negated = items[0][0] is sre.NEGATE
     written: Ranges = []
     categories: Ranges = []
     for operation, argument in items[negated:]:
         if operation is sre.LITERAL:
-            written.append((cast(int, argument), cast(int, argument)))
+            written.append((argument, argument))
         elif operation is sre.RANGE:
-            written.append(cast("tuple[int, int]", argument))
+            written.append(argument)
         elif argument in _CATEGORIES:
             categories += _CATEGORIES[argument]
         else:

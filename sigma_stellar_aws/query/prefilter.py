@@ -6,12 +6,10 @@ every other demand is dropped, which can only let more records pass. Where that 
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import cast
 
-from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.logs.screening import Screen
 from sigma_stellar_aws.query import dsl
-from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.query.dsl import Clause, clauses_of
 from sigma_stellar_aws.query.evaluate import Predicate, compile_query
 
 # A flattened name without an underscore can only come from the key of the same name at the top of a record.
@@ -34,7 +32,7 @@ def screen(query: Clause) -> Screen:
 
 
 def screened(query: Clause) -> Callable[[object, object], Sequence[tuple[str, Predicate]]]:
-    """The named clauses of a query that can match, with their names, given eventSource and eventName of a record."""
+    """Return a function of eventSource and eventName that lists the named clauses of a query that can match."""
     named = [(name, screen(clause), compile_query(clause)) for name, clause in dsl.named_clauses(query)]
 
     @lru_cache(maxsize=65536)
@@ -48,18 +46,15 @@ def screened(query: Clause) -> Callable[[object, object], Sequence[tuple[str, Pr
 
 
 def _necessary(clause: Clause) -> Clause | None:
-    """A condition on the screened fields alone that the clause implies; None where there is none."""
+    """Return a condition on the screened fields alone that the clause implies; None where it implies nothing."""
     body = clause.get("bool")
     if not isinstance(body, dict):
         tested = [field for _, field, _ in dsl.leaves(clause)]
         return clause if len(tested) == 1 and tested[0] in SCREENED_FIELDS else None
-    demands = [_necessary(child) for child in _children(body, "filter")]
-    alternatives = [_necessary(child) for child in _children(body, "should")]
-    if alternatives and None not in alternatives:
-        demands.append(dsl.any_of(cast("list[Clause]", alternatives)))
+    demands = [_necessary(child) for child in clauses_of(body, "filter")]
+    alternatives = [_necessary(child) for child in clauses_of(body, "should")]
+    if possible := [alternative for alternative in alternatives if alternative is not None]:
+        # Without a demand of one alternative, all of them together demand nothing.
+        demands.append(dsl.any_of(possible) if len(possible) == len(alternatives) else None)
     known = [demand for demand in demands if demand is not None]
     return dsl.all_of(known) if known else None
-
-
-def _children(body: JsonObject, occurrence: str) -> list[Clause]:
-    return cast("list[Clause]", body.get(occurrence, []))

@@ -171,7 +171,7 @@ def sources_of(name: str) -> list[str]:
     return sorted({*_sources_by_name().get(name, ()), *dated})
 
 
-def canonical(name: str, source: str | None = None) -> str | None:
+def canonical_event_name(name: str, source: str | None = None) -> str | None:
     """The known spelling of a name that differs from it in case at most, that of this source if it has one.
 
     Itself if it is known there; None if there is no such name. A version of the API at its end stays.

@@ -47,7 +47,7 @@ def _read_places() -> Mapping[str, EcsField]:
 
 _PLACES = _read_places()
 
-LONGEST: Mapping[str, int] = MappingProxyType(
+LONGEST_INDEXED: Mapping[str, int] = MappingProxyType(
     {
         kept.field: field.longest
         for name, field in FIELDS.items()

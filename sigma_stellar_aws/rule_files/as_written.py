@@ -10,14 +10,12 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import yaml
 from sigma.rule import SigmaRule
 
-from sigma_stellar_aws.base.yaml_positions import Span, composed, span_of_node
-
-YamlPath: TypeAlias = tuple[str | int, ...]
+from sigma_stellar_aws.base.yaml_positions import Span, YamlPath, composed, span_of_node
 
 
 class Misreading(NamedTuple):

@@ -4,7 +4,7 @@ import copy
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 import yaml
 from sigma.collection import NestedDict, SigmaCollection
@@ -18,6 +18,8 @@ from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.rule_files.as_written import misreadings
 from sigma_stellar_aws.rule_files.choose import names_of
+
+AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 
 _SUFFIXES = (".yml", ".yaml")
 _DOCUMENTATION = (".md", ".rst")
@@ -48,7 +50,7 @@ def is_yaml_file(file: Path) -> bool:
     return file.suffix.lower() in _SUFFIXES
 
 
-def find_files(folder: Path) -> list[Path]:
+def find_yaml_files(folder: Path) -> list[Path]:
     """List all files in a folder and the folders below it, in order of their names; hidden ones are left out."""
     return [
         file
@@ -66,7 +68,7 @@ def find_rule_files(paths: Iterable[Path] = ()) -> list[Path]:
     """
     unique: dict[str, Path] = {}
     for path in tuple(paths) or (pack_path(),):
-        for file in filter(_is_rule_file, find_files(path)) if path.is_dir() else [path]:
+        for file in filter(_is_rule_file, find_yaml_files(path)) if path.is_dir() else [path]:
             unique.setdefault(os.path.realpath(file), file)
     return list(unique.values())
 
@@ -77,7 +79,7 @@ def find_unread_files(paths: Iterable[Path]) -> list[Path]:
         file
         for path in paths
         if path.is_dir()
-        for file in find_files(path)
+        for file in find_yaml_files(path)
         if not is_yaml_file(file) and file.suffix.lower() not in _DOCUMENTATION
     ]
 
@@ -160,7 +162,7 @@ def _parse(file: Path) -> SigmaCollection:
     source = SigmaRuleLocation(file)
     try:
         text = file.read_text(encoding="utf-8")
-        documents = yaml_positions.load(text)
+        documents = yaml_positions.load_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SigmaError(f"This is not valid YAML: {error}", source=source) from error
     if doubles := yaml_positions.double_keys(text):

@@ -63,7 +63,7 @@ class BulkResult(msgspec.Struct):
     @property
     def reason(self) -> str:
         """Why it was not taken."""
-        return error_text(self.error)
+        return server_error_text(self.error)
 
 
 class _BulkAnswer(msgspec.Struct):
@@ -122,7 +122,7 @@ def read_whole(kind: type[S], answer: object) -> S:
     common = read_answer(SearchAnswer, answer)
     shards = common.shards
     if common.timed_out or shards.failed:
-        reason = f" ({error_text(shards.failures[0].get('reason'))})" if shards.failures else ""
+        reason = f" ({server_error_text(shards.failures[0].get('reason'))})" if shards.failures else ""
         raise NotWholeError(
             f"the answer is not whole: {shards.failed} of {shards.total} shards failed{reason}, "
             f"timed out: {common.timed_out}; nothing can be said about the rest"
@@ -141,7 +141,7 @@ def read_one_of_several(kind: type[S], answer: dict[str, Any]) -> S:
     if "error" in answer:
         failed = read_answer(_SearchError, answer)
         error_class = exceptions.HTTP_EXCEPTIONS.get(failed.status, exceptions.TransportError)
-        raise error_class(failed.status, error_text(failed.error), answer)
+        raise error_class(failed.status, server_error_text(failed.error), answer)
     return read_whole(kind, answer)
 
 
@@ -248,13 +248,13 @@ def _refusal(error: exceptions.TransportError, index: str) -> str:
 
 def reason(error: exceptions.TransportError) -> str:
     """Return what a store says about an error that it answered with."""
-    return error_text(error.info.get("error")) if isinstance(error.info, dict) else str(error)
+    return server_error_text(error.info.get("error")) if isinstance(error.info, dict) else str(error)
 
 
-def error_text(error: object) -> str:
+def server_error_text(error: object) -> str:
     """Return reason and type out of an error object, the root cause's where there is one.
 
-    >>> error_text({"reason": "all shards failed", "root_cause": [{"type": "parse", "reason": "bad query"}]})
+    >>> server_error_text({"reason": "all shards failed", "root_cause": [{"type": "parse", "reason": "bad query"}]})
     'all shards failed (parse: bad query)'
     """
     if not isinstance(error, dict):

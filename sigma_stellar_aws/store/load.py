@@ -162,7 +162,7 @@ def _makes_keywords(mapping: MappingOfIndex) -> bool:
     return False
 
 
-def load(
+def load_documents(
     client: OpenSearch,
     index: str,
     documents: Iterable[Document],

@@ -36,7 +36,7 @@ _FIRST_SERVER_ERROR = 500
 S = TypeVar("S", bound=SearchAnswer)
 
 
-class Hit(msgspec.Struct):
+class StoredHit(msgspec.Struct):
     """An event that a search found."""
 
     index: str = msgspec.field(name="_index")
@@ -58,7 +58,7 @@ class Hit(msgspec.Struct):
 
 
 class _Hits(msgspec.Struct):
-    hits: list[Hit]
+    hits: list[StoredHit]
 
 
 class _HitsAnswer(SearchAnswer, kw_only=True):
@@ -81,10 +81,10 @@ class Page(NamedTuple):
         return {"query": self.query, "_source": [*self.fields], "size": self.size, "sort": [*self.sort]}
 
 
-Pages: TypeAlias = Generator[list[Hit], None, None]
+Pages: TypeAlias = Generator[list[StoredHit], None, None]
 
 
-class Ask(Protocol):
+class SendSearch(Protocol):
     """Sends a search."""
 
     def __call__(self, body: JsonObject, kind: type[S]) -> S:
@@ -95,7 +95,7 @@ class Ask(Protocol):
 class Source(NamedTuple):
     """How to read events."""
 
-    ask: Ask
+    ask: SendSearch
     read: Callable[[Page], Pages]
     """Gives the pages of a search."""
     tie_break: tuple[Json, ...]
@@ -186,7 +186,7 @@ def _at_point_in_time(client: OpenSearch, index: str, api: _PointInTime, stopped
     return Source(ask, partial(_search_after, ask), api.tie_break)
 
 
-def _search_after(ask: Ask, page: Page) -> Pages:
+def _search_after(ask: SendSearch, page: Page) -> Pages:
     body: JsonObject = {**page.body(), "track_total_hits": False}
     while True:
         hits = ask(body, _HitsAnswer).hits.hits
@@ -232,7 +232,7 @@ class _Scroll:
     def _can_go_on(self, error: BaseException) -> bool:
         return may_pass(error) and len(self._given) <= REMEMBERED
 
-    def _next_new_page(self) -> tuple[list[Hit], bool]:
+    def _next_new_page(self) -> tuple[list[StoredHit], bool]:
         """Return the next page with events that were not given yet, and whether it is the last one."""
         while True:
             hits = self._next_page()
@@ -241,7 +241,7 @@ class _Scroll:
             if new or is_last:
                 return new, is_last
 
-    def _next_page(self) -> list[Hit]:
+    def _next_page(self) -> list[StoredHit]:
         try:
             if self._id is None:
                 params = {"scroll": _KEEP_ALIVE, **_STRICT}
@@ -254,7 +254,7 @@ class _Scroll:
             self._clear()
             raise
 
-    def _is_new(self, hit: Hit) -> bool:
+    def _is_new(self, hit: StoredHit) -> bool:
         """Return whether a hit was not given yet, and remember it."""
         # Without a time, the order is another one in each scroll.
         time, name = hit.time() if self._page.is_by_time else 0, (hit.index, hit.id)

@@ -21,7 +21,7 @@ from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.store.answers import SearchAnswer, TotalHits, as_store_errors
-from sigma_stellar_aws.store.pages import Ask, Hit, Page, Pages, source_of
+from sigma_stellar_aws.store.pages import Page, Pages, SendSearch, StoredHit, source_of
 
 PAGE = 5000
 """Events in a page; a store gives 10,000 at most, by default."""
@@ -134,7 +134,7 @@ def _by_time(field: str) -> JsonObject:
     return {field: {"order": "asc", "unmapped_type": "date", "numeric_type": "date"}}
 
 
-def _slices(ask: Ask, query: Clause, field: str, page: int) -> list[_Slice]:
+def _slices(ask: SendSearch, query: Clause, field: str, page: int) -> list[_Slice]:
     """Return slices of time of at most a page, where events are not too many or too close for that, in their order."""
     percents: Json = [100 * number / _BORDERS for number in range(1, _BORDERS)]
     percentiles: JsonObject = {"field": field, "percents": percents, "keyed": False, "tdigest": {"compression": 1000}}
@@ -174,10 +174,10 @@ def _between(query: Clause, field: str, start: int | None, end: int | None) -> C
 
 def _in_turn(
     pool: ThreadPoolExecutor, slices: int, parts: Iterable[tuple[_Slice, Pages]]
-) -> Iterator[tuple[_Slice, list[Hit]]]:
+) -> Iterator[tuple[_Slice, list[StoredHit]]]:
     """Yield the pages of each part after those of the one before; the next ones of some parts are read ahead."""
     following = iter(parts)
-    reading: deque[tuple[_Slice, Pages, Future[list[Hit] | None]]] = deque()
+    reading: deque[tuple[_Slice, Pages, Future[list[StoredHit] | None]]] = deque()
     while True:
         for part, pages in islice(following, slices - len(reading)):
             reading.append((part, pages, pool.submit(next, pages, None)))

@@ -18,8 +18,7 @@ from sigma.modifiers import reverse_modifier_mapping
 from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections
 from sigma.types import SigmaExpansion, SigmaNull, SigmaType
 
-YamlPath: TypeAlias = tuple[str | int, ...]
-"""Keys into the YAML document of a rule, such as ("detection", "selection", "eventName|contains", 1)."""
+from sigma_stellar_aws.base.yaml_positions import YamlPath
 
 MOST_WAYS = 256
 """Ways to meet a condition beyond which what stands together in each of them is not looked at."""

@@ -5,9 +5,10 @@ from typing import NamedTuple
 from sigma.types import SigmaCIDRExpression, SigmaType
 
 from sigma_stellar_aws.base.text import nearest
+from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.reference.aws_events import IDENTITY_TYPES
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
-from sigma_stellar_aws.validators.condition_tree import FieldComparison, Value, Way, YamlPath
+from sigma_stellar_aws.validators.condition_tree import FieldComparison, Value, Way
 from sigma_stellar_aws.validators.event_names import Fault
 from sigma_stellar_aws.validators.issues import ImpossibleConditionIssue, UnknownIdentityTypeIssue
 from sigma_stellar_aws.validators.sigma_values import (

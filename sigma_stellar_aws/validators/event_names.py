@@ -14,7 +14,7 @@ from sigma_stellar_aws.reference.aws_events import (
     IDENTITY_TYPES,
     MISNAMED_SOURCES,
     all_names,
-    canonical,
+    canonical_event_name,
     common,
     instead,
     known,
@@ -41,9 +41,9 @@ from sigma_stellar_aws.validators.issues import (
 from sigma_stellar_aws.validators.sigma_values import (
     Matcher,
     any_matches,
+    case_matters,
     is_missing,
     matcher,
-    regards_case,
     shown,
     text,
 )
@@ -131,7 +131,7 @@ def pair_fault(value: Value, way: Way) -> Fault | None:
 
 
 def _case_fault(wrong: type[CloudTrailIssue], value: SigmaType, exact: str, spelt: str) -> Fault:
-    if regards_case(value):
+    if case_matters(value):
         return Fault(wrong, f"Events have {spelt!r}, which {exact!r} does not match where case counts.")
     return Fault(
         CaseIssue, f"Events have {spelt!r}, not {exact!r}; this works as Sigma ignores case, but not where case counts."
@@ -277,11 +277,11 @@ def _spelling(name: str, beside: frozenset[str] | None) -> str | None:
     for source in sorted(beside or ()):
         if known(source, spelt := _cased(name, source)):
             return spelt
-    return canonical(name)
+    return canonical_event_name(name)
 
 
 def _cased(name: str, source: str) -> str:
-    return canonical(name, source) or name
+    return canonical_event_name(name, source) or name
 
 
 def _nearest_name(word: str, beside: frozenset[str] | None) -> str | None:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from sigma.validators.base import SigmaValidationIssue, SigmaValidationIssueSeverity
 
-from sigma_stellar_aws.validators.condition_tree import YamlPath
+from sigma_stellar_aws.base.yaml_positions import YamlPath
 
 _LOW, _MEDIUM, _HIGH = SigmaValidationIssueSeverity
 

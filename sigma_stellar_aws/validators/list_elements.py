@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from itertools import combinations
 
-from sigma_stellar_aws.validators.condition_tree import FieldComparison, Way, YamlPath
+from sigma_stellar_aws.base.yaml_positions import YamlPath
+from sigma_stellar_aws.validators.condition_tree import FieldComparison, Way
 from sigma_stellar_aws.validators.event_names import Fault
 from sigma_stellar_aws.validators.issues import SharedListIssue
 

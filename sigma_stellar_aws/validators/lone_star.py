@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from sigma.types import SigmaString, SpecialChars
 
-from sigma_stellar_aws.validators.condition_tree import FieldComparison, YamlPath
+from sigma_stellar_aws.base.yaml_positions import YamlPath
+from sigma_stellar_aws.validators.condition_tree import FieldComparison
 from sigma_stellar_aws.validators.event_names import Fault
 from sigma_stellar_aws.validators.issues import LoneStarIssue
 

@@ -34,7 +34,7 @@ def text(value: SigmaType) -> str | None:
     return str(value) if type(value) is SigmaNumber else None
 
 
-def regards_case(value: SigmaType) -> bool:
+def case_matters(value: SigmaType) -> bool:
     """Whether a text in another case does not match."""
     if isinstance(value, SigmaRegularExpression):
         return SigmaRegularExpressionFlag.IGNORECASE not in value.flags and "(?i" not in str(value.regexp)
@@ -60,7 +60,7 @@ def matcher(value: SigmaType, *, ignore_case: bool = False) -> Matcher | None:
         value: of a rule.
         ignore_case: ignore case even if the value regards it.
     """
-    flags = re.IGNORECASE if ignore_case or not regards_case(value) else 0
+    flags = re.IGNORECASE if ignore_case or not case_matters(value) else 0
     if isinstance(value, SigmaRegularExpression):
         pattern = str(value.regexp)
         return None if _SLOW.search(pattern) else re.compile(pattern, flags).search
@@ -87,7 +87,7 @@ def excludes(one: SigmaType, other: SigmaType) -> bool:
     exact, pattern = (one, other) if text(one) is not None else (other, one)
     known = text(exact)
     # Letters of an exact value that ignores case may stand for others.
-    matches = matcher(pattern, ignore_case=not regards_case(exact))
+    matches = matcher(pattern, ignore_case=not case_matters(exact))
     return known is not None and matches is not None and not matches(known)
 
 
@@ -98,14 +98,14 @@ def covers(one: SigmaType, other: SigmaType) -> bool:
     if is_missing(one) or is_missing(other):
         return is_missing(one) and is_missing(other)
     known = text(other)
-    matches = matcher(one) if not regards_case(one) or regards_case(other) else None
+    matches = matcher(one) if not case_matters(one) or case_matters(other) else None
     return known is not None and matches is not None and bool(matches(known))
 
 
 def _same(one: SigmaType, other: SigmaType) -> bool:
     # Some of pySigma's own comparisons raise errors, or regard only a part of what a value is.
     if isinstance(one, SigmaString) and isinstance(other, SigmaString):
-        return regards_case(one) == regards_case(other) and one.s == other.s
+        return case_matters(one) == case_matters(other) and one.s == other.s
     if isinstance(one, SigmaRegularExpression) and isinstance(other, SigmaRegularExpression):
         return str(one.regexp) == str(other.regexp) and one.flags == other.flags
     return one is other

@@ -20,6 +20,7 @@ from sigma.rule.base import SigmaRuleBase
 from sigma.validators.base import SigmaRuleValidator, SigmaValidationIssue
 
 from sigma_stellar_aws.base.sigma_errors import RuleBlockError
+from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.pipelines.transformations import CLOUDTRAIL
 from sigma_stellar_aws.reference import cloudtrail_fields
 from sigma_stellar_aws.reference.flat_schema import flat_name
@@ -30,7 +31,6 @@ from sigma_stellar_aws.validators.condition_tree import (
     Tree,
     Value,
     Way,
-    YamlPath,
     comparisons,
     conditions,
     statements,

@@ -17,7 +17,7 @@ from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.logs.flatten import document_id, flatten
 from sigma_stellar_aws.reference.flat_schema import Document
 from sigma_stellar_aws.store.client import connect
-from sigma_stellar_aws.store.load import create_index, load
+from sigma_stellar_aws.store.load import create_index, load_documents
 from tests.support.records import cases
 
 RULE = """\
@@ -82,7 +82,7 @@ def healthy(engine_url: str) -> Iterator[str]:
     client = connect(engine_url, None, {})
     create_index(client, "healthy", pack_fields())
     documents: list[Document] = [recent(flatten(case.record), 5) for case in cases()]
-    assert not load(client, "healthy", documents).rejected
+    assert not load_documents(client, "healthy", documents).rejected
     yield engine_url
     client.indices.delete(index="healthy")
 

@@ -26,7 +26,7 @@ from sigma_stellar_aws.reference.flat_schema import EVENT_FIELDS, Document
 from sigma_stellar_aws.rule_files.load import load_rules
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 from sigma_stellar_aws.store.client import connect
-from sigma_stellar_aws.store.load import create_index, load
+from sigma_stellar_aws.store.load import create_index, load_documents
 from sigma_stellar_aws.store.mapping import count_each, describe_store
 from sigma_stellar_aws.store.scan import scan
 from tests.support.records import cases, record
@@ -63,7 +63,7 @@ def engine(engine_url: str) -> Iterator[Engine]:
     client = connect(engine_url, None, {})
     documents = {document_id(document): document for document in (flatten(case.record) for case in cases())}
     create_index(client, "cloudtrail-cases", pack_fields())
-    assert load(client, "cloudtrail-cases", documents.values()) == (len(documents), 0, 0)
+    assert load_documents(client, "cloudtrail-cases", documents.values()) == (len(documents), 0, 0)
     yield Engine(client, "cloudtrail-cases", documents)
     client.indices.delete(index="cloudtrail-cases")
 
@@ -116,7 +116,7 @@ def test_stock_esql_text_finds_the_same(elasticsearch_url: str, pipeline: Callab
     client = connect(elasticsearch_url, None, {})
     documents = {document_id(document): document for document in (flatten(case.record) for case in cases())}
     create_index(client, "aella-cloudtrail-esql", pack_fields())
-    load(client, "aella-cloudtrail-esql", documents.values())
+    load_documents(client, "aella-cloudtrail-esql", documents.values())
     try:
         for title, text, native in _both(ESQLBackend, pipeline):
             query = {"query": f"{text} | keep _id | limit 10000"}
@@ -157,7 +157,7 @@ def test_template_is_accepted_and_rejects_no_shape_of_a_record(engine_url: str, 
     events.append(flatten({**record({"eventSource": "s3.amazonaws.com", "eventName": "Any"}), "eventTime": "never"}))
     client.indices.put_index_template(name="sigma-stellar-aws-test", body=index_template("shapes-*", pack_fields()))
     try:
-        assert load(client, "shapes-1", events).rejected == 0
+        assert load_documents(client, "shapes-1", events).rejected == 0
         assert client.count(index="shapes-1")["count"] == len(events)
         mapped = client.indices.get_mapping(index="shapes-1")["shapes-1"]["mappings"]["properties"]
         assert pack_fields() <= set(mapped)

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from sigma_stellar_aws.base.yaml_positions import Span, double_keys, line_of, load, place_of
+from sigma_stellar_aws.base.yaml_positions import Span, double_keys, line_of, load_yaml, place_of
 
 TEXT = """\
 # A comment
@@ -108,16 +108,16 @@ def test_double_keys_are_found_at_every_depth() -> None:
 
 def test_aliases_load_until_they_stand_for_too_much() -> None:
     """Aliases are no fault in themselves, but few lines of them may not stand for millions of values or for itself."""
-    assert load("a: &a [1, 2]\nb: *a\n") == [{"a": [1, 2], "b": [1, 2]}]
+    assert load_yaml("a: &a [1, 2]\nb: *a\n") == [{"a": [1, 2], "b": [1, 2]}]
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 8)
     )
     for text in (bomb, "a: &a [*a]\n"):
         with pytest.raises(ValueError, match="aliases"):
-            load(text)
+            load_yaml(text)
 
 
 def test_a_text_that_is_no_yaml_is_refused() -> None:
     """Loading tells of broken YAML as the library does."""
     with pytest.raises(yaml.YAMLError):
-        load("a: [1\n")
+        load_yaml("a: [1\n")

@@ -29,7 +29,7 @@ from sigma_stellar_aws.reference.flat_schema import EVENT_FIELDS, TIME_FIELD, Do
 from sigma_stellar_aws.rule_files.load import load_rules
 from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.embedded import embedded_opensearch
-from sigma_stellar_aws.store.load import create_index, load
+from sigma_stellar_aws.store.load import create_index, load_documents
 from sigma_stellar_aws.store.mapping import count_each, describe_store
 from sigma_stellar_aws.store.scan import scan
 from tests.bench.local import HITS, templates
@@ -121,7 +121,7 @@ def time_loading(client: OpenSearch, rounds: int) -> None:
 
     def ours() -> None:
         fresh("bench-load")
-        assert load(client, "bench-load", documents).created == LOADED
+        assert load_documents(client, "bench-load", documents).created == LOADED
 
     def theirs() -> None:
         fresh("bench-bulk")
@@ -170,7 +170,7 @@ def main() -> None:
             client.indices.delete(index=index, ignore=404)
             create_index(client, index, pack_fields())
             start = time.perf_counter()
-            load(client, index, events(options.events, share, seed))
+            load_documents(client, index, events(options.events, share, seed))
             took = time.perf_counter() - start
             print(f"{options.events:,} events into {index}: {options.events / took:,.0f} a second, made as they go")
         time_queries(client, options.rounds)

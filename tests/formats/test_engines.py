@@ -23,7 +23,7 @@ from sigma_stellar_aws.reference import aws_events
 from sigma_stellar_aws.reference.flat_schema import Document
 from sigma_stellar_aws.rule_files.load import load_rules
 from sigma_stellar_aws.store.client import connect
-from sigma_stellar_aws.store.load import create_index, load
+from sigma_stellar_aws.store.load import create_index, load_documents
 from tests.support.records import cases, record
 from tests.support.yaml_files import read_yaml
 
@@ -108,7 +108,7 @@ def engine(engine_url: str) -> Iterator[Store]:
     client = connect(engine_url, None, {})
     documents = {document_id(document): document for document in events()}
     create_index(client, INDEX, pack_fields())
-    assert load(client, INDEX, documents.values()) == (len(documents), 0, 0)
+    assert load_documents(client, INDEX, documents.values()) == (len(documents), 0, 0)
     yield Store(client, documents, {event for event, document in documents.items() if is_odd(document)})
     client.indices.delete(index=INDEX)
 

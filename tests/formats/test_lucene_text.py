@@ -108,10 +108,10 @@ def test_other_types_than_keyword_are_obstacles(mapping: Any, reason: str) -> No
 def test_what_engines_do_not_take_is_an_obstacle(text: str, reason: str) -> None:
     """Two texts may be too much together, of which there is no text then."""
     other = lucene_text.LuceneText("f:c", "")
-    found = lucene_text.any_of([lucene_text.LuceneText(text, ""), other])
+    found = lucene_text.any_text_of([lucene_text.LuceneText(text, ""), other])
     assert reason in found.obstacle
     assert (found.text == "") == bool(found.obstacle) == bool(reason)
-    assert not reason or lucene_text.any_of([other, found]) == found
+    assert not reason or lucene_text.any_text_of([other, found]) == found
 
 
 def test_a_sub_field_is_an_obstacle() -> None:

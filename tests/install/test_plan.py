@@ -6,7 +6,7 @@ import pytest
 
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.install.merge import Change, Conflict, Edit, Fields
-from sigma_stellar_aws.install.plan import Live, Step, as_json, plan, removal
+from sigma_stellar_aws.install.plan import Live, Step, plan, removal, steps_as_json
 
 
 class FlatShape:
@@ -145,7 +145,7 @@ def test_what_an_analyst_added_is_named_only() -> None:
     """Values of fields that belong to who works there are in no plan, also where their part is in conflict."""
     edited = planned(live({**WANTED, "actions": ["secret"]}, WANTED))
     assert [edit.path for edit in edited.edits] == [("actions",)]
-    assert "secret" not in str(as_json([edited]))
+    assert "secret" not in str(steps_as_json([edited]))
 
 
 def test_plans_are_equal_if_they_do_the_same() -> None:
@@ -158,5 +158,5 @@ def test_plans_are_equal_if_they_do_the_same() -> None:
         step._replace(wanted={**WANTED, "query": "newer"}),
         step._replace(status="adopt"),
     ]
-    assert as_json([step]) == as_json([planned(live(APPLIED, APPLIED))])
-    assert all(as_json([other]) != as_json([step]) for other in others)
+    assert steps_as_json([step]) == steps_as_json([planned(live(APPLIED, APPLIED))])
+    assert all(steps_as_json([other]) != steps_as_json([step]) for other in others)

@@ -8,7 +8,7 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.json_types import JsonObject
-from sigma_stellar_aws.install.stored_search import canonical
+from sigma_stellar_aws.install.stored_search import canonical_json
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
 from sigma_stellar_aws.rule_files.load import load_rules
 from tests.support.contract.stored_search import stored_query, stored_search
@@ -27,7 +27,12 @@ def test_a_body_is_known_again(monitor: str) -> None:
     for body in bodies(monitor):
         kept = stored_search(body)
         assert kept != body
-        assert canonical(kept) == canonical(body) == canonical(stored_search(kept)) == canonical(canonical(body))
+        assert (
+            canonical_json(kept)
+            == canonical_json(body)
+            == canonical_json(stored_search(kept))
+            == canonical_json(canonical_json(body))
+        )
 
 
 @pytest.mark.parametrize(
@@ -49,7 +54,7 @@ def test_a_body_is_known_again(monitor: str) -> None:
 )
 def test_every_kind_of_query_is_known_again(query: JsonObject) -> None:
     """All that the backend writes has one form."""
-    assert canonical(stored_query(query)) == canonical(query)
+    assert canonical_json(stored_query(query)) == canonical_json(query)
 
 
 @pytest.mark.parametrize(
@@ -66,10 +71,10 @@ def test_every_kind_of_query_is_known_again(query: JsonObject) -> None:
 def test_what_differs_stays_different(one: JsonObject, other: JsonObject) -> None:
     """A query that somebody changed is not taken for the old one, in whatever form."""
     forms = [one, stored_query(one)], [other, stored_query(other)]
-    assert all(canonical(a) != canonical(b) for a in forms[0] for b in forms[1])
+    assert all(canonical_json(a) != canonical_json(b) for a in forms[0] for b in forms[1])
 
 
 def test_the_rules_of_the_project_stay_apart() -> None:
     """No two rules get the same form."""
-    forms = [json.dumps(canonical(body), sort_keys=True) for body in bodies("query")]
+    forms = [json.dumps(canonical_json(body), sort_keys=True) for body in bodies("query")]
     assert len(set(forms)) == len(forms) == len([rule for rule in load_rules().rules if isinstance(rule, SigmaRule)])

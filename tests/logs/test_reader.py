@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.logs.envelopes import NOTICES
-from sigma_stellar_aws.logs.find import find_files
-from sigma_stellar_aws.logs.json_window import LONGEST
+from sigma_stellar_aws.logs.find import find_log_files
+from sigma_stellar_aws.logs.json_window import LONGEST_RECORD
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.logs.reader import read_event, read_parts, read_records
 from sigma_stellar_aws.logs.screening import Screen, everything
@@ -267,7 +267,7 @@ def test_files_are_found(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     expected = ["8.txt", "b/3.jsonl", "b/4.ndjson.gz", "b/5.log", "b/6.csv", "b/c/1.json.gz", "b/c/2.json"]
     problems: list[Problem] = []
-    found = find_files([tmp_path / "8.txt", tmp_path, tmp_path / "b"], problems.append)
+    found = find_log_files([tmp_path / "8.txt", tmp_path, tmp_path / "b"], problems.append)
     assert found == [tmp_path / name for name in expected]
     assert problems == []
 
@@ -299,7 +299,7 @@ def test_files_of_other_names_are_known_by_their_content(tmp_path: Path) -> None
     os.mkfifo(tmp_path / "pipe.json")
     problems: list[Problem] = []
     left_out: list[Path] = []
-    assert find_files([tmp_path], problems.append, left_out.append) == sorted(tmp_path / name for name in logs)
+    assert find_log_files([tmp_path], problems.append, left_out.append) == sorted(tmp_path / name for name in logs)
     assert sorted(left_out) == sorted(tmp_path / name for name in (*others, "pipe.json"))
     assert problems == []
 
@@ -314,7 +314,7 @@ def test_links_are_followed(tmp_path: Path) -> None:
     (tmp_path / "logs/gone.json").symlink_to(tmp_path / "nowhere")
     (tmp_path / "logs/round.json").symlink_to(tmp_path / "logs/round.json")
     problems: list[Problem] = []
-    assert find_files([tmp_path / "logs"], problems.append) == [tmp_path / "logs/far/deep/1.json"]
+    assert find_log_files([tmp_path / "logs"], problems.append) == [tmp_path / "logs/far/deep/1.json"]
     assert [problem.file.name for problem in problems] == ["gone.json", "round.json"]
 
 
@@ -332,9 +332,9 @@ def test_a_folder_that_cannot_be_entered_is_told_once(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(Path, "stat", guarded)
     problems: list[Problem] = []
-    assert find_files([tmp_path], problems.append) == [tmp_path / "closed/4.json", tmp_path / "open/3.json"]
+    assert find_log_files([tmp_path], problems.append) == [tmp_path / "closed/4.json", tmp_path / "open/3.json"]
     assert [problem.file for problem in problems] == [tmp_path / "closed/1.json"]
-    assert find_files([tmp_path / "closed/1.json"], problems.append) == [tmp_path / "closed/1.json"]
+    assert find_log_files([tmp_path / "closed/1.json"], problems.append) == [tmp_path / "closed/1.json"]
 
 
 def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,7 +351,7 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(os, "scandir", guarded)
     problems: list[Problem] = []
-    assert find_files([tmp_path], problems.append) == [tmp_path / "open/2.json"]
+    assert find_log_files([tmp_path], problems.append) == [tmp_path / "open/2.json"]
     assert [str(problem) for problem in problems] == [f"{tmp_path}/closed:1: cannot be searched: Permission denied"]
 
 
@@ -468,7 +468,7 @@ def files(draw: st.DrawFn) -> bytes:
 
 
 @settings(max_examples=300)
-@given(files(), st.integers(1, 3000), st.sampled_from([LONGEST, LONGEST, 3000, 300]))
+@given(files(), st.integers(1, 3000), st.sampled_from([LONGEST_RECORD, LONGEST_RECORD, 3000, 300]))
 def test_pieces_do_not_matter(file: Path, data: bytes, block: int, longest: int) -> None:
     """However a file is cut into pieces, the same is read of it and the same is told, be it damaged or not."""
     file.write_bytes(data)

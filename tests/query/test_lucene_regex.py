@@ -296,4 +296,4 @@ def test_what_matches_has_a_length_within_the_limits(pattern: str, text: str, fl
 )
 def test_what_regards_case(pattern: str, expected: bool) -> None:
     """A pattern regards case where a character is there in one of its cases only, however deep, and not in both."""
-    assert lucene_regex.regards_case(pattern) is expected
+    assert lucene_regex.is_case_sensitive(pattern) is expected

@@ -18,7 +18,7 @@ from sigma_stellar_aws.reference.aws_events import (
     IDENTITY_TYPES,
     MISNAMED_SOURCES,
     all_names,
-    canonical,
+    canonical_event_name,
     common,
     instead,
     known,
@@ -295,7 +295,7 @@ def test_spellings_cover_what_is_known() -> None:
 )
 def test_canonical_repairs_case_only(name: str, source: str | None, expected: str | None) -> None:
     """A slip of case is repaired, with the spelling of the source first; anything else is no known name."""
-    assert canonical(name, source) == expected
+    assert canonical_event_name(name, source) == expected
 
 
 @pytest.mark.parametrize(

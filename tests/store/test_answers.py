@@ -10,7 +10,7 @@ from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.store import mapping
-from sigma_stellar_aws.store.answers import AnswerError, SearchAnswer, as_store_errors, error_text, read_whole
+from sigma_stellar_aws.store.answers import AnswerError, SearchAnswer, as_store_errors, read_whole, server_error_text
 from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.mapping import count_each, describe_store
 from sigma_stellar_aws.store.retries import NotWholeError
@@ -109,7 +109,7 @@ def test_a_part_is_known_before_what_is_missing() -> None:
 )
 def test_reasons(error: object, text: str) -> None:
     """The root cause of an error is told, where there is one."""
-    assert error_text(error) == text
+    assert server_error_text(error) == text
 
 
 EVENT = {"eventSource": "logs.amazonaws.com", "eventName": "DeleteLogGroup", "eventID": "1"}

@@ -21,7 +21,7 @@ from sigma_stellar_aws.query.index_template import index_mappings
 from sigma_stellar_aws.reference.flat_schema import EVENT_FIELDS, Document
 from sigma_stellar_aws.store import retries
 from sigma_stellar_aws.store.client import API_KEY, PASSWORD, USER, connect
-from sigma_stellar_aws.store.load import load
+from sigma_stellar_aws.store.load import load_documents
 from sigma_stellar_aws.store.mapping import closed_indices, count_each, describe_store
 from sigma_stellar_aws.store.scan import StoredEvent, scan
 from tests.support import proxy
@@ -116,7 +116,7 @@ def filled(url: str, index: str, mappings: JsonObject, documents: Iterable[Docum
     settings: JsonObject = {"index.mapping.total_fields.limit": 5000}
     client.indices.create(index=index, body={"settings": settings, "mappings": mappings})
     try:
-        assert load(client, index, documents).rejected == 0
+        assert load_documents(client, index, documents).rejected == 0
         yield client
     finally:
         client.indices.delete(index=index)
@@ -497,7 +497,7 @@ def test_a_bulk_answer_for_a_part_is_an_error() -> None:
     with answering(200, {"items": [], "errors": False}) as (url, _):
         client = connect(url, None, {})
         with pytest.raises(StoreError, match="0 of 1 documents"):
-            load(client, "any", [flatten(record({"eventSource": "a", "eventName": "B"}))])
+            load_documents(client, "any", [flatten(record({"eventSource": "a", "eventName": "B"}))])
 
 
 @pytest.mark.parametrize("command", ["alerts", "load"])

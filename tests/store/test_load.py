@@ -20,7 +20,7 @@ from sigma_stellar_aws.store import client as store_client
 from sigma_stellar_aws.store import load as loading
 from sigma_stellar_aws.store import retries
 from sigma_stellar_aws.store.client import connect
-from sigma_stellar_aws.store.load import Rejected, analysed_fields, create_index, load
+from sigma_stellar_aws.store.load import Rejected, analysed_fields, create_index, load_documents
 from tests.support import proxy
 from tests.support.proxy import Answer, Asked, Fault, Forward
 from tests.support.records import cases, record
@@ -94,7 +94,7 @@ def test_what_passes_is_waited_for(engine_url: str, index: str, fault: str, monk
     with proxy.proxy(engine_url, faulty) as between:
         client = connect(between.url, None, {})
         assert create_index(client, index, [])
-        created, present, rejected = load(client, index, events(600))
+        created, present, rejected = load_documents(client, index, events(600))
     assert created + present == 600
     assert rejected == 0
     # Of what was written before an answer got lost, nobody knows who wrote it.
@@ -127,7 +127,7 @@ def test_what_does_not_pass_is_told(engine_url: str, index: str, fault: str, mon
         with pytest.raises(
             StoreError, match=rf"{told.get(fault, 'cannot be reached')}.*; tried 4 times in \d+ seconds"
         ):
-            load(client, index, events(2000))
+            load_documents(client, index, events(2000))
     # What is behind the failure is not sent.
     assert requests <= 3 + 4 * (loading.THREADS + 1)
 
@@ -167,7 +167,7 @@ def test_requests_that_are_too_large_are_halved(engine_url: str, index: str) -> 
     with proxy.proxy(engine_url, limited(1000)) as between:
         [*some], [*others] = events(70), ({**each, "eventID": str(uuid.UUID(int=2000))} for each in events(1))
         sent = [*some, large, *some[:5], *others]
-        loaded = load(connect(between.url, None, {}), index, sent, on_rejected=rejected.append)
+        loaded = load_documents(connect(between.url, None, {}), index, sent, on_rejected=rejected.append)
     assert loaded == (71, 5, 1)
     [(event_id, reason)] = rejected
     assert event_id == large["eventID"]
@@ -205,7 +205,7 @@ def test_events_are_read_as_they_are_sent(engine_url: str, index: str) -> None:
             yield document
 
     with proxy.proxy(engine_url, fault_of) as between:
-        assert load(connect(between.url, None, {}), index, counted()).created == 2000
+        assert load_documents(connect(between.url, None, {}), index, counted()).created == 2000
     assert 0 < ahead <= 50 * (loading.THREADS + 3)
 
 
@@ -224,7 +224,7 @@ def test_rejected_events_are_told_as_they_come(engine_url: str, index: str) -> N
             ahead = max(ahead, read - len(told))
             yield {**document, "sourceIPAddress": "none"}
 
-    loaded = load(client, index, refused(), on_rejected=lambda rejected: told.append(rejected.event_id))
+    loaded = load_documents(client, index, refused(), on_rejected=lambda rejected: told.append(rejected.event_id))
     assert loaded == (0, 0, 1000)
     assert told == [str(document["eventID"]) for document in events(1000)]
     assert ahead <= 50 * (loading.THREADS + 3)
@@ -245,11 +245,15 @@ def test_each_outcome_is_counted(engine_url: str, index: str) -> None:
     ]
     refused: Document = {"eventID": str(uuid.UUID(int=7)), "sourceIPAddress": "none"}
     rejected: list[Rejected] = []
-    assert load(client, index, [*odd, refused, *events(5)], on_rejected=rejected.append) == (len(odd) + 5, 0, 1)
+    assert load_documents(client, index, [*odd, refused, *events(5)], on_rejected=rejected.append) == (
+        len(odd) + 5,
+        0,
+        1,
+    )
     [(event_id, reason)] = rejected
     assert event_id == refused["eventID"]
     assert "'none' is not an IP string literal" in reason
-    assert load(client, index, [*events(7), refused]) == (2, 5, 1)
+    assert load_documents(client, index, [*events(7), refused]) == (2, 5, 1)
 
 
 def test_document_ids_are_event_ids_or_hashes() -> None:
