@@ -1,7 +1,7 @@
 """Correlation rules, which the backend refuses: one search does not count events."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from sigma.conversion.base import Backend
 from sigma.correlations import SigmaCorrelationRule
@@ -9,8 +9,7 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.sigma_errors import UnsupportedRuleError
-
-AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
+from sigma_stellar_aws.rule_files.load import AnyRule
 
 
 class RefusedCorrelations(Backend):
