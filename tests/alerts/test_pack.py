@@ -68,14 +68,14 @@ def test_suppression_is_the_rules_own_unless_overridden() -> None:
 
 def test_a_rule_that_cannot_be_converted_is_left_out() -> None:
     """The others go on, and the pack says why; if strict, or if none is left, it is an error."""
-    pack = convert_pack(rules({"a": "1"}, {"a|fieldref": "b"}), stellar_aws())
+    pack = convert_pack(rules({"a": "1"}, {"a|re": "x(?=y)"}), stellar_aws())
     assert [name[-1] for name, _ in dsl.named_clauses(pack.query)] == ["0"]
     [reason] = pack.refused
-    assert "Rule 'Rule 1': field 'a': two fields" in reason
+    assert "Rule 'Rule 1': field 'a': the regular expression" in reason
     with pytest.raises(UnsupportedConditionError, match="'Rule 1'"):
-        convert_pack(rules({"a": "1"}, {"a|fieldref": "b"}), stellar_aws(), strict=True)
+        convert_pack(rules({"a": "1"}, {"a|re": "x(?=y)"}), stellar_aws(), strict=True)
     with pytest.raises(UnsupportedConditionError, match="'Rule 0'"):
-        convert_pack(rules({"a|fieldref": "b"}), stellar_aws())
+        convert_pack(rules({"a|re": "x(?=y)"}), stellar_aws())
 
 
 def test_what_a_store_cannot_answer_is_left_out_and_told() -> None:

@@ -427,7 +427,7 @@ def test_other_rules_and_case(run: Run, event: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("eventName:", "eventName|fieldref:", "two fields can only be compared with a script"),
+        ("eventName:", "errorCode|re: 'x(?=y)', eventName:", "the regular expression 'x(?=y)'"),
         ("level: low", "level: low\nstellar: {severity: high}", "severity must be a whole number"),
     ],
 )
