@@ -44,7 +44,7 @@ def remove(
 
 
 def _found(name: str, steps: list[Step]) -> set[str]:
-    """Return what is installed for a rule; what is gone already is no error."""
+    """Return what is installed for a rule; what is already gone is not an error."""
     try:
         found, hint = installed_for(name, steps), ""
     except NotFoundError as error:

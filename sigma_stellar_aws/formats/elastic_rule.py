@@ -83,7 +83,7 @@ def stack_version(text: str | int) -> Stack:
         text: the version; also as a whole number, since sigma-cli turns options into such numbers where it can.
 
     Raises:
-        ValueError: it is no version that rules can be made for; the message says why.
+        ValueError: rules cannot be made for such a version; the message says why.
     """
     match = _VERSION.fullmatch(str(text))
     if match is None or int(match["major"]) not in NEWEST_MINOR:
@@ -224,12 +224,12 @@ def _depth(value: Json) -> int:
 
 
 def _timestamp_override(converted: ConvertedRule) -> str:
-    """The field that tells which events are new; the time of events where the store does not have it."""
+    """Return the field that tells which events are new; the time of events where the store does not have it."""
     return converted.new_by if converted.is_date(converted.new_by) else converted.time_field
 
 
 def _version(changed: date | None) -> int:
-    """The day of the rule's last change, such as 20261124, so that a later rule has a greater version."""
+    """Return the day of the rule's last change, such as 20261124: a later rule has a greater version."""
     return int(f"{changed:%Y%m%d}") if changed else 1
 
 
@@ -237,7 +237,7 @@ def _threat(converted: ConvertedRule, stack: Stack) -> Sequence[JsonObject]:
     version = 19 if stack >= ATTACK_19 else 18
     found = threat(converted.rule.tags, version=version)
     if found.left_out:
-        lacks = f"ATT&CK {version} has no {', '.join(found.left_out)}; only a tag tells of it"
+        lacks = f"ATT&CK {version} has no {', '.join(found.left_out)}; only a tag names it"
         tell(LeftOutWarning(f"Rule {converted.title!r}: {lacks}"), "elastic_rule")
     return found.tree
 

@@ -32,7 +32,7 @@ class Threat(NamedTuple):
 
 
 def threat(tags: Iterable[SigmaRuleTag], *, version: int) -> Threat:
-    """The tree of a rule's tags: an item a tactic, techniques under the tactics that they belong to.
+    """Return the tree of a rule's tags: an item a tactic, techniques under the tactics that they belong to.
 
     Tags of ATT&CK 18 and 19 are brought to the wanted version. A technique whose tactics the rule does not name stands
     under all that it has, and a tactic without a technique alone.
@@ -60,7 +60,7 @@ def threat(tags: Iterable[SigmaRuleTag], *, version: int) -> Threat:
 
 
 def _technique(name: str, table: Attack) -> str:
-    """The id in this version of a technique of any version; itself where none is known."""
+    """Return the id in this version of a technique of any version; the same if none is known."""
     newest = attack()
     if name in table.techniques:
         return name
@@ -73,7 +73,7 @@ def _technique(name: str, table: Attack) -> str:
 
 
 def _tactics(names: Sequence[str], techniques: Sequence[str], table: Attack) -> list[str]:
-    """The tactics of tags in this version."""
+    """Return the tactics of tags in this version."""
     found = [name for name in names if name in table.tactics]
     if _EVASION in table.tactics and {_STEALTH, _IMPAIRMENT} & set(names):
         found.append(_EVASION)

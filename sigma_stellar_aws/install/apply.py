@@ -48,7 +48,7 @@ class Result(NamedTuple):
 
 
 def sound(applied: JsonObject | None, shape: Shape) -> JsonObject | None:
-    """What is recorded as applied, if it is an artefact; somebody may have written there."""
+    """Return what is recorded as applied, if it is an artefact; somebody may have written there."""
     try:
         if applied is not None:
             shape.fields(applied, applied)
@@ -58,7 +58,9 @@ def sound(applied: JsonObject | None, shape: Shape) -> JsonObject | None:
 
 
 def as_applied(step: Step, target: Target) -> JsonObject:
-    """What to record as applied once a step is done: what the rule says, but of what is never changed what was there.
+    """Return what to record as applied once a step is done.
+
+    That is what the rule says, but of fields that are never changed what was there.
 
     So an action that was made with the artefact is not taken for somebody's edit when the rule says it no more.
     """
@@ -83,7 +85,7 @@ def carry_out(
         steps: the plan; what is not to be done of it is passed over.
         target: where to do it.
         dry_run: try each artefact out first, and leave it if that fails.
-        tell: is told of each step at once.
+        tell: called with each result at once.
     """
     results: list[Result] = []
     patience = _PATIENCE
@@ -101,7 +103,7 @@ def carry_out(
 
 
 def _carried_out(step: Step, target: Target, dry_run: bool) -> tuple[Result, int]:
-    """What became of a step, and how much patience it costs."""
+    """Return what became of a step, and how much patience it costs."""
     actions: dict[str, Callable[[Step], str]] = {
         "create": target.create,
         "update": target.update,

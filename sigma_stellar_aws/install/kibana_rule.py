@@ -115,7 +115,7 @@ RULE_DEFAULTS: Mapping[str, Json] = {
     "output_index": "",
     "namespace": "",
 }
-"""What Kibana fills in; a key that is none of these can only be taken away by replacing the rule."""
+"""What Kibana fills in; a key that is not among them can only be taken away by replacing the rule."""
 _TIMES = ("from", "to", "interval")
 """Durations, which Kibana's editor writes in seconds."""
 _DURATION = re.compile(r"(now-)?(\d{1,9})([smhd])")

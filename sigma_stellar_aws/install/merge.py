@@ -67,7 +67,7 @@ def three_way(
     """Compare three versions of an artefact.
 
     Args:
-        applied: as it was applied last; None if nothing tells, so that every difference is a conflict.
+        applied: as it was applied last; None if that is not known, and then every difference is a conflict.
         live: as it is.
         wanted: as the rule says now.
         theirs: patterns of the fields that are never changed (``*`` stands for any one part of a path).
@@ -100,12 +100,12 @@ def three_way(
 
 
 def owned(fields: Fields, theirs: Collection[Path]) -> Fields:
-    """The fields without those that are never changed."""
+    """Return the fields without those that are never changed."""
     return {path: value for path, value in fields.items() if not _is_theirs(path, theirs)}
 
 
 def carried(applied: Fields, wanted: Fields, theirs: Collection[Path]) -> list[Change]:
-    """What gives an artefact the values that an earlier one has in the fields that are never changed."""
+    """Return the changes that give an artefact the values of an earlier one in the fields that are never changed."""
     return [
         Change(path, wanted.get(path), applied.get(path))
         for path in _in_order(wanted, applied)

@@ -46,7 +46,7 @@ class Live(NamedTuple):
     name: str
     body: JsonObject
     version: Json
-    """Is another one whenever the artefact has changed."""
+    """Changes whenever the artefact changes."""
     ours: bool
     """Whether this project made it."""
     recorded: bool
@@ -77,10 +77,10 @@ class Shape(Protocol):
         """The field that cannot change."""
 
     def fields(self, body: JsonObject, like: JsonObject) -> Fields:
-        """The fields of an artefact that are compared, parts that the server named called as in another artefact."""
+        """Return the fields of an artefact that are compared; what the server named is called as in another one."""
 
     def outline(self, body: JsonObject) -> str:
-        """What to know of an artefact before it is made."""
+        """Return what to know of an artefact before it is made."""
 
 
 class Step(NamedTuple):
@@ -148,7 +148,7 @@ def removal(live: Sequence[Live], shape: Shape, *, force: bool = False) -> list[
 
 
 def edits_of(live: Live, shape: Shape) -> tuple[Edit, ...]:
-    """What somebody has changed in a live artefact since it was applied, apart from switching it on or off."""
+    """Return what somebody changed in a live artefact since it was applied, apart from switching it on or off."""
     if live.applied is None:
         return ()
     applied, now = shape.fields(live.applied, live.applied), shape.fields(live.body, live.applied)
@@ -227,7 +227,7 @@ def _deletion(one: Live, shape: Shape, force: bool) -> Step:
 
 
 def steps_as_json(steps: Sequence[Step]) -> list[JsonObject]:
-    """The steps as JSON values: two lists are equal exactly if the same would be done to the same live artefacts.
+    """Return the steps as JSON values: two lists are equal if the same would be done to the same live artefacts.
 
     What somebody edited is named without its value, which may be a secret of theirs.
     """
@@ -252,12 +252,12 @@ def steps_as_json(steps: Sequence[Step]) -> list[JsonObject]:
 
 
 def as_plan(steps: Sequence[Step], where: Mapping[str, str], options: Mapping[str, Json]) -> JsonObject:
-    """A plan to keep: the steps, the live system that they are for, and the options that they come from."""
+    """Return a plan to keep: the steps, the live system that they are for, and the options that they come from."""
     return {"format": _FORMAT, **where, "options": dict(options), "steps": [*steps_as_json(steps)]}
 
 
 def check_as_planned(now: JsonObject, kept: object, file: str) -> None:
-    """Refuse to do anything that a kept plan does not say; what was done of it meanwhile is no matter.
+    """Refuse to do anything that a kept plan does not say; what was already done of it does not matter.
 
     Args:
         now: the plan as it would be made now.
@@ -265,7 +265,7 @@ def check_as_planned(now: JsonObject, kept: object, file: str) -> None:
         file: its name.
 
     Raises:
-        StoreError: it is no plan, or says something else.
+        StoreError: it is not a plan, or says something else.
     """
     planned = _kept_plan(kept, file)
     other_place = [planned[key] for key in _PLACE if planned.get(key) != now[key]]
@@ -289,12 +289,12 @@ def _kept_plan(kept: object, file: str) -> JsonObject:
         or not isinstance(steps, list)
         or not all(isinstance(step, dict) and all(isinstance(step.get(key), str) for key in _TEXTS) for step in steps)
     ):
-        raise StoreError(f"{file} is no plan, or one of another version of this program; make one with: plan -o FILE")
+        raise StoreError(f"{file} is not a plan of this version of the program; make one with: plan -o FILE")
     return cast(JsonObject, kept)
 
 
 def _not_planned(now: list[JsonObject], before: list[JsonObject]) -> list[str]:
-    """The names of what would be done now and is not planned, or is planned and cannot be done."""
+    """Return the names of what would be done now but is not planned, or is planned but cannot be done."""
     planned = [step for step in before if step["status"] in TO_DO]
     keys = {step["rule_id"] for step in planned}
     settled = {step["rule_id"] for step in now if step["status"] in ("unchanged", "edited", "adopt")}
@@ -311,7 +311,11 @@ def _not_planned(now: list[JsonObject], before: list[JsonObject]) -> list[str]:
 
 
 def field_name(path: Path) -> str:
-    """The path of a field, to read."""
+    """Return the path of a field as people read it.
+
+    >>> field_name(("alert_suppression", "group_by"))
+    'alert_suppression.group_by'
+    """
     return ".".join(path)
 
 

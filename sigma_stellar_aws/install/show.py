@@ -74,7 +74,7 @@ def write_result(result: Result, stream: TextIO) -> None:
 
 
 def summary(results: Sequence[Result]) -> str:
-    """How many steps ended in which way, and whether it helps to run it again."""
+    """Return how many steps ended in which way, and whether it helps to run it again."""
     counts = Counter(result.outcome for result in results)
     told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("done", "failed", "not tried") if counts[outcome])
     left = [result for result in results if result.outcome != "done"]

@@ -22,7 +22,11 @@ _Rules: TypeAlias = dict[str, JsonObject]
 
 
 def same_url(url: str) -> str:
-    """A URL in the one form that it is recorded in: the host in lower case, no default port, no slash at the end."""
+    """Return a URL in the form that is recorded: the host in lower case, no default port, no slash at the end.
+
+    >>> same_url("https://Kibana.example.com:443/")
+    'https://kibana.example.com'
+    """
     parts = urlsplit(url)
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
@@ -31,7 +35,7 @@ def same_url(url: str) -> str:
 
 
 def default_file(target: str, url: str, space: str = "") -> Path:
-    """The file for a live system, in the folder ``.sigma-stellar-aws`` of the working directory."""
+    """Return the file for a live system, in the folder ``.sigma-stellar-aws`` of the working directory."""
     parts = urlsplit(same_url(url))
     place = "-".join(part for part in (target, parts.netloc + parts.path, space) if part)
     return Path(FOLDER) / (re.sub(r"[^A-Za-z0-9.-]+", "_", place) + ".json")
@@ -56,15 +60,15 @@ class State:
         self._rules = self._read()
 
     def rules(self) -> dict[str, str]:
-        """The server's ids of the artefacts, by the ids of the rules that were applied."""
+        """Return the server's ids of the artefacts, by the ids of the rules that were applied."""
         return {key: cast(str, rule["id"]) for key, rule in self._rules.items()}
 
     def has(self, key: str, server_id: str) -> bool:
-        """Whether it was the artefact of that id that was applied for a rule."""
+        """Tell whether it was the artefact of that id that was applied for a rule."""
         return key in self._rules and self._rules[key]["id"] == server_id
 
     def applied(self, key: str, server_id: str) -> JsonObject | None:
-        """What was applied last for a rule, if it is the artefact of that id."""
+        """Return what was applied last for a rule, if it is the artefact of that id."""
         return cast(JsonObject, self._rules[key]["applied"]) if self.has(key, server_id) else None
 
     def record(self, key: str, server_id: str, applied: JsonObject) -> None:
@@ -123,7 +127,7 @@ class State:
             if not all(isinstance(rule["id"], str) and isinstance(rule["applied"], dict) for rule in rules.values()):
                 raise ValueError("a rule in it is not as it should be")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise StoreError(f"{self.file} is no state file: {error}; name another one with --state") from error
+            raise StoreError(f"{self.file} is not a state file: {error}; name another one with --state") from error
         if content["where"] != self._where:
             raise StoreError(
                 f"{self.file} is the state of {content['where']}, not of {self._where}; name another one with --state"

@@ -687,7 +687,7 @@ def test_a_plan_for_elsewhere_is_refused(somewhere: Place, tmp_path: Path) -> No
     assert "is a plan for " in where.run("apply", "--plan", file).err
     for text in ("{}", "[]", "[" * 100_000, '{"format": 1, "options": {}, "steps": [{"status": 5}]}'):
         file.write_text(text, "utf-8")
-        assert "is no plan" in where.run("apply", "--plan", file).err
+        assert "is not a plan" in where.run("apply", "--plan", file).err
     assert where.live() == {}
 
 

@@ -92,7 +92,7 @@ def test_another_file_is_refused(content: str, tmp_path: Path) -> None:
     """A file that is something else is an error that names it, and it stays as it is."""
     file = tmp_path / "state.json"
     file.write_text(content, "utf-8")
-    with pytest.raises(StoreError, match=r"state\.json is no state file: .*; name another one with --state"):
+    with pytest.raises(StoreError, match=r"state\.json is not a state file: .*; name another one with --state"):
         State(file, "x")
     assert file.read_text("utf-8") == content
 
@@ -102,7 +102,7 @@ def test_a_file_that_has_become_another_is_not_overwritten(tmp_path: Path) -> No
     file = tmp_path / "state.json"
     state = State(file, WHERE)
     file.write_text("{}", "utf-8")
-    with pytest.raises(OSError, match="is no state file"):
+    with pytest.raises(OSError, match="is not a state file"):
         state.record("rule-1", "id-1", {"name": "x"})
     assert file.read_text("utf-8") == "{}"
 
