@@ -26,6 +26,7 @@ from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.yaml_positions import Span, YamlPath
 from sigma_stellar_aws.rule_files.as_written import misreadings
 from sigma_stellar_aws.rule_files.load import AnyRule
+from sigma_stellar_aws.rule_files.regex_errors import with_regex_reason
 
 FindingSeverity: TypeAlias = Literal["low", "medium", "high"]
 FINDING_SEVERITIES: tuple[FindingSeverity, ...] = ("low", "medium", "high")
@@ -227,7 +228,8 @@ def _parse_filter(
 
 def _errors(rule: AnyRule) -> list[Exception]:
     """Return the errors of a rule, with those of its conditions, which pySigma parses only on demand."""
-    errors: list[Exception] = list(rule.errors)
+    source = rule.source or SigmaRuleLocation(Path())
+    errors: list[Exception] = [with_regex_reason(error, source) for error in rule.errors]
     if errors or isinstance(rule, SigmaCorrelationRule):
         return errors
     for condition in rule.detection.parsed_condition:

@@ -48,6 +48,7 @@ from sigma_stellar_aws.backends.correlations import RefusedCorrelations
 from sigma_stellar_aws.backends.options import read_options
 from sigma_stellar_aws.backends.outputs import OutputFormats, rule_of
 from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.regex_tree import UnsupportedRegexError
 from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedConditionError, UnsupportedRuleError
 from sigma_stellar_aws.pipelines.transformations import ASKS_SEVERAL_FIELDS, RefuseMisreadings, RefuseMisreadModifiers
 from sigma_stellar_aws.query import dsl, lucene_regex
@@ -243,7 +244,7 @@ class StellarAwsBackend(RefusedCorrelations, OutputFormats):
                 multiline=SigmaRegularExpressionFlag.MULTILINE in value.flags,
                 dot_all=SigmaRegularExpressionFlag.DOTALL in value.flags,
             )
-        except lucene_regex.UnsupportedRegexError as error:
+        except UnsupportedRegexError as error:
             self._refuse(cond, state, f"the regular expression {str(value.regexp)!r} {error}")
         return self._clause(cond, state, Pattern(pattern, ignore_case))
 

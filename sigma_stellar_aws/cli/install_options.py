@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -24,8 +24,8 @@ from sigma_stellar_aws.cli.options import (
 )
 from sigma_stellar_aws.cli.problems import note
 from sigma_stellar_aws.install import show
-from sigma_stellar_aws.install.apply import carry_out
-from sigma_stellar_aws.install.plan import TO_DECIDE, TO_DO, steps_as_json
+from sigma_stellar_aws.install.apply import Result, carry_out
+from sigma_stellar_aws.install.plan import TO_DECIDE, TO_DO, Step, steps_as_json
 from sigma_stellar_aws.install.prepare import Prepared
 from sigma_stellar_aws.install.request import Location, RuleOptions
 
@@ -188,6 +188,11 @@ def carry_out_and_exit(prepared: Prepared, location: Location, *, dry_run: bool,
     made = [result.step for result in results if result.outcome == "done" and result.step.status == "create"]
     if off := sum(not step.wanted["enabled"] for step in made if step.wanted):
         note(f"note: {off} made switched off; switch them on there, or have them made switched on: --enabled")
+    _exit_for(results, steps)
+
+
+def _exit_for(results: Sequence[Result], steps: Sequence[Step]) -> None:
+    """Say what is left to do, and end with the exit code for it; return if nothing is."""
     if any(result.outcome != "done" for result in results):
         sys.exit(1)
     undecided = sum(step.status in TO_DECIDE for step in steps)

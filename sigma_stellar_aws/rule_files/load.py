@@ -18,6 +18,7 @@ from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.rule_files.as_written import misreadings
 from sigma_stellar_aws.rule_files.choose import names_of
+from sigma_stellar_aws.rule_files.regex_errors import with_regex_reason
 
 AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 
@@ -175,6 +176,7 @@ def _parse(file: Path) -> SigmaCollection:
     try:
         maps = cast("list[NestedDict]", documents)
         collection = SigmaCollection.from_dicts(maps, True, source, collect_filters=True, resolve_references=False)
+        collection.errors = [with_regex_reason(error, source) for error in collection.errors]
     except SigmaError:
         raise
     except Exception as error:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from sigma_stellar_aws.base.regex_tree import UnsupportedRegexError
 from sigma_stellar_aws.query import dsl, lucene_regex
 from sigma_stellar_aws.query.evaluate import compile_query
-from sigma_stellar_aws.query.lucene_regex import MAX_LENGTH, UnsupportedRegexError, translate
+from sigma_stellar_aws.query.lucene_regex import MAX_LENGTH, translate
 
 FLAGS = {"i": "ignore_case", "m": "multiline", "s": "dot_all"}
 
