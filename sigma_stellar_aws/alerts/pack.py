@@ -80,8 +80,9 @@ def convert_pack(
 ) -> Pack:
     """Convert rules to a pack; the rules are changed by that, so load them anew to convert them again.
 
-    A rule that cannot be converted is left out, and the pack says why. With a store profile, what the store can answer
-    is converted as well as can be. An override replaces window or fields of every rule's suppression.
+    A rule that cannot be converted, or could not be loaded, is left out, and the pack says why. With a store profile,
+    what the store can answer is converted as well as can be. An override replaces window or fields of every rule's
+    suppression.
 
     Raises:
         SigmaError: no rule can be converted, or there is none; or, if ``strict``, one cannot be.
@@ -96,7 +97,9 @@ def convert_pack(
     # Without a store, the query is evaluated in process.
     backend.searches_files = store is None
     known: dict[str, PackRule] = {}
-    errors: list[SigmaError] = []
+    errors: list[SigmaError] = [*rules.errors]
+    if strict and errors:
+        raise errors[0]
     good: list[SigmaRule | SigmaCorrelationRule] = []
     for rule in rules.rules:
         try:

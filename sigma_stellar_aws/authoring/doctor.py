@@ -67,7 +67,7 @@ class Diagnosis(NamedTuple):
     newest: datetime | None
     """Time of the newest event, if any has one."""
     problems: list[str]
-    """What is wrong regardless of the rule."""
+    """What is wrong regardless of the rule, and with rules that could not be loaded."""
     rules: list[RuleDiagnosis]
 
     @property
@@ -103,7 +103,7 @@ def diagnose(
     return Diagnosis(
         counted.events,
         counted.newest,
-        _problems(profile, time_field, undated, since, counted),
+        [*_problems(profile, time_field, undated, since, counted), *map(str, rules.errors)],
         [_diagnosis(rule, pack, *of_rule) for rule, pack, of_rule in zip(rules.rules, packs, counts, strict=True)],
     )
 

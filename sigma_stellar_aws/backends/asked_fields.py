@@ -7,8 +7,7 @@ from sigma_stellar_aws.backends.options import Options
 from sigma_stellar_aws.base.sigma_errors import AssumptionWarning
 from sigma_stellar_aws.base.text import did_you_mean
 from sigma_stellar_aws.query.by_field_type import field_query
-from sigma_stellar_aws.query.index_template import IGNORE_ABOVE
-from sigma_stellar_aws.query.questions import UNTYPED, Ask, Doubt, FieldQuery, NoQueryError, Present
+from sigma_stellar_aws.query.questions import UNTYPED, Ask, Doubt, FieldQuery, NoQueryError, Present, Text
 from sigma_stellar_aws.query.several_fields import present_somewhere, several_fields_query
 from sigma_stellar_aws.query.store_profile import MappedField
 from sigma_stellar_aws.reference.flat_schema import ANY_FIELD, object_around, stands_for_several
@@ -41,24 +40,32 @@ def ask_field(
     return FieldQuery(as_keyword.clause, (Doubt("missing", reason),))
 
 
-def keyword_of(name: str, options: Options) -> str:
-    """Return the name of the keyword in which a script finds the values of a field.
+def keyword_of(name: str, options: Options) -> tuple[str, tuple[Doubt, ...]]:
+    """Return the keyword in which a script finds the values of a field, and what may be wrong with them there.
 
     Raises:
         NoQueryError: the store has no such keyword.
     """
     if options.store is None:
-        return name + options.keyword_suffix
+        return name + options.keyword_suffix, ()
+    mappings = options.store.mappings(name)
     keywords = [
-        {field.name: field for field in (mapped, *mapped.subfields) if field.type == "keyword" and field.doc_values}
-        for mapped in options.store.mappings(name)
+        {
+            field.name: field._replace(subfields=()) if field is mapped else mapped._replace(subfields=(field,))
+            for field in (mapped, *mapped.subfields)
+            if field.type == "keyword" and field.doc_values and not field.inside
+        }
+        for mapped in mappings
     ]
-    common = [
-        field for key, field in (keywords[0] if keywords else {}).items() if all(key in each for each in keywords)
-    ]
-    if not common:
+    found: list[tuple[str, tuple[Doubt, ...]]] = []
+    for key in keywords[0] if keywords else ():
+        if all(key in each for each in keywords):
+            # Values that a search for a part of a text finds are those that a script sees.
+            part = Text((None, "a", None), not options.case_sensitive)
+            found.append((key, field_query(part, [each[key] for each in keywords], options.store.engine).doubts))
+    if not found:
         raise NoQueryError(f"{options.store.indices} has no keyword for {name!r} that a script could compare")
-    return max(common, key=lambda field: field.ignore_above or IGNORE_ABOVE).name
+    return min(found, key=lambda each: len(each[1]))
 
 
 def _assumed(name: str, options: Options, state: Mapping[str, object]) -> MappedField:

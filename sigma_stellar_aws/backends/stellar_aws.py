@@ -57,6 +57,7 @@ from sigma_stellar_aws.query.questions import (
     Ask,
     Boolean,
     Comparison,
+    FieldQuery,
     Network,
     NoQueryError,
     Number,
@@ -283,10 +284,11 @@ class StellarAwsBackend(RefusedCorrelations, OutputFormats):
         reference = _value(cond, SigmaFieldReference)
         how = _RELATIONS[reference.starts_with, reference.ends_with]
         try:
-            one, other = (keyword_of(name, self.options) for name in (cond.field, reference.field))
+            (one, doubts), (other, more) = (keyword_of(name, self.options) for name in (cond.field, reference.field))
         except NoQueryError as error:
             self._refuse(cond, state, str(error))
-        return dsl.compare_fields(one, other, how, ignore_case=not self.options.case_sensitive)
+        clause = dsl.compare_fields(one, other, how, ignore_case=not self.options.case_sensitive)
+        return self._accepted(cond, state, FieldQuery(clause, (*doubts, *more)))
 
     def convert_condition_field_eq_expansion(self, cond: FieldCondition, state: ConversionState) -> Clause | None:
         """Match any of the values that a modifier made of one, which pySigma cannot do where two modifiers did so."""
@@ -352,6 +354,9 @@ class StellarAwsBackend(RefusedCorrelations, OutputFormats):
             query = ask_field(cond.field, ask, self.options, state.processing_state, searches_files=self.searches_files)
         except NoQueryError as error:
             self._refuse(cond, state, str(error))
+        return self._accepted(cond, state, query)
+
+    def _accepted(self, cond: FieldCondition, state: ConversionState, query: FieldQuery) -> Clause:
         for kind, reason in query.doubts:
             if not self.options.accepts_inexact:
                 self._refuse(cond, state, f"{reason} (inexact=warn converts it all the same)")

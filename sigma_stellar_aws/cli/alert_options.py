@@ -66,14 +66,14 @@ class RuleChoice:
         return AlertOptions(self.published, self.case_sensitive, window, self.suppress_by, self.strict, self.most_open)
 
     def load(self) -> SigmaCollection:
-        """Load them.
+        """Load them; what is wrong with a file is among the errors of the collection, unless they are strict.
 
         Raises:
-            SigmaError: a file cannot be read as Sigma rules.
+            SigmaError: a file cannot be read as Sigma rules, and they are strict, or it is a filter.
             NotFoundError: there is no rule of a name that is chosen or excluded, or none is left.
             OSError: a file cannot be opened.
         """
-        rules = load_rules(*self.rule_paths, filters=self.filter_paths)
+        rules = load_rules(*self.rule_paths, filters=self.filter_paths, collect_errors=not self.strict)
         return choose_rules(rules, self.only, self.exclude)
 
 

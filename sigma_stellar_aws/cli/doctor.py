@@ -63,7 +63,7 @@ def doctor(
     Exit code 0: all can, as exactly as they should. 3: some cannot, may be wrong, or the store has no recent events.
     """
     with as_click_errors():
-        rules = choose_rules(load_rules(*rule_paths, filters=filter_paths), only, exclude)
+        rules = choose_rules(load_rules(*rule_paths, filters=filter_paths, collect_errors=True), only, exclude)
         with connect(url, ca_file, os.environ) as client:
             found = store_profile.profile_from_json(
                 describe_store(client, index or STELLAR_INDEX), index or STELLAR_INDEX

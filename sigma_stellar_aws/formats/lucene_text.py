@@ -89,7 +89,7 @@ def _foreign_value(condition: Condition | SigmaType | str) -> str:
         return next(filter(None, map(_foreign_value, condition.values)), "")
     if isinstance(condition, SigmaString | SigmaNull | SigmaExists):
         return ""
-    return f"Lucene text asks otherwise for {condition}"
+    return f"Lucene text asks otherwise for a value of this kind ({type(condition).__name__.removeprefix('Sigma')})"
 
 
 @cache

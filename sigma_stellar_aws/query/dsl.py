@@ -155,7 +155,7 @@ String folded(String text, boolean ignoreCase) {
   StringBuilder out = new StringBuilder();
   for (int i = 0; i < text.length(); i++) {
     char c = text.charAt(i);
-    out.append(c >= (char) 65 && c <= (char) 90 ? (char) (c + 32) : c);
+    out.append(Character.toLowerCase(Character.toUpperCase(c)));
   }
   return out.toString();
 }

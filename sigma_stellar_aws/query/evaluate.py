@@ -8,6 +8,7 @@ A clause that is not known is an error, never a miss.
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import TypeAlias
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar, as_object, as_scalar, as_string
@@ -109,7 +110,7 @@ def _compared_fields(body: JsonObject) -> Predicate:
         raise UnknownClauseError("a script that is not this project's own")
     params = as_object(script["params"])
     field, other, how = (as_string(params[key]) for key in ("field", "other", "how"))
-    fold = _ascii_lower if params["ignore_case"] is True else str
+    fold = _folded if params["ignore_case"] is True else str
     relation = _RELATIONS[how]
 
     def matches(document: Document) -> bool:
@@ -117,6 +118,21 @@ def _compared_fields(body: JsonObject) -> Predicate:
         return any(relation(fold(text), each) for text in _texts_of(document.get(field)) for each in others)
 
     return matches
+
+
+def _folded(text: str) -> str:
+    """Return a text without regard to case, as the script makes it: each UTF-16 unit by itself."""
+    return text.lower() if text.isascii() else "".join(map(_folded_character, text))
+
+
+@cache
+def _folded_character(character: str) -> str:
+    if ord(character) > 0xFFFF:
+        return character
+    upper = character.upper()
+    upper = upper if len(upper) == 1 else character
+    lower = upper.lower()
+    return lower if len(lower) == 1 else lower[0]
 
 
 def _texts_of(value: Scalar | list[Scalar] | None) -> list[str]:

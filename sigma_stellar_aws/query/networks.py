@@ -5,6 +5,8 @@ from ipaddress import IPv4Network, IPv6Network
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+
 
 def in_network(field: str, network: IPv4Network | IPv6Network, *, as_regexp: bool = False) -> Clause:
     """Match addresses of the network in their canonical text (dotted IPv4; IPv6 as RFC 5952 writes it).
@@ -18,11 +20,13 @@ def in_network(field: str, network: IPv4Network | IPv6Network, *, as_regexp: boo
         as_regexp: ask for an IPv4 network by one regular expression, not by its up to 128 beginnings or addresses.
 
     Raises:
-        ValueError: the canonical texts of the network have no common form, or the network holds every address; the
-            message is a reason for people.
+        ValueError: the canonical texts of the network have no common form; the message is a reason for people.
     """
     if network.prefixlen == 0:
-        raise ValueError(f"{network} holds every address; use |exists to ask for any value")
+        # The field may hold names of hosts and services too.
+        if network.version == 6:
+            raise ValueError(f"{network} holds every IPv6 address; ask for the colons of one: |re: '.*:.*:'")
+        return dsl.regexp(field, rf"({_OCTET}\.){{3}}{_OCTET}")
     if isinstance(network, IPv4Network):
         return _ipv4_regexp(field, network) if as_regexp else _in_ipv4_network(field, network)
     return _in_ipv6_network(field, network)

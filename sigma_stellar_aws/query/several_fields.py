@@ -10,7 +10,7 @@ from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.by_field_type import field_query
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.questions import Ask, Doubt, FieldQuery, NoQueryError
-from sigma_stellar_aws.query.store_profile import OBJECTS_OF_KEYWORDS, StoreProfile
+from sigma_stellar_aws.query.store_profile import OBJECTS_OF_KEYWORDS, MappedField, StoreProfile
 from sigma_stellar_aws.reference.flat_schema import name_test, object_around
 
 MOST_FIELDS = 200
@@ -31,8 +31,10 @@ def several_fields_query(ask: Ask, name: str, store: StoreProfile, time_field: s
     """
     around = object_around(name)
     whole = [field for field in store.mappings(around) if field.type in OBJECTS_OF_KEYWORDS] if around else []
+    if any(field.inside for field in whole):
+        raise NoQueryError(f"it is an object inside another of the type {whole[0].type}, which only has single values")
     if whole:
-        return field_query(ask, [field._replace(inside=True) for field in whole], store.engine), 1
+        return field_query(ask, [_as_one(field) for field in whole], store.engine), 1
     is_meant = name_test(name)
     names = [field for field in store.fields if is_meant(field) and field != time_field]
     if not names:
@@ -44,7 +46,7 @@ def several_fields_query(ask: Ask, name: str, store: StoreProfile, time_field: s
     doubts: dict[str, list[Doubt]] = {}
     for field in names:
         try:
-            query = field_query(ask, store.mappings(field), store.engine)
+            query = field_query(ask, [_as_one(mapped) for mapped in store.mappings(field)], store.engine)
         except NoQueryError:
             unanswered.append(field)
             continue
@@ -58,6 +60,11 @@ def several_fields_query(ask: Ask, name: str, store: StoreProfile, time_field: s
         others = f"{plural(len(unanswered), 'field')} of other types, such as {unanswered[0]}, cannot be asked this"
         merged.append(Doubt("loose", others))
     return FieldQuery(dsl.any_of(clauses), tuple(merged)), len(clauses)
+
+
+def _as_one(field: MappedField) -> MappedField:
+    """Return a field whose values are asked, where it is an object that is kept as one field those of all below it."""
+    return field._replace(inside=True) if field.type in OBJECTS_OF_KEYWORDS else field
 
 
 def _of_several(doubt: Doubt, count: int) -> Doubt:

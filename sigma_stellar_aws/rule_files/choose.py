@@ -31,7 +31,7 @@ def choose_rules(rules: SigmaCollection, only: Sequence[str] = (), exclude: Sequ
     if not chosen:
         raise NotFoundError("no rule is left by --only and --exclude")
     # Their references are resolved by the conversion, where an error names the rule.
-    return SigmaCollection([*chosen], resolve_references=False)
+    return SigmaCollection([*chosen], [*rules.errors], resolve_references=False)
 
 
 def names_of(rule: SigmaRule | SigmaCorrelationRule) -> list[str]:

@@ -85,7 +85,7 @@ def find_unread_files(paths: Iterable[Path]) -> list[Path]:
     ]
 
 
-def load_rules(*paths: Path, filters: Iterable[Path] = ()) -> SigmaCollection:
+def load_rules(*paths: Path, filters: Iterable[Path] = (), collect_errors: bool = False) -> SigmaCollection:
     """Load the rules of files and folders, see ``find_rule_files``; by default the 29.
 
     >>> rules = load_rules()
@@ -97,13 +97,16 @@ def load_rules(*paths: Path, filters: Iterable[Path] = ()) -> SigmaCollection:
     Args:
         paths: the files and folders.
         filters: files with Sigma filters to apply to the rules.
+        collect_errors: keep what is wrong with a rule file in ``errors`` of the collection, and leave the file out.
 
     Raises:
         SigmaError: a file cannot be read as Sigma rules; the message names it.
         OSError: a file cannot be opened.
     """
-    collection = SigmaCollection.merge([_parse(file) for file in find_rule_files(paths)])
-    if collection.errors:
+    parsed = [_parsed(file, collect_errors) for file in find_rule_files(paths)]
+    # Where errors are collected, references are resolved by the conversion, where an error names the rule.
+    collection = SigmaCollection.merge(parsed, resolve_references=not collect_errors)
+    if collection.errors and not collect_errors:
         raise SigmaError("\n".join(str(error) for error in collection.errors))
     for file in filters:
         _apply_filters(collection, file)
@@ -157,6 +160,15 @@ def _filtered(rule: SigmaRule | SigmaCorrelationRule, sigma_filter: SigmaFilter)
 
 def _conditions(collection: SigmaCollection) -> list[str]:
     return [c for rule in collection.rules if isinstance(rule, SigmaRule) for c in rule.detection.condition]
+
+
+def _parsed(file: Path, collect_errors: bool) -> SigmaCollection:
+    try:
+        return _parse(file)
+    except SigmaError as error:
+        if not collect_errors:
+            raise
+        return SigmaCollection([], errors=[error])
 
 
 def _parse(file: Path) -> SigmaCollection:

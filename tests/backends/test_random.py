@@ -5,6 +5,7 @@ where a store refuses most.
 """
 
 import itertools
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, cast
@@ -20,6 +21,7 @@ from sigma.exceptions import SigmaError
 
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.sigma_errors import AssumptionWarning
 from sigma_stellar_aws.query import dsl, store_profile
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.evaluate import compile_query
@@ -59,13 +61,14 @@ class Index(NamedTuple):
 
     def hits(self, loaded: Clause, queries: Mapping[str, Clause]) -> dict[str, set[int]]:
         """The numbers of the loaded documents that each of some named queries finds."""
-        query = {"bool": {"filter": [loaded], "should": [*queries.values()], "minimum_should_match": 0}}
-        answer = self.client.search(index=self.name, body={"query": query, "size": 100, "_source": False})
-        assert answer["_shards"]["failed"] == 0
         found: dict[str, set[int]] = {name: set() for name in queries}
-        for hit in answer["hits"]["hits"]:
-            for name in hit.get("matched_queries", []):
-                found[name].add(_number(hit))
+        for part in _parts(queries):
+            query = {"bool": {"filter": [loaded], "should": part, "minimum_should_match": 0}}
+            answer = self.client.search(index=self.name, body={"query": query, "size": 100, "_source": False})
+            assert answer["_shards"]["failed"] == 0
+            for hit in answer["hits"]["hits"]:
+                for name in hit.get("matched_queries", []):
+                    found[name].add(_number(hit))
         return found
 
     def stock_hits(self, loaded: Clause, texts: Mapping[str, str]) -> dict[str, set[int] | None]:
@@ -79,6 +82,20 @@ class Index(NamedTuple):
             name: None if "error" in answer else {_number(hit) for hit in answer["hits"]["hits"]}
             for name, answer in zip(texts, answers, strict=True)
         }
+
+
+def _parts(queries: Mapping[str, Clause]) -> Iterator[list[Clause]]:
+    """Queries in lists that one search takes: engines count 1,024 conditions."""
+    part: list[Clause] = []
+    size = 0
+    for query in queries.values():
+        length = len(list(dsl.leaves(query)))
+        if part and size + length > 800:
+            yield part
+            part, size = [], 0
+        part.append(query)
+        size += length
+    yield part
 
 
 def _number(hit: Mapping[str, Any]) -> int:
@@ -107,11 +124,16 @@ def stock(detection: Detection) -> str | None:
 
 
 def native(detection: Detection, profile: store_profile.StoreProfile | None = None) -> Clause | None:
-    """What our backend makes of a detection, or None where it refuses."""
-    try:
-        return cast(Clause, converted(StellarAwsBackend(store=profile), detection)["query"])
-    except SigmaError:
-        return None
+    """What our backend makes of a detection for a store, or for evaluation; None where it refuses."""
+    # The Elasticsearch that tests can start has no language of scripts.
+    backend = StellarAwsBackend(store=profile, scripts=profile is not None and profile.engine == "opensearch")
+    backend.searches_files = profile is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AssumptionWarning)
+        try:
+            return cast(Clause, converted(backend, detection)["query"])
+        except SigmaError:
+            return None
 
 
 def converted(backend: Backend, detection: Detection) -> Any:
@@ -139,7 +161,12 @@ def inside(detection: Detection, name: str) -> Detection:
     def renamed(selection: Any) -> Any:
         if isinstance(selection, list):
             return [renamed(item) for item in selection]
-        return {f"{name}.{key}": value for key, value in selection.items()}
+        if not isinstance(selection, dict):
+            return selection
+        return {
+            key if key.startswith("|") else f"{name}.{key}": f"{name}.{value}" if "fieldref" in key else value
+            for key, value in selection.items()
+        }
 
     return {key: value if key == "condition" else renamed(value) for key, value in detection.items()}
 

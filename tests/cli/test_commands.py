@@ -456,6 +456,25 @@ def test_a_rule_that_cannot_be_carried_is_left_out(
     assert "did you mean 'A test rule'?" in slip.err
 
 
+def test_a_rule_file_that_cannot_be_read_is_left_out(run: Run, event: Path, tmp_path: Path) -> None:
+    """It is said once with file, line and reason, the good rules of the folder are asked; --strict refuses."""
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    (folder / "good.yml").write_text(RULE, encoding="utf-8")
+    (folder / "broken.yml").write_text("title: [", encoding="utf-8")
+    (folder / "guess.yml").write_text(RULE.replace("deletealarms", "No").replace("0001", "0002"), encoding="utf-8")
+    (folder / "empty.yml").write_text(RULE.replace("deletealarms", "[]").replace("0001", "0003"), encoding="utf-8")
+    result = run("alerts", event, "--json", "--rules", folder)
+    assert (result.code, len(result.lines())) == (3, 1)
+    told = [line for line in result.err.splitlines() if "left out" in line]
+    assert len(told) == 3
+    for name, reason in (("broken", "not valid YAML"), ("empty", "Line 4"), ("guess", "Line 4")):
+        assert [reason in line for line in told if f"{name}.yml" in line] == [True]
+    strict = run("alerts", event, "--json", "--rules", folder, "--strict")
+    assert (strict.code, strict.out) == (1, "")
+    assert "broken.yml" in strict.err
+
+
 def test_damage_is_told_and_the_rest_is_read(run: Run, tmp_path: Path) -> None:
     """Damaged files are told with file and line, the rest is read, and the exit code says that something was lost."""
     good = write(tmp_path / "a.json", record(DELETED))

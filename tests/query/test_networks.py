@@ -50,8 +50,7 @@ def test_network_becomes_the_simplest_clause(network: str, clause: Clause) -> No
 @pytest.mark.parametrize(
     ("network", "reason"),
     [
-        ("0.0.0.0/0", "holds every address"),
-        ("::/0", "holds every address"),
+        ("::/0", "holds every IPv6 address; ask for the colons"),
         ("::/8", "zeros"),
         ("2001:db8::/48", "zeros"),
         ("2001:db8::/33", "zeros"),
@@ -64,6 +63,19 @@ def test_network_without_a_common_text_is_refused(network: str, reason: str) -> 
     with pytest.raises(ValueError, match=reason) as error:
         in_network("f", ip_network(network))
     assert str(ip_network(network)) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_address"),
+    [
+        *(("0.0.0.0", True), ("192.0.2.7", True), ("255.255.255.255", True), ("256.0.0.1", False)),
+        *(("192.0.2", False), ("192.0.2.07", False), ("2001:db8::1", False), ("AWS Internal", False)),
+        ("lambda.amazonaws.com", False),
+    ],
+)
+def test_every_ipv4_address_is_what_is_an_address(value: str, is_address: bool) -> None:
+    """CloudTrail writes names of services where it has no address, so that a value alone is not one."""
+    assert compile_query(in_network("f", ip_network("0.0.0.0/0")))({"f": value}) is is_address
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 32), st.integers(0, 32), st.integers(0, 2**32 - 1))

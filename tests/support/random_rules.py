@@ -11,6 +11,7 @@ Detection: TypeAlias = dict[str, Any]
 
 TEXT_FIELDS = ("eventName", "userAgent", "errorMessage", "requestParameters_policyDocument")
 NUMBER_FIELDS = ("requestParameters_maxResults", "additionalEventData_bytesTransferredOut")
+OBJECT = "requestParameters_*"
 FLAG_FIELD = "readOnly"
 ADDRESS_FIELD = "sourceIPAddress"
 
@@ -179,6 +180,16 @@ def _named(fields: tuple[str, ...], items: st.SearchStrategy[tuple[str, Any]]) -
     return st.tuples(st.sampled_from(fields), items).map(lambda drawn: (drawn[0] + drawn[1][0], drawn[1][1]))
 
 
+_REFERENCES = st.tuples(
+    st.sampled_from(TEXT_FIELDS),
+    st.sampled_from(("|fieldref", "|fieldref|contains", "|fieldref|startswith", "|fieldref|endswith", "|fieldref|neq")),
+    st.sampled_from((*TEXT_FIELDS, ADDRESS_FIELD, NUMBER_FIELDS[0])),
+).map(lambda drawn: (drawn[0] + drawn[1], drawn[2]))
+_BELOW_OBJECT = st.one_of(
+    _TEXT_ITEMS,
+    _number_items(WHOLE_NUMBERS),
+    _listed(st.sampled_from(NETWORKS), "|cidr").filter(lambda item: not item[0].endswith("all")),
+).map(lambda drawn: (OBJECT + drawn[0], drawn[1]))
 _ITEMS = st.one_of(
     _named(TEXT_FIELDS, _TEXT_ITEMS),
     _named(TEXT_FIELDS, _TEXT_ITEMS),
@@ -186,9 +197,17 @@ _ITEMS = st.one_of(
     _named(NUMBER_FIELDS[1:], _number_items(FRACTIONS)),
     _named((FLAG_FIELD,), _FLAG_ITEMS),
     _named((ADDRESS_FIELD,), _ADDRESS_ITEMS),
+    _REFERENCES,
+    _BELOW_OBJECT,
+)
+_KEYWORDS = st.one_of(
+    st.lists(st.one_of(_PLAIN, st.sampled_from(WHOLE_NUMBERS + FRACTIONS), st.booleans()), min_size=1, max_size=3),
+    st.tuples(st.just("|all"), st.lists(_PLAIN, min_size=2, max_size=3, unique=True)).map(lambda item: dict([item])),
+    st.sampled_from(({"|windash": "-a"}, {"|cased": "aB"}, {"|contains|all": ["a", "B"]}, {"|base64offset": "curl"})),
+    st.tuples(st.sampled_from(("|re", "|re|s")), st.sampled_from(REGEXES)).map(lambda item: dict([item])),
 )
 _MAPS = st.lists(_ITEMS, min_size=1, max_size=3).map(dict)
-_SELECTIONS = st.one_of(_MAPS, _MAPS, _MAPS, st.lists(_MAPS, min_size=1, max_size=3))
+_SELECTIONS = st.one_of(*[_MAPS] * 6, *[st.lists(_MAPS, min_size=1, max_size=3)] * 2, _KEYWORDS)
 _CONDITIONS = (
     ("selection",),
     ("selection", "not selection"),

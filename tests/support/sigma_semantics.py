@@ -9,13 +9,14 @@ here as follows, and refused with ValueError where no answer is better than anot
 - Case: two letters are alike if one is the simple upper or lower case of the other. So é is É and ẞ is ß, but ß is not
   ss, and the Kelvin sign is k but not K. `*` and `?` stand for any characters, line ends too.
 - Boolean in the rule: a boolean, or its JSON text ("true", not "True").
-- Number in the rule: a number of the same value, or the one text that writes this value as a plain decimal ("5", not
-  "05" or "5.0"). Text in the rule: the JSON text of numbers and booleans (5.0 is "5.0", True is "true").
+- Number in the rule: a number of the same value, or a text that JSON writes this value as without an exponent ("5" or
+  "5.0", not "05"). Text in the rule: the JSON text of numbers and booleans (5.0 is "5.0", True is "true").
 - `lt` and its kin: numbers, and texts that are plain decimals; never booleans.
 - `re`: Python's `re`, found anywhere; `$` also before a final line end; `\w` and its kin mean ASCII, as in PCRE.
 - `windash`: each of the five characters stands for all five, wherever it is.
 - Time parts: those of an ISO 8601 text or of a number of milliseconds since 1970, in UTC; `week` is the ISO week.
 - Keywords without a field: some value of the document, as text, contains the keyword.
+- A field whose name ends in `_*`: the values of all fields whose names begin so.
 """
 
 import base64
@@ -214,7 +215,9 @@ def _meaning(field: str, modifiers: list[str], placeholders: Placeholders) -> Ca
 
 def _values(document: Document, field: str) -> list[Scalar]:
     """The values of a field; those of all fields without one."""
-    held: Iterable[object] = [document.get(field)] if field else document.values()
+    held: Iterable[object] = [document.get(field)]
+    if not field or field.endswith("_*"):
+        held = [value for name, value in document.items() if name.startswith(field[:-1])]
     found = []
     for value in held:
         for each in value if isinstance(value, list) else [value]:
@@ -269,7 +272,8 @@ def _equal_to(wanted: bool | int | float) -> Callable[[Scalar], bool]:
     number = _rule_number(wanted)
     decimal = f"{number:f}"
     decimal = decimal.rstrip("0").rstrip(".") if "." in decimal else decimal
-    return lambda value: value == decimal if isinstance(value, str) else _number(value) == number
+    texts = (decimal, decimal if "." in decimal else f"{decimal}.0")
+    return lambda value: value in texts if isinstance(value, str) else _number(value) == number
 
 
 def _regular_expression(field: str, value: object, flags: Sequence[str]) -> Predicate:
