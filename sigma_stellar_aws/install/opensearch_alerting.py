@@ -30,6 +30,7 @@ from sigma_stellar_aws.install.state import State
 _API = "/_plugins/_alerting/monitors"
 _MOST = 10_000
 _NO_INDEX = ("index_not_found", "Configured indices are not found")
+_NO_AGGREGATIONS = '"aggs" is null'
 _CHANGED = 409
 _TOO_MANY = 429
 
@@ -114,6 +115,8 @@ class OpenSearchAlerting:
         reasons = list(dict.fromkeys(error for error in errors if error))
         if any(map(too_many_scripts, reasons)):
             raise ServerError(_TOO_MANY, TOO_MANY_SCRIPTS)
+        if any(_NO_AGGREGATIONS in reason for reason in reasons):
+            return "there is no index of this name yet, without which a bucket-level monitor fails at every run"
         return "; ".join(reasons)
 
     def create(self, step: Step) -> str:

@@ -161,9 +161,7 @@ FAILED = "The monitor {{ctx.monitor.name}} failed, so nobody knows whether its r
 
 def shown(*fields: str) -> str:
     """Return the part of a template that shows fields of an event, each by its name."""
-    return ", ".join(
-        f"{field}: {{{{_source.{field}}}}}{{{{^_source.{field}}}}}(none){{{{/_source.{field}}}}}" for field in fields
-    )
+    return ", ".join(f"{field}: {{{{_source.{field}}}}}" for field in fields)
 
 
 EVENT = shown("eventTime", "eventName", "userIdentity_arn", "sourceIPAddress", "recipientAccountId", "eventID")
@@ -195,7 +193,7 @@ def test_a_message_of_buckets_shows_each_new_group() -> None:
         "{{#ctx.newAlerts}}{{ctx.monitor.name}}: "
         "events in the 1440 minutes before {{ctx.periodEnd}} with the same userIdentity_arn, awsRegion "
         "(values in no particular order: {{bucket_keys}}), such as:\n"
-        f"{{{{#sample_documents}}}}- {EVENT}, {shown('awsRegion')}\n{{{{/sample_documents}}}}"
+        f"{{{{#sample_documents}}}}- {shown('eventName', 'userIdentity_arn', 'awsRegion')}\n{{{{/sample_documents}}}}"
         "{{/ctx.newAlerts}}{{/ctx.error}}"
     )
 

@@ -242,6 +242,22 @@ def test_what_a_dry_run_finds(alerting_server: Alerting, state: State) -> None:
     assert alerting_server.monitors == {}
 
 
+def test_what_a_dry_run_means(alerting_server: Alerting, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two errors say nothing of the rule: that scripts are not compiled for now, and that there is no index yet."""
+    monkeypatch.setattr(server_errors, "WAITS", ())
+    target = connected(alerting_server, state)
+    limit = "Failed to compile inline script [{}] using lang [mustache]"
+    alerting_server.fail(
+        "POST", "_execute", {"input": limit, "trigger": "Empty list doesn't contain element at index 0."}
+    )
+    with pytest.raises(ServerError, match="compiles no more scripts for now") as error:
+        target.try_out(monitor())
+    assert error.value.passing
+    none = 'Cannot invoke "org.opensearch.search.aggregations.Aggregations.getAsMap()" because "aggs" is null'
+    alerting_server.fail("POST", "_execute", {"input": none})
+    assert "there is no index of this name yet" in target.try_out(monitor())
+
+
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
