@@ -31,7 +31,7 @@ FLOORS = (
 """A room may use those of lower floors. ``reference`` may also use ``base``, and no others of one floor each other."""
 
 # Lower them whenever fewer is true.
-MOST_LINES_OF_A_MODULE = 520
+MOST_LINES_OF_A_MODULE = 400
 MOST_LINES_OF_A_FUNCTION = 60
 MOST_IMPORTS_INSIDE_FUNCTIONS = 15
 MOST_UNEXPLAINED_IMPORTS = 15
