@@ -117,7 +117,7 @@ def test_round_trip(somewhere: Place) -> None:
     write_rules(where.rules, SECOND)
     shown = where.run("plan")
     assert shown.code == 2
-    assert ('severity: "low" -> "high"' if where.target == "elastic" else 'severity: "4" -> "2"') in shown.out
+    assert ('severity: "medium" -> "critical"' if where.target == "elastic" else 'severity: "4" -> "2"') in shown.out
     assert where.statuses() == {
         "Rule A": "update",
         "Rule B": "unchanged",
@@ -126,7 +126,7 @@ def test_round_trip(somewhere: Place) -> None:
     }
     assert where.run("apply").code == 0
     assert edits_in(where, "Rule A") == edited
-    assert severity(where, "Rule A") == ("high" if where.target == "elastic" else "2")
+    assert severity(where, "Rule A") == ("critical" if where.target == "elastic" else "2")
     assert set(where.live()) == {"Rule A", "Rule B", "Rule C", "Rule D"}
     assert where.run("plan").code == 0
 
@@ -366,7 +366,7 @@ def test_an_analyst_who_is_faster_loses_nothing(somewhere: Place) -> None:
     assert set(where.live()) == {*FIRST, *SECOND}
     assert where.run("apply").code == 0
     assert edits_in(where, "Rule A") == edited
-    assert severity(where, "Rule A") in ("high", "2")
+    assert severity(where, "Rule A") in ("critical", "2")
 
 
 def test_remove_spares_what_has_just_been_edited(somewhere: Place) -> None:
@@ -493,7 +493,7 @@ def test_new_rules_are_said_to_be_switched_off(somewhere: Place) -> None:
     """Index and severity are shown before, and after it that nothing runs yet, unless it was asked for."""
     where = somewhere
     shown = where.run("plan").out
-    assert ("index aella-cloudtrail-*; severity high (75)" if where.target == "elastic" else "severity 2") in shown
+    assert ("index aella-cloudtrail-*; severity critical (75)" if where.target == "elastic" else "severity 2") in shown
     assert "3 made switched off; switch them on there" in where.run("apply").err
     where.run("remove")
     assert "switched off" not in where.run("apply", "--enabled").err
@@ -782,7 +782,7 @@ def test_an_old_kibana(tmp_path: Path) -> None:
         assert where.run("plan").code == 0
         write_rules(where.rules, SECOND)
         assert where.run("apply").code == 0
-        assert severity(where, "Rule A") == "high"
+        assert severity(where, "Rule A") == "critical"
         server.analyst_edits("00000000-0000-4000-8000-00000000000a", status_date="2026-11-25T00:00:00.000Z")
         assert where.run("plan").code == 0
         assert server.violations == []
@@ -907,7 +907,7 @@ def test_json_says_all(somewhere: Place) -> None:
     [step] = [step for step in where.run("plan", "--json").json()["steps"] if step["name"] == "Rule B"]
     changed = {change["field"]: (change["live"], change["wanted"]) for change in step["changes"]}
     if where.target == "elastic":
-        assert changed == {"severity": ("medium", "critical"), "risk_score": (50, 100)}
+        assert changed == {"severity": ("high", "critical"), "risk_score": (50, 100)}
     else:
         assert changed == {"triggers.Rule B.severity": ("3", "1")}
 
