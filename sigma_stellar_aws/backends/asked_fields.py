@@ -1,4 +1,4 @@
-"""How the fields of a rule are asked: as the store profile says, or as keywords where there is none."""
+"""How the fields of a rule are asked: as the store profile says, or as keywords without a profile."""
 
 import warnings
 from collections.abc import Mapping

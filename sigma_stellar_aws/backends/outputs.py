@@ -103,7 +103,7 @@ class OutputFormats(Backend):
     def _document_queries(
         self, queries: Sequence[OneCondition[ConvertedRule]]
     ) -> list[tuple[ConvertedRule, JsonObject]]:
-        """The queries of the monitors, whose indices are those of the first rule that can be part of one."""
+        """Return the queries of the monitors, whose indices are those of the first rule that can be part of one."""
         indices: list[tuple[str, ...]] = []
 
         def query(rule: ConvertedRule) -> JsonObject:
@@ -130,7 +130,7 @@ class OutputFormats(Backend):
     def _made(
         self, queries: Sequence[OneCondition[ConvertedRule]], make: Callable[[ConvertedRule], Output]
     ) -> list[tuple[ConvertedRule, Output]]:
-        """Each rule that something can be made of, with that."""
+        """Make something of each rule, and leave out those of which nothing can be made."""
         made: list[tuple[ConvertedRule, Output]] = []
         for conditions in self._by_rule(queries, _same_elsewhere).values():
             rule = joined(conditions)
@@ -143,7 +143,7 @@ class OutputFormats(Backend):
     def _by_rule(
         self, queries: Sequence[OneCondition[Part]], same_id: Callable[[SigmaRule], UnsupportedRuleError]
     ) -> dict[str, list[Part]]:
-        """What came of the conditions of each rule, by the rule's name; of rules with the same name, the first."""
+        """Group what came of the conditions by the rule's name; of rules with the same name, the first counts."""
         by_name: dict[str, tuple[SigmaRule, list[Part]]] = {}
         for query in queries:
             first, parts = by_name.setdefault(rule_name(query.rule), (query.rule, []))
@@ -160,7 +160,7 @@ class OutputFormats(Backend):
         self.errors.append((rule, error))
 
     def _converted(self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState) -> ConvertedRule:
-        """What the formats need of a rule.
+        """Return what the formats need of a rule.
 
         Raises:
             UnsupportedRuleError: the pipelines do not say which index and time field it is for.
@@ -187,7 +187,7 @@ class OutputFormats(Backend):
         )
 
     def _names_for(self, rule: SigmaRule) -> PipelineNames:
-        """The names of fields in the store, asked once for all conditions of a rule: that runs its pipelines."""
+        """Return the names of fields in the store, once for all conditions of a rule, since this runs its pipelines."""
         if self._names is None or self._names[0] is not rule:
             asked = [*suppression(rule).fields, *INVESTIGATED, *SHOWN, *lucene_text.SPELLED]
             self._names = rule, pipeline_names(rule, self.last_processing_pipeline, asked)

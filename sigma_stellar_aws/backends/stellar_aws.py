@@ -167,12 +167,12 @@ class StellarAwsBackend(RefusedCorrelations, OutputFormats):
                 where it is exact.
             monitor: of ``opensearch_monitor``, the kind: ``query`` or ``bucket``, one for each rule, or ``document``,
                 one for the rules of each severity.
-            channel: of ``opensearch_monitor``, the id of a notification channel that is told of alerts.
+            channel: of ``opensearch_monitor``, the id of a notification channel that gets a message for each alert.
             enabled: of rules and monitors, whether they run once they are there.
             scripts: compare two fields (``|fieldref``) by a script, which many clusters forbid.
 
         Raises:
-            TypeError: an option has a value that it cannot have, or the file is no store profile.
+            TypeError: an option has a value that it cannot have, or the file is not a store profile.
         """
         super().__init__(_first() + (processing_pipeline or ProcessingPipeline()), collect_errors)
         self.options = read_options(
@@ -214,7 +214,7 @@ class StellarAwsBackend(RefusedCorrelations, OutputFormats):
         return dsl.none_of(clauses[0]) if clauses else None
 
     def convert_condition_as_in_expression(self, cond: ConditionOR | ConditionAND, state: ConversionState) -> Clause:
-        """Lists need no form of their own: ``any_of`` joins exact values to ``terms``."""
+        """Convert a list like an OR: ``any_of`` joins exact values to ``terms``."""
         return dsl.any_of(self._arguments(cond, state))
 
     def convert_condition_field_eq_val_str(self, cond: FieldCondition, state: ConversionState) -> Clause:
@@ -326,7 +326,7 @@ class StellarAwsBackend(RefusedCorrelations, OutputFormats):
     convert_condition_query_expr = convert_condition_val
 
     def finish_query(self, rule: AnyRule, query: Clause, state: ConversionState) -> JsonObject:
-        """The search body of one condition, named after its rule."""
+        """Return the search body of one condition, named after its rule."""
         return dsl.search(dsl.named(query, rule_name(rule)))
 
     def _arguments(self, cond: ConditionItem, state: ConversionState) -> list[Clause]:
@@ -338,7 +338,7 @@ class StellarAwsBackend(RefusedCorrelations, OutputFormats):
         value = number.number
         digits = Decimal(str(value)).normalize().as_tuple().digits
         if abs(value) >= _FIRST_INEXACT or (isinstance(value, float) and len(digits) > _EXACT_DIGITS):
-            self._refuse(cond, state, "pySigma rounds a number of so many digits; write it as a text, in quotes")
+            self._refuse(cond, state, "pySigma rounds a number of so many digits; write it as a string, in quotes")
         return value
 
     def _text(self, cond: FieldCondition, state: ConversionState, *, case_insensitive: bool) -> Clause:
@@ -373,7 +373,7 @@ class StellarAwsBackend(RefusedCorrelations, OutputFormats):
 
 
 def _first() -> ProcessingPipeline:
-    """What comes before the pipelines of the user."""
+    """Return the pipeline that runs before those of the user."""
     return ProcessingPipeline(
         [
             ProcessingItem(_RememberRule(), identifier="stellar_aws_remember_rule"),
@@ -384,7 +384,7 @@ def _first() -> ProcessingPipeline:
 
 
 def _value(cond: FieldCondition, kind: type[ValueType]) -> ValueType:
-    """The value of a condition, which pySigma passes to the method for its type."""
+    """Return the value of a condition, which pySigma passes to the method for its type."""
     assert isinstance(cond.value, kind)
     return cond.value
 

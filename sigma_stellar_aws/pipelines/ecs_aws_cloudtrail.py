@@ -55,7 +55,7 @@ INGESTED = "event.ingested"
 
 
 def stellar_aws_ecs(index: str = ECS_INDEX, time_field: str = ECS_TIME_FIELD) -> ProcessingPipeline:
-    """The pipeline of CloudTrail rules for an Elasticsearch that Elastic's AWS integration fills.
+    """Return the pipeline of CloudTrail rules for an Elasticsearch that Elastic's AWS integration fills.
 
     Args:
         index: name or pattern of the indices to search.
@@ -147,14 +147,14 @@ class NameAsKept(FieldMappingTransformationBase):
     """Gives fields the names that they have in the integration's documents."""
 
     def apply_field_name(self, field: str | None) -> str | list[str] | None:
-        """The name there; none for a field of CloudTrail that has no place, as ``fields`` may list any."""
+        """Return the name in ECS; nothing for a field without a place there, since ``fields`` may list any."""
         if field is None:
             return None
         return ecs_field(field).field or ([] if is_known(field) else field)
 
 
 def _values(values: list[SigmaType]) -> Iterator[SigmaType]:
-    """All values, those that a modifier made of one among them."""
+    """Return all values, with those that a modifier made of one."""
     for value in values:
         if isinstance(value, SigmaExpansion):
             yield from _values(value.values)
@@ -174,7 +174,7 @@ def _literal(text: SigmaString) -> str:
 
 
 def _is_presence(value: SigmaType) -> bool:
-    """Whether a value only asks whether the field has one."""
+    """Return whether a value only asks whether the field has one."""
     if isinstance(value, SigmaString):
         return bool(value.s) and all(part == SpecialChars.WILDCARD_MULTI for part in value.s)
     return isinstance(value, SigmaNull | SigmaExists)
@@ -187,12 +187,12 @@ def _asks_for_empty_text(value: SigmaType) -> bool:
 
 
 def _is_no_empty_text(value: SigmaType) -> bool:
-    """Whether a value is the pattern that matches all texts but empty ones."""
+    """Return whether a value is the pattern that matches every string but the empty one."""
     return isinstance(value, SigmaRegularExpression) and str(value.regexp) == ".+"
 
 
 def _is_beginning(value: SigmaType) -> bool:
-    """Whether a value is a whole one or the beginning of one, in which case can be ignored by Elasticsearch."""
+    """Return whether a value is a whole one or the beginning of one, whose case Elasticsearch can ignore."""
     if not isinstance(value, SigmaString):
         return isinstance(value, SigmaNumber | SigmaBool | SigmaNull | SigmaExists) or _is_no_empty_text(value)
     if has_case_beyond_ascii(_literal(value)) and not isinstance(value, SigmaCasedString):

@@ -28,7 +28,7 @@ PRIORITY = 20
 def stellar_aws(
     index: str = STELLAR_INDEX, time_field: str = TIME_FIELD, *, flattened: bool = True
 ) -> ProcessingPipeline:
-    """The pipeline of every CloudTrail rule: dots of field names to underscores, index and time field set.
+    """Return the pipeline of every CloudTrail rule: dots of field names to underscores, index and time field set.
 
     Args:
         index: name or pattern of the indices to search.
@@ -41,7 +41,7 @@ def stellar_aws(
 def stellar_aws_published(
     index: str = STELLAR_INDEX, time_field: str = TIME_FIELD, *, flattened: bool = True
 ) -> ProcessingPipeline:
-    """The same pipeline, with the published query of a rule where the rule corrects it (see :func:`stellar_aws`)."""
+    """Return the same pipeline, with the published query where a rule corrects it (see :func:`stellar_aws`)."""
     published = ProcessingItem(UsePublishedDetection(), identifier="stellar_aws_use_published_detection")
     return _pipeline("Stellar Cyber AWS (as published, errors included)", index, time_field, [published], flattened)
 

@@ -114,7 +114,7 @@ class _RefuseItems(DetectionItemTransformation):
             raise UnsupportedConditionError(title, detection_item.field, reason, detection_item.source)
 
     def reason(self, item: SigmaDetectionItem) -> str:
-        """Why a detection item is refused; empty where it is not."""
+        """Return why a detection item is refused; empty where it is not."""
         raise NotImplementedError
 
 
@@ -180,7 +180,7 @@ def _text(logsource: SigmaLogSource) -> str:
 
 
 def _filter_conditions(condition: str) -> list[str]:
-    """The conditions that Sigma filters joined to a rule's own, which pySigma writes as ``(own) and (filter)``."""
+    """Return the conditions that Sigma filters joined to a rule's own; pySigma writes ``(own) and (filter)``."""
     joined: list[str] = []
     while condition.startswith("(") and "_filt_" in (rest := condition[_closing(condition) + 1 :]):
         joined.insert(0, rest.removeprefix(" and "))
@@ -189,7 +189,7 @@ def _filter_conditions(condition: str) -> list[str]:
 
 
 def _closing(text: str) -> int:
-    """Where the parenthesis that opens a text is closed."""
+    """Return where the parenthesis that opens a string is closed."""
     depth = 0
     for position, character in enumerate(text):
         depth += {"(": 1, ")": -1}.get(character, 0)

@@ -62,7 +62,7 @@ _PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
 
 
 def field_query(ask: Ask, mappings: Sequence[MappedField], engine: Engine | None = None) -> FieldQuery:
-    """The query that asks something of a field.
+    """Return the query that asks something of a field.
 
     Args:
         ask: what is asked of a value of the field.
@@ -81,11 +81,18 @@ def field_query(ask: Ask, mappings: Sequence[MappedField], engine: Engine | None
         except NoQueryError as error:
             reasons[_described(field)] = str(error)
     if not mapped:
-        raise NoQueryError("the store keeps it out of its mapping, so that nothing finds its values")
+        raise NoQueryError("the store keeps it out of its mapping, and nothing finds its values")
     if reasons and len(mapped) == 1:
         raise NoQueryError(*reasons.values())
     if reasons:
         raise NoQueryError(_DIFFERS + "; ".join(f"as {kind}, {reason}" for kind, reason in reasons.items()))
+    return _joined(ask, mappings, mapped, found)
+
+
+def _joined(
+    ask: Ask, mappings: Sequence[MappedField], mapped: Sequence[MappedField], found: Sequence[FieldQuery]
+) -> FieldQuery:
+    """Join the queries on the mappings of one field, with the doubts that come from their differences."""
     clauses = [query.clause for query in found]
     doubts = [doubt for query in found for doubt in query.doubts]
     if len(mapped) < len(mappings):
@@ -104,7 +111,7 @@ def field_query(ask: Ask, mappings: Sequence[MappedField], engine: Engine | None
 
 
 def cut_values(fields: Iterable[MappedField], names: Collection[str], engine: Engine) -> Clause | None:
-    """The events with a value that is too long to be indexed in one of the named fields; None if none can be found.
+    """Match events with a value too long to be indexed in one of the named fields; None if they cannot be found.
 
     Elasticsearch keeps account of such values. Elsewhere they show where the analysed text of a value is indexed and
     its exact text is not, unless a field has several values.
@@ -123,7 +130,7 @@ def cut_values(fields: Iterable[MappedField], names: Collection[str], engine: En
 
 
 def _best(ask: Ask, field: MappedField, engine: Engine | None) -> FieldQuery:
-    """The query on the field, or on the one of its sub-fields that answers best."""
+    """Return the query on the field, or on the one of its sub-fields that answers best."""
     found: list[tuple[bool, float, FieldQuery]] = []
     reasons: dict[str, str] = {}
     # A number of a sub-field is what its type makes of the value.
@@ -147,7 +154,7 @@ def _best(ask: Ask, field: MappedField, engine: Engine | None) -> FieldQuery:
 
 
 def _on_type(ask: Ask, field: MappedField, longest: int | None, engine: Engine | None) -> FieldQuery:
-    """The query on a field whose values have at most so many UTF-16 units, if a limit is known."""
+    """Return the query on a field whose values have at most ``longest`` UTF-16 units, if that is known."""
     if field.type in OBJECTS_OF_KEYWORDS and not field.inside:
         raise NoQueryError(f"it is an object ({field.type}); name the field inside it, such as {field.name}.<name>")
     if isinstance(ask, Present):
@@ -321,7 +328,7 @@ def _address(ask: Ask, field: MappedField) -> FieldQuery:
         try:
             canonical = str(ip_address(ask.literal))
         except ValueError:
-            raise NoQueryError(f"it holds addresses (ip), and {ask.literal!r} is none") from None
+            raise NoQueryError(f"it holds addresses (ip), and {ask.literal!r} is not one") from None
         if canonical != (ask.literal.lower() if ask.ignore_case else ask.literal):
             raise NoQueryError(f"it holds addresses (ip), of which {ask.literal!r} is written {canonical}")
         return FieldQuery(dsl.term(field.name, canonical))
@@ -343,7 +350,7 @@ def _nested(ask: Ask, field: MappedField) -> NoReturn:
 
 
 def _unknown(ask: Ask, field: MappedField) -> NoReturn:
-    raise NoQueryError(f"its type ({field.type}) is none for which an exact query is known")
+    raise NoQueryError(f"no exact query is known for its type ({field.type})")
 
 
 _KEYWORDS = frozenset({"keyword", "constant_keyword", "wildcard", *OBJECTS_OF_KEYWORDS})
@@ -393,6 +400,6 @@ def _cut(field: MappedField) -> str:
 
 
 def _described(field: MappedField) -> str:
-    """A mapping in a few words."""
+    """Describe a mapping in a few words."""
     subfields = f" with {', '.join(sub.name.removeprefix(field.name) for sub in field.subfields)}"
     return field.type + (subfields if field.subfields else "")

@@ -31,7 +31,7 @@ _COMPARISONS: dict[str, Callable[[str | float, str | float], bool]] = {
 
 
 class UnknownClauseError(ValueError):
-    """A clause that is no part of the DSL which the backend emits."""
+    """A clause that the backend never emits."""
 
 
 def compile_query(query: Clause) -> Predicate:

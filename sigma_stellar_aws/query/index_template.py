@@ -1,6 +1,6 @@
 """The index template for flattened CloudTrail records.
 
-Real records have mixed types under one name, dates that are none, and thousands of names, so under default dynamic
+Real records have mixed types under one name, invalid dates, and thousands of names, so under default dynamic
 mapping a store rejects some of them. Here every leaf is a keyword whatever its JSON type, except the time.
 """
 
@@ -33,12 +33,12 @@ def index_template(pattern: str, fields: Iterable[str] = ()) -> JsonObject:
 
 
 def index_settings() -> JsonObject:
-    """Settings of an index for flattened records."""
+    """Return the settings of an index for flattened records."""
     return {"index": {"mapping": {"total_fields": {"limit": 20000}}}}
 
 
 def index_mappings(fields: Iterable[str] = ()) -> JsonObject:
-    """Mappings of an index for flattened records, with the flattened names to map explicitly."""
+    """Return the mappings of an index for flattened records, with the flattened names to map explicitly."""
     keyword: JsonObject = {"type": "keyword", "ignore_above": IGNORE_ABOVE}
     time: JsonObject = {"type": "date", "format": "epoch_millis||strict_date_optional_time", "ignore_malformed": True}
     names = sorted({*EVENT_FIELDS, *fields} - {TIME_FIELD})
@@ -51,7 +51,7 @@ def index_mappings(fields: Iterable[str] = ()) -> JsonObject:
 
 
 def too_long(document: Document) -> list[str]:
-    """The fields of a flattened document with a value that an index under the template keeps but cannot find."""
+    """Return the fields of a flattened document with a value that an index under the template keeps but cannot find."""
     return [
         field for field, value in document.items() if any(utf16_units(text) > IGNORE_ABOVE for text in _texts(value))
     ]
@@ -62,5 +62,5 @@ def _texts(value: Scalar | list[Scalar]) -> list[str]:
 
 
 def utf16_units(text: str) -> int:
-    """The length of a text as ``ignore_above`` counts it."""
+    """Return the length of a string as ``ignore_above`` counts it."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

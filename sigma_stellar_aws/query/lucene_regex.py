@@ -208,7 +208,7 @@ def _class(ranges: Ranges) -> str:
 def _members(ranges: Ranges) -> str:
     texts = []
     for first, last in ranges:
-        # In OpenSearch 3 (Lucene 10) a range that starts with an escaped character is none.
+        # In OpenSearch 3 (Lucene 10) a range that starts with an escaped character is not read as a range.
         while last - first >= 2 and chr(first) in _RESERVED:
             texts.append(escape(chr(first)))
             first += 1

@@ -26,7 +26,7 @@ class Text:
         return "".join(part for part in self.parts if isinstance(part, str))
 
     def joined(self, escape: Callable[[str], str], many: str, one: str) -> str:
-        """The text in a language of patterns."""
+        """Return the text in a language of patterns."""
         return "".join(escape(p) if isinstance(p, str) else many if p is None else one for p in self.parts)
 
 

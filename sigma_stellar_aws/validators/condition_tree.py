@@ -64,7 +64,7 @@ Way: TypeAlias = tuple[FieldComparison, ...]
 
 
 def comparisons(detections: SigmaDetections, at: YamlPath) -> Iterator[FieldComparison]:
-    """Every comparison of a detection, those that the condition does not name included.
+    """Yield every comparison of a detection, with those that the condition does not name.
 
     Args:
         detections: of a rule or a filter.
@@ -75,7 +75,7 @@ def comparisons(detections: SigmaDetections, at: YamlPath) -> Iterator[FieldComp
 
 
 def conditions(detections: SigmaDetections, at: YamlPath) -> list[Tree]:
-    """The conditions of a detection, without those that pySigma cannot read, which are for its own checks."""
+    """Return the conditions of a detection, without those that pySigma cannot read, which are for its own checks."""
     trees = []
     for text in detections.condition:
         try:
@@ -87,7 +87,7 @@ def conditions(detections: SigmaDetections, at: YamlPath) -> list[Tree]:
 
 
 def statements(tree: Tree) -> Iterator[Tree]:
-    """A condition and what it negates: each of these says something that is meant to hold for some event."""
+    """Yield a condition and what it negates: each says something that is meant to hold for some event."""
     yield tree
     for part in _parts(tree):
         if isinstance(part, Not):
@@ -95,7 +95,7 @@ def statements(tree: Tree) -> Iterator[Tree]:
 
 
 def ways(tree: Tree) -> list[Way]:
-    """All ways in which a condition can be met; if there are more than MOST_WAYS, each comparison by itself."""
+    """Return all ways in which a condition can be met; if there are more than MOST_WAYS, each comparison by itself."""
     try:
         return _ways(tree, negated=False)
     except _TooManyError:
@@ -175,7 +175,7 @@ def _of_item(item: SigmaDetectionItem, at: YamlPath) -> Tree:
 
 
 def _each(value: SigmaType, at: YamlPath) -> tuple[Value, ...]:
-    """A value, or each of those that a modifier made of it."""
+    """Return a value, or each of those that a modifier made of it."""
     if isinstance(value, SigmaExpansion):
         return tuple(one for part in value.values for one in _each(part, at))
     return (Value(value, at),)

@@ -35,7 +35,7 @@ class Contradiction(NamedTuple):
 
 
 def value_fault(field: str | None, value: SigmaType) -> Fault | None:
-    """Why a field never has a value, whatever stands beside it."""
+    """Return why a field never has a value, whatever is asked beside it."""
     exact = text(value)
     if field == "errorCode" and exact is not None and exact.lower() in _SUCCESS:
         problem = f"errorCode is never {exact!r}, for a call that worked has no errorCode; write errorCode: null."
@@ -52,7 +52,7 @@ def value_fault(field: str | None, value: SigmaType) -> Fault | None:
 
 
 def contradiction(value: Value, comparison: FieldComparison, way: Way) -> Contradiction | None:
-    """What makes it impossible that a field has a value, among all that has to hold beside it."""
+    """Find what makes it impossible that a field has a value, among all that has to hold beside it."""
     for other in way:
         if other is comparison or other.field != comparison.field or other.field is None:
             continue

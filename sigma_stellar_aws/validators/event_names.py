@@ -57,7 +57,7 @@ class Fault(NamedTuple):
 
 
 def name_fault(value: Value, way: Way) -> Fault | None:
-    """What is wrong with a value of eventName by itself, and in the light of the sources that it stands beside."""
+    """Return what is wrong with a value of eventName, by itself and beside the sources of the same way."""
     exact = text(value.value)
     beside = _known_sources(way)
     has_unknown_source = beside is None and _sources(way) is not None
@@ -87,7 +87,7 @@ def name_fault(value: Value, way: Way) -> Fault | None:
 
 
 def source_fault(value: Value, way: Way) -> Fault | None:
-    """What is wrong with a value of eventSource by itself, and in the light of the names that it stands beside."""
+    """Return what is wrong with a value of eventSource, by itself and beside the names of the same way."""
     exact = text(value.value)
     if exact is None:
         return _source_pattern_fault(value.value)
@@ -102,13 +102,13 @@ def source_fault(value: Value, way: Way) -> Fault | None:
         return Fault(WrongEventSourceIssue, problem)
     hint = _source_hint(source, [name for name in _exact_names(way) if sources_of(name)])
     if not source.endswith(DOMAIN):
-        return Fault(WrongEventSourceIssue, f"{exact!r} is no event source, for these end in {DOMAIN}{hint}.")
+        return Fault(WrongEventSourceIssue, f"{exact!r} is not an event source, since these end in {DOMAIN}{hint}.")
     kind = MisspeltEventSourceIssue if hint else UnlistedEventSourceIssue
     return Fault(kind, f"No event source {exact!r} is known{hint}.")
 
 
 def pair_fault(value: Value, way: Way) -> Fault | None:
-    """Why an event name can never occur where it stands: it is a type of identity, or belongs to other sources."""
+    """Return why an event name can never occur in its place: it is a type of identity, or belongs to other sources."""
     exact = text(value.value)
     if exact is None:
         return None
@@ -127,7 +127,7 @@ def pair_fault(value: Value, way: Way) -> Fault | None:
     under = _or(_most_like(beside, sources_of(spelt)))
     close = _nearest_name(exact, beside)
     hint = f"; did you mean {close}?" if close else "."
-    return Fault(ImpossibleConditionIssue, f"{exact!r} is no event{_of(beside)}, but of {under}{hint}")
+    return Fault(ImpossibleConditionIssue, f"{exact!r} is not an event{_of(beside)}, but of {under}{hint}")
 
 
 def _case_fault(wrong: type[CloudTrailIssue], value: SigmaType, exact: str, spelt: str) -> Fault:
@@ -163,7 +163,7 @@ def _sources_that_match(matches: Matcher) -> list[str]:
 
 
 def _nearest_start(value: SigmaType, pool: Iterable[str]) -> str | None:
-    """The name whose start is closest to what a value asks names to start with."""
+    """Return the name whose start is closest to what a value asks names to start with."""
     match value.s if isinstance(value, SigmaString) else None:
         case [str(start), SpecialChars.WILDCARD_MULTI]:
             starts = {name[: len(start)]: name for name in sorted(pool, reverse=True)}
@@ -187,7 +187,7 @@ def _source_pattern_fault(value: SigmaType) -> Fault | None:
 
 
 def _idle_fault(source: str, way: Way) -> Fault | None:
-    """A fault if all names beside a source are of other sources that stand beside them too."""
+    """Return a fault if all names beside a source belong to other sources that the rule asks for too."""
     beside = _known_sources(way) or frozenset()
     found = _exact_names(way)
     others = beside - {source}
@@ -202,7 +202,7 @@ def _idle_fault(source: str, way: Way) -> Fault | None:
 
 
 def _source_hint(source: str, beside: Sequence[str]) -> str:
-    """What to write instead of an unknown source: the one of all events beside it, or the closest spelling."""
+    """Say what to write instead of an unknown source: the one of all events beside it, or the closest spelling."""
     stem = source.strip().removeprefix("aws.").partition(".")[0]
     if stem + DOMAIN in sources():
         return _instead(stem + DOMAIN)
@@ -215,7 +215,7 @@ def _source_hint(source: str, beside: Sequence[str]) -> str:
 
 
 def _recorded_instead(name: str, beside: frozenset[str] | None) -> str | None:
-    """A sentence about a name that CloudTrail never has, since it is an IAM action or named otherwise there."""
+    """Return a sentence about a name that CloudTrail never has, since it is an IAM action or has another name there."""
     if any(known(source, name) for source in beside or ()) or (beside is None and sources_of(name)):
         return None
     found = [(source, instead(source, name)) for source in sorted(beside or {""})]
@@ -223,12 +223,12 @@ def _recorded_instead(name: str, beside: frozenset[str] | None) -> str | None:
         if recorded:
             return f"{name!r} is the name of an IAM action or of the SDK; {source or 'CloudTrail'} has {recorded}."
         if recorded == "":
-            return f"{name!r} is an IAM action that is no call of its own, so CloudTrail never records it."
+            return f"{name!r} is an IAM action but not a call of its own, so CloudTrail never records it."
     return None
 
 
 def _sources(way: Way) -> frozenset[str] | None:
-    """The sources that an event has to be of, in small letters; None where that cannot be told."""
+    """Return the sources that an event has to be of, in small letters; None where that is not known."""
     found: frozenset[str] | None = None
     excluded: set[str] = set()
     for comparison in way:
@@ -258,13 +258,13 @@ def _sources_of_comparison(comparison: FieldComparison) -> frozenset[str] | None
 
 
 def _known_sources(way: Way) -> frozenset[str] | None:
-    """The sources that an event has to be of, or None if there are others than those known."""
+    """Return the sources that an event has to be of, or None if some of them are unknown."""
     found = _sources(way)
     return found if found is not None and found <= sources() else None
 
 
 def _exact_names(way: Way) -> list[str]:
-    """The event names that an event has to have one of; none if there are patterns among them."""
+    """Return the names of which an event has to have one; nothing if there are patterns among them."""
     for comparison in way:
         if comparison.field == "eventName" and not comparison.negated:
             exact = [text(value.value) for value in comparison.values]
@@ -273,7 +273,7 @@ def _exact_names(way: Way) -> list[str]:
 
 
 def _spelling(name: str, beside: frozenset[str] | None) -> str | None:
-    """The known spelling of a name: that of one of the sources, or of any."""
+    """Return the known spelling of a name: that of one of the sources, or of any."""
     for source in sorted(beside or ()):
         if known(source, spelt := _cased(name, source)):
             return spelt
@@ -285,7 +285,7 @@ def _cased(name: str, source: str) -> str:
 
 
 def _nearest_name(word: str, beside: frozenset[str] | None) -> str | None:
-    """The name of the sources, or of any, that is closest to a word; of any, only those that begin like it."""
+    """Return the name of the sources, or of any, that is closest to a word; of any, only those that begin like it."""
     pool = _pool(beside)
     if beside is None:
         pool = frozenset(name for name in pool if name[:2].lower() == word[:2].lower())
@@ -307,7 +307,7 @@ def _identity_types() -> frozenset[str]:
 
 
 def _most_like(given: Iterable[str], among: Iterable[str]) -> list[str]:
-    """The three of some sources, common ones if there are, that are named most like those given; sorted."""
+    """Return the three sources, common ones if possible, that are named most like those given; sorted."""
     stems = [source.partition(".")[0] for source in given]
 
     def likeness(source: str) -> float:

@@ -82,7 +82,7 @@ class ImpossibleConditionIssue(CloudTrailIssue):
 
 
 class UnknownIdentityTypeIssue(CloudTrailIssue):
-    """A text that is no known value of userIdentity.type."""
+    """A string that is not a known value of userIdentity.type."""
 
     description: ClassVar[str] = "userIdentity.type has no such value"
 
@@ -126,7 +126,7 @@ class LoneStarIssue(CloudTrailIssue):
 
 
 class SeverityIssue(CloudTrailIssue):
-    """A severity that is no number from 0 to 100."""
+    """A severity that is not a number from 0 to 100."""
 
     description: ClassVar[str] = "The severity is missing or wrong"
     severity: ClassVar[SigmaValidationIssueSeverity] = _HIGH

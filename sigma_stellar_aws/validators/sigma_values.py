@@ -19,14 +19,14 @@ from sigma.types import (
 )
 
 Matcher: TypeAlias = Callable[[str], object]
-"""Tells by its truth whether a text matches."""
+"""Tests whether a string matches."""
 
 # Two "any text" in one expression, and none of a group, keep the time that a match takes short.
 _SLOW = re.compile(r"\)[*+]|\{|(?:[*+].*){3}", re.DOTALL)
 
 
 def text(value: SigmaType) -> str | None:
-    """The one text that a value stands for; None if it has wildcards or is no text, number or truth value."""
+    """Return the one string that a value stands for; None if it has wildcards or is not a string, number or boolean."""
     if isinstance(value, SigmaString):
         return "".join(map(str, value.s)) if all(isinstance(part, str) for part in value.s) else None
     if isinstance(value, SigmaBool):
@@ -35,26 +35,26 @@ def text(value: SigmaType) -> str | None:
 
 
 def case_matters(value: SigmaType) -> bool:
-    """Whether a text in another case does not match."""
+    """Return whether a string in another case does not match."""
     if isinstance(value, SigmaRegularExpression):
         return SigmaRegularExpressionFlag.IGNORECASE not in value.flags and "(?i" not in str(value.regexp)
     return isinstance(value, SigmaCasedString)
 
 
 def is_missing(value: SigmaType) -> bool:
-    """Whether a value says that there is no such field."""
+    """Return whether a value says that the field is missing."""
     return isinstance(value, SigmaNull) or (isinstance(value, SigmaExists) and not value.exists)
 
 
 def shown(value: SigmaType) -> str:
-    """A value as a rule writes it, wildcards included."""
+    """Return a value as a rule writes it, wildcards included."""
     if isinstance(value, SigmaString):
         return value.convert(escape_char="") if not value.contains_placeholder() else str(value)
     return str(value.regexp) if isinstance(value, SigmaRegularExpression) else str(value)
 
 
 def matcher(value: SigmaType, *, ignore_case: bool = False) -> Matcher | None:
-    """What tells whether a text matches a value; None where that cannot be told, or could take long.
+    """Return a test whether a string matches a value; None where there is no such test, or it could take long.
 
     Args:
         value: of a rule.
@@ -75,13 +75,13 @@ def matcher(value: SigmaType, *, ignore_case: bool = False) -> Matcher | None:
 
 
 def any_matches(value: SigmaType, texts: Iterable[str]) -> bool:
-    """Whether a value matches one of the texts, or may do so."""
+    """Return whether a value matches one of the strings, or may do so."""
     matches = matcher(value)
     return matches is None or any(map(matches, texts))
 
 
 def excludes(one: SigmaType, other: SigmaType) -> bool:
-    """Whether no single text can match both values."""
+    """Return whether no single string can match both values."""
     if is_missing(one) or is_missing(other):
         return is_missing(one) != is_missing(other) and is_comparable(one) and is_comparable(other)
     exact, pattern = (one, other) if text(one) is not None else (other, one)
@@ -92,7 +92,7 @@ def excludes(one: SigmaType, other: SigmaType) -> bool:
 
 
 def covers(one: SigmaType, other: SigmaType) -> bool:
-    """Whether whatever matches the other value, which is an exact one or the same, matches this one."""
+    """Return whether whatever matches the other value, which is an exact one or the same, matches this one."""
     if _same(one, other):
         return True
     if is_missing(one) or is_missing(other):
@@ -112,7 +112,7 @@ def _same(one: SigmaType, other: SigmaType) -> bool:
 
 
 def is_comparable(value: SigmaType) -> bool:
-    """Whether a value is matched with what stands in the field itself."""
+    """Return whether a value is compared with what is in the field itself."""
     return is_missing(value) or isinstance(value, SigmaString | SigmaBool | SigmaNumber | SigmaRegularExpression)
 
 

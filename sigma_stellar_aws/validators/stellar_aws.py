@@ -78,7 +78,7 @@ class StellarAwsValidator(SigmaRuleValidator):
     """What the validators have in common."""
 
     def validate(self, rule: SigmaRule | SigmaCorrelationRule) -> list[SigmaValidationIssue]:
-        """What is wrong with a rule about CloudTrail; nothing with any other rule."""
+        """Return what is wrong with a rule about CloudTrail; nothing for any other rule."""
         super().validate(rule)
         about: SigmaRuleBase = rule
         if not isinstance(about, SigmaRule | SigmaFilter) or about.logsource not in CLOUDTRAIL:
@@ -87,14 +87,14 @@ class StellarAwsValidator(SigmaRuleValidator):
 
     @abstractmethod
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-        """The faults of a rule or filter, and where they are."""
+        """Yield the faults of a rule or filter, and where they are."""
 
 
 class StellarAwsEventNameValidator(StellarAwsValidator):
     """Event names that AWS does not have, or not under the sources beside them."""
 
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-        """What is wrong with values of eventName."""
+        """Yield what is wrong with values of eventName."""
         yield from _in_every_way(rule, "eventName", lambda value, _, way: name_fault(value, way))
 
 
@@ -102,7 +102,7 @@ class StellarAwsEventSourceValidator(StellarAwsValidator):
     """Event sources that AWS does not have, or not for the names beside them."""
 
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-        """What is wrong with values of eventSource."""
+        """Yield what is wrong with values of eventSource."""
         yield from _in_every_way(rule, "eventSource", lambda value, _, way: source_fault(value, way))
 
 
@@ -110,7 +110,7 @@ class StellarAwsImpossibleConditionValidator(StellarAwsValidator):
     """Parts of a condition that hold for no event."""
 
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-        """Names under sources of other services, values that a field never has, and contradictions."""
+        """Yield names under sources of other services, values that a field never has, and contradictions."""
         yield from _in_every_way(rule, "eventName", lambda value, _, way: pair_fault(value, way))
         yield from _never(rule)
         yield from _contradictions(rule)
@@ -120,7 +120,7 @@ class StellarAwsFlattenedFieldValidator(StellarAwsValidator):
     """Flattened field names where CloudTrail's dotted ones belong."""
 
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-        """Fields such as userIdentity_type."""
+        """Yield fields such as userIdentity_type."""
         for field, at in _fields(rule):
             if dotted := _dotted(field):
                 problem = f"{field!r} is a flattened name; write {dotted}, as CloudTrail has it."
@@ -131,7 +131,7 @@ class StellarAwsUnknownFieldValidator(StellarAwsValidator):
     """Fields that CloudTrail does not have."""
 
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-        """Fields that are misspelt, in another case, or of another product."""
+        """Yield fields that are misspelt, in another case, or of another product."""
         for field, at in _fields(rule):
             if not cloudtrail_fields.is_known(field) and not _dotted(field):
                 yield _unknown_field(field), at
@@ -141,7 +141,7 @@ class StellarAwsWholeObjectValidator(StellarAwsValidator):
     """Conditions on an object as a whole."""
 
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-        """Fields such as requestParameters."""
+        """Yield fields such as requestParameters."""
         for field, at in _fields(rule):
             if _is_object(field):
                 problem = f"{field!r} is an object; name the field inside it, such as {field}.<name>."
@@ -152,7 +152,7 @@ class StellarAwsSharedListValidator(StellarAwsValidator):
     """Conditions on the elements of one list, which different elements can meet together."""
 
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-        """Fields of one list of objects, such as a port and an address range of a security group."""
+        """Yield fields of one list of objects, such as a port and an address range of a security group."""
         yield from shared_lists(itertools.chain.from_iterable(_wanted(rule)))
 
 
@@ -160,7 +160,7 @@ class StellarAwsLoneStarValidator(StellarAwsValidator):
     """A value ``*`` where AWS means the character."""
 
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-        """Values of Principal, Action, Resource and address ranges."""
+        """Yield values of Principal, Action, Resource and address ranges."""
         yield from lone_stars(comparisons(*_detections(rule)))
 
 
@@ -168,7 +168,7 @@ class StellarAwsSeverityValidator(StellarAwsValidator):
     """A severity that is missing, out of range, or does not agree with the level."""
 
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-        """What is wrong with ``stellar.severity``."""
+        """Yield what is wrong with ``stellar.severity``."""
         if isinstance(rule, SigmaFilter):
             return
         block = rule.custom_attributes.get("stellar", {})
@@ -192,7 +192,7 @@ class StellarAwsSuppressionValidator(StellarAwsValidator):
     """A suppression that is malformed, or on fields that no event has."""
 
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-        """What is wrong with ``stellar.suppression``."""
+        """Yield what is wrong with ``stellar.suppression``."""
         block = rule.custom_attributes.get("stellar")
         if isinstance(rule, SigmaFilter) or not isinstance(block, dict) or "suppression" not in block:
             return
@@ -217,7 +217,7 @@ class StellarAwsTriageValidator(StellarAwsValidator):
     """A triage that is not a list of texts."""
 
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-        """What is wrong with ``stellar.triage``."""
+        """Yield what is wrong with ``stellar.triage``."""
         block = rule.custom_attributes.get("stellar")
         if isinstance(rule, SigmaFilter) or not isinstance(block, dict) or "triage" not in block:
             return
@@ -231,7 +231,7 @@ class StellarAwsAttackTagValidator(StellarAwsValidator):
     """ATT&CK tags that do not exist, or whose technique is of no tagged tactic."""
 
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-        """What is wrong with tags of the namespace attack."""
+        """Yield what is wrong with tags of the namespace attack."""
         for fault, number in tag_faults(rule.tags):
             yield fault, ("tags", number)
 
@@ -258,13 +258,13 @@ def _detections(rule: SigmaRule | SigmaFilter) -> tuple[SigmaDetections, YamlPat
 
 
 def _fields(rule: SigmaRule | SigmaFilter) -> Iterator[tuple[str, YamlPath]]:
-    """Every field that a rule compares with something, once for each place."""
+    """Yield every field that a rule compares with something, once for each place."""
     found = {(one.field, one.at): None for one in comparisons(*_detections(rule)) if one.field is not None}
     yield from ((field, at) for field, at in found if field is not None)
 
 
 def _wanted(rule: SigmaRule | SigmaFilter) -> Iterator[list[Way]]:
-    """All ways to meet each statement that is meant to hold for some event."""
+    """Return all ways to meet each statement that is meant to hold for some event."""
     trees: list[Tree] = conditions(*_detections(rule))
     yield from (ways(statement) for tree in trees for statement in statements(tree))
 
@@ -272,7 +272,7 @@ def _wanted(rule: SigmaRule | SigmaFilter) -> Iterator[list[Way]]:
 def _in_every_way(
     rule: SigmaRule | SigmaFilter, field: str, judge: Callable[[Value, FieldComparison, Way], Fault | None]
 ) -> list[Found]:
-    """What is wrong with the values of a field in every way in which they can be asked for."""
+    """Yield what is wrong with the values of a field in every way in which they can be asked for."""
     found: dict[YamlPath, list[Fault | None]] = {}
     for way in itertools.chain.from_iterable(_wanted(rule)):
         for comparison in way:
@@ -283,7 +283,7 @@ def _in_every_way(
 
 
 def _never(rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-    """Values that a field never has, but for an errorCode of success where the condition knows better."""
+    """Yield values that a field never has, except an errorCode of success where the condition knows better."""
     every = list(comparisons(*_detections(rule)))
     asks_for_missing = {one.field for one in every for value in one.values if is_missing(value.value)}
     for comparison in every:
@@ -294,7 +294,7 @@ def _never(rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
 
 
 def _contradictions(rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-    """Values that what stands beside them excludes in every way, once for each two comparisons.
+    """Yield values that something beside them excludes in every way, once for each two comparisons.
 
     Where it is another value in each of the ways, it is the condition as a whole that holds for no event.
     """
@@ -334,7 +334,7 @@ def _judge_way(
 
 
 def _dotted(field: str) -> str | None:
-    """The CloudTrail name of which a field is the flattened form."""
+    """Return the CloudTrail name of which a field is the flattened form."""
     meant = None if "_" not in field or cloudtrail_fields.is_known(field) else cloudtrail_fields.nearest_field(field)
     return meant if meant is not None and "." in meant and flat_name(meant) == field else None
 
@@ -362,7 +362,7 @@ def _suppression_field(field: str) -> Fault:
 
 
 def _band(level: SigmaLevel) -> tuple[int, int]:
-    """The least and greatest severity that agree with a level.
+    """Return the least and greatest severity that agree with a level.
 
     A level reaches from its own severity to that of the next. Where high ends is not public, so it goes up to 100, and
     critical starts with it.
