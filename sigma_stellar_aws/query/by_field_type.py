@@ -28,6 +28,7 @@ from sigma_stellar_aws.query.questions import (
     Pattern,
     Present,
     Text,
+    needs_case,
 )
 from sigma_stellar_aws.query.store_profile import (
     ANALYSED,
@@ -198,7 +199,7 @@ def _present(field: MappedField, longest: int | None, engine: Engine | None) -> 
 def _keyword(ask: Ask, field: MappedField) -> FieldQuery:
     if field.normalizer == "other":
         raise NoQueryError("its normalizer changes more than case, so that exact values are not to be found")
-    if field.normalizer == "lowercase" and _regards_case(ask):
+    if field.normalizer == "lowercase" and needs_case(ask):
         raise NoQueryError("its normalizer makes it lower case, so that upper and lower case cannot be told apart")
     if field.normalizer == "lowercase" and isinstance(ask, Pattern) and not lucene_regex.can_be_lowered(ask.regex):
         raise NoQueryError("its normalizer makes patterns lower case too, which changes a range in this one")
@@ -387,12 +388,6 @@ def _regexp(field: MappedField, pattern: str, ignore_case: bool = False) -> Clau
             f"{lucene_regex.MAX_LENGTH} are accepted"
         )
     return dsl.regexp(field.name, pattern, case_insensitive=ignore_case)
-
-
-def _regards_case(ask: Ask) -> bool:
-    if isinstance(ask, Text):
-        return not ask.ignore_case and ask.literal.lower() != ask.literal.upper()
-    return isinstance(ask, Pattern) and not ask.ignore_case and lucene_regex.is_case_sensitive(ask.regex)
 
 
 def _cut(field: MappedField) -> str:

@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple, TypeAlias
 
 from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.query.lucene_regex import is_case_sensitive
 
 
 @dataclass(frozen=True)
@@ -96,3 +97,14 @@ class NoQueryError(ValueError):
 
 UNTYPED = "untyped"
 """A field of an unknown type, with a sub-field for its exact text."""
+
+
+def needs_case(ask: Ask) -> bool:
+    """Return whether a value in another case would be a wrong answer.
+
+    >>> needs_case(Text(("Delete",), ignore_case=False)), needs_case(Text(("5",), ignore_case=False))
+    (True, False)
+    """
+    if isinstance(ask, Text):
+        return not ask.ignore_case and ask.literal.lower() != ask.literal.upper()
+    return isinstance(ask, Pattern) and not ask.ignore_case and is_case_sensitive(ask.regex)
