@@ -11,7 +11,7 @@ from sigma_stellar_aws.query.by_field_type import field_query
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.questions import Ask, Doubt, FieldQuery, NoQueryError
 from sigma_stellar_aws.query.store_profile import OBJECTS_OF_KEYWORDS, MappedField, StoreProfile
-from sigma_stellar_aws.reference.flat_schema import name_test, object_around
+from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, name_test, object_around
 
 MOST_FIELDS = 200
 """How many fields are asked at most: engines take 1,024 conditions in one search, and a rule may ask several times."""
@@ -36,7 +36,8 @@ def several_fields_query(ask: Ask, name: str, store: StoreProfile, time_field: s
     if whole:
         return field_query(ask, [_as_one(field) for field in whole], store.engine), 1
     is_meant = name_test(name)
-    names = [field for field in store.fields if is_meant(field) and field != time_field]
+    # The time is not a value of the event, or it is eventTime once more.
+    names = [field for field in store.fields if is_meant(field) and field not in (time_field, TIME_FIELD)]
     if not names:
         raise NoQueryError(f"{store.indices} has no field in it")
     if len(names) > MOST_FIELDS:

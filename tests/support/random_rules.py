@@ -207,7 +207,9 @@ _KEYWORDS = st.one_of(
     st.tuples(st.sampled_from(("|re", "|re|s")), st.sampled_from(REGEXES)).map(lambda item: dict([item])),
 )
 _MAPS = st.lists(_ITEMS, min_size=1, max_size=3).map(dict)
-_SELECTIONS = st.one_of(*[_MAPS] * 6, *[st.lists(_MAPS, min_size=1, max_size=3)] * 2, _KEYWORDS)
+_LISTS = st.lists(_MAPS, min_size=1, max_size=3)
+# Few keywords: each asks all fields, and most stores refuse some.
+_SELECTIONS = st.sampled_from((*[_MAPS] * 9, *[_LISTS] * 3, _KEYWORDS)).flatmap(lambda kind: kind)
 _CONDITIONS = (
     ("selection",),
     ("selection", "not selection"),
