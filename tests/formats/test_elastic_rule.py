@@ -219,7 +219,7 @@ def test_a_network_is_a_filter() -> None:
     [only] = line(rule({"sourceIPAddress|cidr": "192.0.2.0/24"}))["filters"]
     assert list(only["query"]) == ["prefix"]
     with pytest.raises(
-        UnsupportedRuleError, match=r"'sourceIPAddress': Lucene text asks otherwise for 192\.0\.2\.0/24"
+        UnsupportedRuleError, match=r"'sourceIPAddress': Lucene text asks otherwise for a value of this kind"
     ):
         line(rule({"sourceIPAddress|cidr": "192.0.2.0/24"}), query="lucene")
 
