@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sigma_stellar_aws.alerts.hits import Hit, to_hit
 from sigma_stellar_aws.base.json_types import JsonObject
-from sigma_stellar_aws.logs.flatten import document_id, flatten, is_uuid
+from sigma_stellar_aws.logs.flatten import document_id, flatten
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.logs.reader import read_parts
 from sigma_stellar_aws.query.dsl import Clause, fields
@@ -94,7 +94,7 @@ class FileSearch:
             self._task.until is not None and time >= self._task.until
         ):
             return
-        identity = event_id if is_uuid(event_id) else document_id(flatten(record))
+        identity = document_id(flatten(record))
         hits.append(to_hit(document, names, self._task.keys, time=time, identity=identity, origin=str(file)))
 
 

@@ -144,7 +144,11 @@ def alerts_of_files(
     for batch in scan_files(files, pack, since, until):
         records += batch.records
         hits.extend(batch.hits)
-        messages.add(batch.problems, done_bytes=batch.done_bytes)
+        messages.add(
+            (problem for problem in batch.problems if not problem.is_note),
+            (str(problem) for problem in batch.problems if problem.is_note),
+            batch.done_bytes,
+        )
     return raised(hits, pack, options, messages, records)
 
 

@@ -164,12 +164,16 @@ class _CaseReader:
             return
         source = self._file.parent / name
         self._event_files.append(source)
-        events = [record for _, record in read_records(source, self._problems.append)]
+        events = [record for _, record in read_records(source, self._add_problem)]
         if not events:
             self._report((*entry.path, "file"), f"{name} has no event")
         for number, event in enumerate(events, 1):
             title = f"{entry.name}, event {number}" if len(events) > 1 else entry.name
             yield Case(title, entry.expected, event, self._file, line, source)
+
+    def _add_problem(self, problem: Problem) -> None:
+        if not problem.is_note:
+            self._problems.append(problem)
 
     def _line(self, path: YamlPath) -> int:
         return yaml_positions.line_of(self._text, path) or 1

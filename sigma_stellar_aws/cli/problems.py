@@ -14,6 +14,7 @@ from sigma_stellar_aws.base.errors import UserError
 from sigma_stellar_aws.base.text import first_of, plural, printable
 from sigma_stellar_aws.cli.lazy_group import missing_package
 from sigma_stellar_aws.logs.find import SUFFIXES, find_log_files, stored_size
+from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.query.index_template import IGNORE_ABOVE, too_long
 from sigma_stellar_aws.reference.flat_schema import Document
 
@@ -73,6 +74,9 @@ class Problems:
 
     def report(self, problem: object) -> None:
         """Tell of one."""
+        if isinstance(problem, Problem) and problem.is_note:
+            note(f"note: {problem}")
+            return
         self.count += 1
         if len(self.texts) < _KEPT:
             self.texts.append(str(problem))

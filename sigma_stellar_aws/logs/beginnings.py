@@ -6,7 +6,11 @@ from pathlib import Path
 OPENING = 1 << 10
 """How many bytes show the form of a file; a pattern here matches at most that many."""
 
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+"""Suffixes of compressed files."""
+
 UTF8_MARK = b"\xef\xbb\xbf"
+PARQUET_MARK = b"PAR1"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 STAMP = re.compile(
@@ -14,8 +18,11 @@ STAMP = re.compile(
 )
 """The time before an event, as in exports of CloudWatch Logs and in the output of its command line."""
 
-TABLE = re.compile(rb'(?i)(?:"?\w+"?[,;\t] ?)*"?eventjson"?(?:[,;\t] ?"?\w+"?)*\r?\n')
-"""The header of a table with a column of whole records."""
+TABLE = re.compile(
+    rb'(?i)(?:"?[\w@. ]{1,80}"?[,;\t] ?)*"?(?:eventjson|CloudTrailEvent|@message|_raw|event\.original|message)"?'
+    rb'(?:[,;\t] ?"?[\w@. ]{1,80}"?)*\r?\n'
+)
+"""The header of a table with a column of whole records, under the names that exports give it."""
 
 
 def bare_name(file: Path) -> str:
@@ -24,4 +31,5 @@ def bare_name(file: Path) -> str:
     >>> bare_name(Path("EXPORT.CSV.gz"))
     'export.csv'
     """
-    return file.name.lower().removesuffix(".gz")
+    name = file.name.lower()
+    return next((name.removesuffix(suffix) for suffix in COMPRESSED if name.endswith(suffix)), name)

@@ -1,19 +1,27 @@
 """Collect the records of a file that pass the screen, and count the others."""
 
+import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from sigma_stellar_aws.base.json_types import JsonObject
-from sigma_stellar_aws.logs.envelopes import BROKEN, NOTICES, NotARecord, Unwrapped, mend, unwrap
+from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.logs.envelopes import BROKEN, NotARecord, Unwrapped, mend, unwrap
 from sigma_stellar_aws.logs.problem import OnProblem, Problem
+from sigma_stellar_aws.logs.record_head import NOTICES, OBJECT_MEMBERS
 from sigma_stellar_aws.logs.screening import Screen, ScreenedRecord
 
 # Any JSON object is one; to check the types of its values would take twice as long.
+_decode_json: Callable[[str], JsonObject | list[Json]] = msgspec.json.Decoder(dict | list).decode
 _decode_object: Callable[[bytes | msgspec.Raw], JsonObject] = msgspec.json.Decoder(dict).decode
+_TOLD_OF_A_KIND = 3
+_MOST_KINDS = 20
+_VARIABLE = re.compile(r"\d[\d,]*|'[^']*'")
+"""What differs between problems of one kind."""
 
 
 class FilePart(NamedTuple):
@@ -32,33 +40,57 @@ class Collector:
     def __init__(self, file: Path, report: OnProblem, passes: Screen) -> None:
         """Start with nothing."""
         self._file = file
-        self._report = report
+        self.report = report
         self._passes = passes
-        # What has no source, no name or is a notice may hold records that pass.
-        self.needs = lru_cache(65536)(
-            lambda source, name: source is None or name is None or source.startswith(NOTICES) or passes(source, name)
-        )
+        # A notice may hold records that pass.
+        self.needs = lru_cache(65536)(lambda source, name: source.startswith(NOTICES) or passes(source, name))
         self.records = 0
         self._passing: list[tuple[int, JsonObject]] = []
-        self._done_bytes = 0
+        self.done_bytes = 0
+        self._told_path = False
+        self.problems = 0
+        """How many there were so far."""
+        self.found_any = False
+        """Whether there was a record yet."""
+        self._kinds: dict[str, tuple[int, int, str]] = {}
 
     def take(self) -> FilePart:
         """Return what was collected since the last call."""
-        part = FilePart(self.records, self._passing, self._done_bytes)
-        self.records, self._passing, self._done_bytes = 0, [], 0
+        self.found_any = self.found_any or self.records > 0
+        part = FilePart(self.records, self._passing, self.done_bytes)
+        self.records, self._passing, self.done_bytes = 0, [], 0
         return part
 
+    def begin_file(self, file: Path) -> None:
+        """Go on with a file in an archive."""
+        self.finish()
+        self._file = file
+        self.problems, self.found_any, self._told_path = 0, False, False
+
     def tell(self, line: int, reason: str) -> None:
-        """Report what could not be read."""
-        self._report(Problem(self._file, line, reason))
+        """Report what could not be read: of each kind the first ones, and at the end how many others."""
+        self.problems += 1
+        kind = _VARIABLE.sub("#", reason)
+        count, _, _ = self._kinds.get(kind, (0, 0, ""))
+        self._kinds[kind] = (count + 1, line, reason)
+        if count < _TOLD_OF_A_KIND and (count or len(self._kinds) <= _MOST_KINDS):
+            self.report(Problem(self._file, line, reason))
+
+    def finish(self) -> None:
+        """Report how many problems were not told one by one."""
+        for number, (count, line, reason) in enumerate(self._kinds.values(), 1):
+            more = count - _TOLD_OF_A_KIND if number <= _MOST_KINDS else count
+            if more > 0:
+                self.report(Problem(self._file, line, f"{reason}; with this, there are {more:,} more of this kind"))
+        self._kinds.clear()
 
     def count_bytes(self, count: int) -> None:
         """Count stored bytes that were read."""
-        self._done_bytes += count
+        self.done_bytes += count
 
     def add_screened(self, line: int, value: bytes | msgspec.Raw, screened: ScreenedRecord) -> None:
         """Add a value that passes the screen."""
-        if screened.is_plain_record():
+        if not screened.eventSource.startswith(NOTICES):
             self._add_record(line, value)
         else:
             self.add(line, value)
@@ -73,6 +105,9 @@ class Collector:
             if isinstance(item, NotARecord):
                 self.tell(line, item.reason)
                 continue
+            if item.path and not self._told_path:
+                self._told_path = True
+                self.report(Problem(self._file, line, f"records found in {item.path}", is_note=True))
             source, name = item.head.eventSource, item.head.eventName
             # Only strings can be looked up in the cache.
             passes = self.needs if isinstance(source, str) and isinstance(name, str) else self._passes
@@ -83,7 +118,7 @@ class Collector:
 
     def _add_record(self, line: int, text: bytes | msgspec.Raw) -> None:
         try:
-            self._passing.append((line, _decode(text)))
+            self._passing.append((line, _with_objects(_decode(text))))
         except BROKEN as error:
             self.tell(line, f"damaged record: {error}")
         else:
@@ -98,3 +133,13 @@ def _decode(text: bytes | msgspec.Raw) -> JsonObject:
         if mended is None:
             raise
         return _decode_object(mended)
+
+
+def _with_objects(record: JsonObject) -> JsonObject:
+    """Decode the members that are the JSON text of an object, as tables export them, where CloudTrail has objects."""
+    for name in OBJECT_MEMBERS:
+        text = record.get(name)
+        if isinstance(text, str) and text.lstrip()[:1] in ("{", "["):
+            with suppress(*BROKEN):
+                record[name] = _decode_json(text)
+    return record

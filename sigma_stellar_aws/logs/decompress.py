@@ -1,13 +1,24 @@
-"""Read the bytes of a file, decompressed if they are gzip."""
+"""Read the bytes of a file, decompressed if they are compressed, by what they begin with."""
 
+import bz2
+import io
+import lzma
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, TYPE_CHECKING
 
-from zlib_ng import zlib_ng
+from sigma_stellar_aws.logs import gunzip
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _LARGEST_READ = 1 << 16
-_GZIP_MARK = b"\x1f\x8b"
+_NEVER_EMPTY = (".json", ".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz")
+_BZIP2_MARK = b"BZh"
+_XZ_MARK = b"\xfd7zXZ\0"
+_ZSTD_MARK = b"\x28\xb5\x2f\xfd"
+_LONGEST_MARK = 6
+_NO_ZSTD = "this is compressed with zstd; run: pip install 'sigma-stellar-aws[zstd]', or decompress it"
 
 
 def decompressed_chunks(
@@ -16,47 +27,89 @@ def decompressed_chunks(
     """Yield the content of a file in pieces, up to where it ends or is damaged.
 
     Args:
-        file: plain or gzip, which may be several members one after the other.
+        file: plain or compressed with gzip, bzip2, xz or zstd.
         size: the most bytes of a piece.
         on_read: called with the number of stored bytes that were read, each time.
         on_damage: called with the reason why the content breaks off.
     """
-
-    def stored(stream: BinaryIO) -> bytes:
-        data = stream.read(max(len(_GZIP_MARK), min(_LARGEST_READ, size)))
-        on_read(len(data))
-        return data
-
     try:
         with file.open("rb") as stream:
-            data = stored(stream)
-            if not data and file.suffix == ".gz":
-                on_damage("empty, which compressed data never is")
-            if not data.startswith(_GZIP_MARK):
-                while data:
-                    yield data
-                    data = stored(stream)
-                return
-            while data:
-                member = zlib_ng.decompressobj(wbits=31)
-                while data and not member.eof:
-                    yield from _decompress(member, data, size)
-                    data = member.unused_data if member.eof else stored(stream)
-                if not member.eof:
-                    on_damage("the compressed data ends too early; the file is not whole")
-                # Some tools pad the end of a file with zeros.
-                data = data.lstrip(b"\0") or stored(stream)
-    except zlib_ng.error as error:  # type: ignore[misc]  # its stub has no base class
-        on_damage(f"damaged compressed data: {error}")
+            yield from decompressed(stream, file, size, on_read, on_damage)
     except OSError as error:
         on_damage(f"cannot be read: {error.strerror}")
 
 
-def _decompress(member: zlib_ng._Decompress, data: bytes, size: int) -> Iterator[bytes]:
-    """Yield what compressed data stands for, in pieces: a few bytes may stand for a great many."""
-    while True:
-        text = member.decompress(data, size)
-        yield text
-        if len(text) < size or member.eof:
-            return
-        data = member.unconsumed_tail
+def decompressed(
+    stream: IO[bytes], name: Path, size: int, on_read: Callable[[int], None], on_damage: Callable[[str], None]
+) -> Iterator[bytes]:
+    """Yield the content of an open file in pieces, as :func:`decompressed_chunks` does.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+
+    def read() -> bytes:
+        data = stream.read(max(_LONGEST_MARK, min(_LARGEST_READ, size)))
+        on_read(len(data))
+        return data
+
+    data = read()
+    if not data and name.suffix.lower() in _NEVER_EMPTY:
+        on_damage("the file is empty, which such a file never is")
+    if data.startswith(gunzip.GZIP_MARK):
+        yield from gunzip.gunzip(read, data, size, on_damage)
+    elif data.startswith((_BZIP2_MARK, _XZ_MARK, _ZSTD_MARK)):
+        yield from _streamed(_Joined(data, read), size, on_damage)
+    else:
+        while data:
+            yield data
+            data = read()
+
+
+class _Joined(io.RawIOBase):
+    """A file of which the beginning was read already."""
+
+    def __init__(self, start: bytes, read: Callable[[], bytes]) -> None:
+        self.start = start
+        self._read = read
+        self._held = start
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "Buffer") -> int:
+        target = memoryview(buffer).cast("B")
+        data = self._held or self._read()
+        count = min(len(data), len(target))
+        target[:count] = data[:count]
+        self._held = data[count:]
+        return count
+
+
+def _streamed(stored: _Joined, size: int, on_damage: Callable[[str], None]) -> Iterator[bytes]:
+    try:
+        with _opened(stored) as stream:
+            while data := stream.read(size):
+                yield data
+    except ModuleNotFoundError:
+        on_damage(_NO_ZSTD)
+    except EOFError:
+        on_damage("the compressed data ends too early; the file is not whole")
+    except Exception as error:
+        # The library for zstd may be missing, and so its exception cannot be named.
+        if isinstance(error, OSError) and error.strerror:
+            raise
+        if not (isinstance(error, OSError | lzma.LZMAError) or type(error).__name__ == "ZstdError"):
+            raise
+        on_damage(f"damaged compressed data: {error}")
+
+
+def _opened(stored: _Joined) -> IO[bytes]:
+    if stored.start.startswith(_BZIP2_MARK):
+        return bz2.BZ2File(io.BufferedReader(stored))
+    if stored.start.startswith(_XZ_MARK):
+        return lzma.LZMAFile(io.BufferedReader(stored))
+    # Part of the extra `zstd`.
+    import zstandard
+
+    return zstandard.ZstdDecompressor().stream_reader(io.BufferedReader(stored), read_across_frames=True)

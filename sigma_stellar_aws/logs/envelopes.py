@@ -11,19 +11,17 @@ string compressed and in base64 (general knowledge of these services; see the so
 
 import base64
 import json
-from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 from zlib_ng import zlib_ng
 
 from sigma_stellar_aws.logs.json_window import LONGEST_RECORD
+from sigma_stellar_aws.logs.record_head import Head, Raw
 
 LISTS = ("Records", "records", "Events", "events", "logEvents", "Messages", "hits", "QueryResultRows", "results")
 """Keys of lists of records or of wrappers, which may be of any length."""
-
-NOTICES = "aws:"
-"""Beginning of the eventSource of notices that S3, SQS, Kinesis and SNS send; that of a record never begins so."""
 
 KEYS = (
     *LISTS,
@@ -59,38 +57,23 @@ _POINTERS = ("s3ObjectKey", "s3")
 _DEEPEST = 10
 """How many wrappers may be nested. Real ones are nested up to five deep (SQS, SNS, EventBridge)."""
 
-_Raw: TypeAlias = bytes | msgspec.Raw
+_DEEPEST_LOOK = 20
+_PACKED_BEGINNINGS = (b"H4s", b"eyJ", b"W3s")
+"""How the base64 of compressed data, of an object and of a list of objects begins."""
+_WHOLE_TEXTS = ("_raw", "@message", "CloudTrailEvent", "eventjson", "eventJson", "original", "message")
+_ROW_MARKS = frozenset(("eventSource", "eventName", "eventJson", "eventjson", "eventVersion", "eventTime"))
+_BULK_ACTIONS = frozenset(("index", "create", "update", "delete"))
+
 BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What a decoder raises for a text that is not JSON, or is nested too deeply."""
 
 
-class Head(msgspec.Struct, gc=False):
-    """The members by which a record is recognised, and those that may hold the text of the whole record."""
-
-    eventSource: object = None  # noqa: N815
-    eventName: object = None  # noqa: N815
-    insightDetails: object = None  # noqa: N815
-    eventVersion: object = None  # noqa: N815
-    raw: object = msgspec.field(default=None, name="_raw")
-    at_message: object = msgspec.field(default=None, name="@message")
-    CloudTrailEvent: object = None
-    eventjson: object = None
-    eventJson: object = None  # noqa: N815
-    original: object = None
-    message: object = None
-
-    def is_record(self) -> bool:
-        """Tell whether this is the head of a record."""
-        if isinstance(self.eventSource, str) and self.eventSource.startswith(NOTICES):
-            return False
-        return not (self.eventSource is None and self.eventName is None and self.insightDetails is None)
-
-
 class Unwrapped(NamedTuple):
-    """A record that was found: its head and its JSON text."""
+    """A record that was found: its head, its JSON text, and where it was if not at a known place."""
 
     head: Head
-    text: _Raw
+    text: Raw
+    path: str = ""
 
 
 class NotARecord(NamedTuple):
@@ -106,14 +89,35 @@ class _Cell(msgspec.Struct, forbid_unknown_fields=True):
     value: msgspec.Raw
 
 
+class _Caller(msgspec.Struct):
+    """Who made a call, as far as it tells events apart."""
+
+    arn: object = None
+    principalId: object = None  # noqa: N815
+
+
+class _Core(msgspec.Struct):
+    """The members that tell events apart."""
+
+    eventID: object = None  # noqa: N815
+    eventTime: object = None  # noqa: N815
+    eventSource: object = None  # noqa: N815
+    eventName: object = None  # noqa: N815
+    sourceIPAddress: object = None  # noqa: N815
+    requestID: object = None  # noqa: N815
+    userIdentity: _Caller | str | None = None  # noqa: N815
+
+
+_decode_core = msgspec.json.Decoder(_Core).decode
 _decode_head = msgspec.json.Decoder(Head).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_cells = msgspec.json.Decoder(list[_Cell]).decode
+_decode_columns = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 
 
-def unwrap(value: _Raw, depth: int = 0) -> Iterator[Unwrapped | NotARecord]:
+def unwrap(value: Raw, depth: int = 0) -> Iterator[Unwrapped | NotARecord]:
     """Yield every record inside a JSON value, in order, and why any other part is not a record.
 
     >>> [found] = unwrap(b'{"detail-type": "AWS API Call", "detail": {"eventName": "CreateUser"}}')
@@ -129,13 +133,13 @@ def unwrap(value: _Raw, depth: int = 0) -> Iterator[Unwrapped | NotARecord]:
         return
     try:
         if first == b"[":
-            cells = _cells(value)
-            for element in [cells] if cells else _decode_list(value):
+            row = _row(value)
+            for element in [row] if row else _decode_list(value):
                 yield from unwrap(element, depth + 1)
             return
         head = _decode_head(value)
-        if head.is_record():
-            yield _original(head) or Unwrapped(head, value)
+        if head.is_complete():
+            yield _original((head.raw, head.at_message)) or Unwrapped(head, value)
             return
         members = _decode_members(value)
     except BROKEN as error:
@@ -145,15 +149,23 @@ def unwrap(value: _Raw, depth: int = 0) -> Iterator[Unwrapped | NotARecord]:
         else:
             yield from unwrap(mended, depth + 1)
         return
+    if head.may_be_record(set(members)):
+        yield from _inner_records(head, value, members)
+        return
     never_holds_records = any(
         key in members and value in (None, bytes(members[key])) for key, value in _SKIPPED.items()
-    )
+    ) or is_bulk_action(members)
     for item in _open(members, depth):
         if isinstance(item, Unwrapped) or not never_holds_records:
             yield item
 
 
-def mend(text: _Raw) -> bytes | None:
+def is_bulk_action(members: dict[str, msgspec.Raw]) -> bool:
+    """Tell whether this is the line before a document in a bulk request to OpenSearch or Elasticsearch."""
+    return len(members) == 1 and bool(_BULK_ACTIONS & members.keys())
+
+
+def mend(text: Raw) -> bytes | None:
     """Repair JSON that is invalid only because of bad UTF-8, lone surrogates or NaN.
 
     What is not a character becomes a replacement character, what is not a number becomes null, and everything else
@@ -171,42 +183,66 @@ def mend(text: _Raw) -> bytes | None:
         return None
 
 
-def _cells(value: _Raw) -> bytes | None:
-    """Return a row of CloudWatch Logs Insights as an object, None for any other list."""
+def _row(value: Raw) -> bytes | None:
+    """Return a row of CloudWatch Logs Insights or of CloudTrail Lake as an object, None for any other list."""
     try:
-        cells = _decode_cells(value)
+        if cells := _decode_cells(value):
+            return msgspec.json.encode({cell.field: cell.value for cell in cells})
+    except BROKEN:
+        pass
+    try:
+        columns = _decode_columns(value)
     except BROKEN:
         return None
-    return msgspec.json.encode({cell.field: cell.value for cell in cells}) if cells else None
+    row = {key: cell for column in columns for key, cell in column.items()}
+    is_row = all(len(column) == 1 for column in columns) and len(row) == len(columns)
+    return msgspec.json.encode(row) if is_row and len(row) > 1 and _ROW_MARKS & row.keys() else None
 
 
-def _original(head: Head) -> Unwrapped | None:
-    """Return the whole record where this is only fields that a store extracted from it, with its text beside them.
+def _inner_records(head: Head, value: Raw, members: dict[str, msgspec.Raw]) -> Iterator[Unwrapped]:
+    """Yield the whole records inside what may be a part of a record, or this part itself if it has none."""
+    texts = [members[key] for key in _WHOLE_TEXTS if key in members]
+    if whole := _original(_text_of(text) for text in texts):
+        yield whole
+        return
+    found = False
+    for item in look_inside(members):
+        found = True
+        yield item
+    if not found:
+        yield Unwrapped(head, value)
 
-    No record has members of these names, except ``message``, which is only trusted where ``eventVersion`` is missing.
-    """
-    message = head.message if head.eventVersion is None else None
-    texts = (head.raw, head.at_message, head.CloudTrailEvent, head.eventjson, head.eventJson, head.original, message)
+
+def _text_of(raw: Raw) -> str | None:
+    try:
+        return _decode_text(raw)
+    except BROKEN:
+        return None
+
+
+def _original(texts: Iterable[object]) -> Unwrapped | None:
+    """Return the whole record out of the texts beside fields that a store extracted from it."""
     for text in texts:
         if isinstance(text, str) and text.lstrip().startswith("{"):
-            whole = text.strip().encode()
+            whole = text.strip().encode("utf-8", "replace")
             try:
                 inner = _decode_head(whole)
             except BROKEN:
                 continue
-            if isinstance(inner.eventSource, str) and isinstance(inner.eventName, str) and inner.is_record():
+            if isinstance(inner.eventSource, str) and isinstance(inner.eventName, str) and not inner.is_notice():
                 return Unwrapped(inner, whole)
     return None
 
 
 def _open(members: dict[str, msgspec.Raw], depth: int) -> Iterator[Unwrapped | NotARecord]:
-    """Yield what the members of an object hold: all of every list, and of the others the first one with a record.
+    """Yield the records that the members of an object hold, copies in several members once.
 
     If nothing has a record, yield the reasons why.
     """
     reason = "not a CloudTrail record: it has neither eventSource nor eventName of an AWS call"
     failed: list[NotARecord] = []
     opened = has_list_items = False
+    copies = Copies()
     for key in KEYS:
         # Skip null, the only JSON that begins so.
         if key not in members or bytes(memoryview(members[key])[:1]) == b"n":
@@ -219,24 +255,109 @@ def _open(members: dict[str, msgspec.Raw], depth: int) -> Iterator[Unwrapped | N
             reason = f"not a CloudTrail record: its {key!r} is not JSON"
             continue
         opened = True
+        items = (_below(key, item) for item in unwrap(inner, depth + 1))
         if key in LISTS:
-            for item in unwrap(inner, depth + 1):
+            for item in items:
                 has_list_items = True
+                if isinstance(item, Unwrapped):
+                    copies.add(item.text)
                 yield item
-            continue
-        items = list(unwrap(inner, depth + 1))
-        if any(isinstance(item, Unwrapped) for item in items):
-            yield from items
-            return
-        failed = failed or [item for item in items if isinstance(item, NotARecord)]
-    if has_list_items:
+        else:
+            kept = list(copies.without(items))
+            if any(isinstance(item, Unwrapped) for item in kept):
+                yield from kept
+            failed = failed or [item for item in kept if isinstance(item, NotARecord)]
+    for key, raw in members.items():
+        if key not in KEYS:
+            yield from copies.without(look_inside({key: raw}))
+    if has_list_items or copies:
         return
     if any(key in members for key in _POINTERS):
         reason = "it holds pointers to log files instead of records: read the files that it names"
     yield from failed if opened else [NotARecord(reason)]
 
 
-def _content(raw: _Raw) -> _Raw | None:
+def _below(key: str, item: Unwrapped | NotARecord) -> Unwrapped | NotARecord:
+    """Return what was found in a member, with the path from above."""
+    return item._replace(path=f"{key}.{item.path}") if isinstance(item, Unwrapped) and item.path else item
+
+
+def look_inside(members: Mapping[str, Raw], path: str = "", depth: int = 0) -> Iterator[Unwrapped]:
+    """Yield the records at any depth below the members of an object: objects or texts with version, source and name."""
+    for key, raw in members.items():
+        where = f"{path}.{key}" if path else key
+        yield from _look_at(raw, where, depth)
+
+
+def _look_at(value: Raw, path: str, depth: int) -> Iterator[Unwrapped]:
+    first = bytes(memoryview(value)[:1])
+    if first not in b'{["' or depth > _DEEPEST_LOOK:
+        return
+    data = bytes(memoryview(value))
+    is_packed = data[1:4] in _PACKED_BEGINNINGS
+    # Each key may be written with escapes.
+    if not (is_packed or b"eventName" in data or b"\\u00" in data):
+        return
+    try:
+        if first == b'"':
+            if is_packed or data[1:-1].lstrip(b" \\nrt")[:1] in (b"{", b"[", b'"'):
+                inner = _content(value)
+                if inner is not None:
+                    yield from _look_at(inner, path, depth + 1)
+        elif first == b"[":
+            for element in _decode_list(value):
+                yield from _look_at(element, path, depth + 1)
+        else:
+            head = _decode_head(value)
+            if head.is_full():
+                yield Unwrapped(head, value, path)
+            else:
+                yield from look_inside(_decode_members(value), path, depth + 1)
+    except BROKEN:
+        mended = mend(value)
+        if mended is not None and mended != data:
+            yield from _look_at(mended, path, depth + 1)
+
+
+class Copies:
+    """What was found in some members of a wrapper, to leave out its copies in others."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._seen: set[bytes] = set()
+
+    def __bool__(self) -> bool:
+        """Tell whether there were any records."""
+        return bool(self._seen)
+
+    def add(self, text: Raw) -> None:
+        """Add a record."""
+        self._seen.add(_fingerprint(text))
+
+    def without(self, items: Iterable[Unwrapped | NotARecord]) -> Iterator[Unwrapped | NotARecord]:
+        """Leave out records that were there before these items, and parts of records once there are whole ones."""
+        before = frozenset(self._seen)
+        for item in items:
+            if isinstance(item, Unwrapped):
+                fingerprint = _fingerprint(item.text)
+                if fingerprint in before or (before and not item.head.is_full()):
+                    continue
+                self._seen.add(fingerprint)
+            yield item
+
+
+def _fingerprint(text: Raw) -> bytes:
+    """Return what copies of a record have in common, even if a store changed the type of some fields."""
+    try:
+        core = _decode_core(text)
+    except BROKEN:
+        return bytes(memoryview(text))
+    if core.eventID is not None:
+        return msgspec.json.encode(core)
+    return msgspec.json.encode(msgspec.json.decode(text), order="sorted")
+
+
+def _content(raw: Raw) -> Raw | None:
     """Return the JSON of an object or a list that is there as such, as a string, or packed; None for anything else."""
     if bytes(memoryview(raw)[:1]) in (b"{", b"["):
         return raw

@@ -12,10 +12,11 @@ from sigma_stellar_aws.logs.beginnings import OPENING, STAMP, TABLE, UTF8_MARK, 
 from sigma_stellar_aws.logs.problem import OnProblem, Problem
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".log", ".csv")
-"""Suffixes of the files that are read in a folder, in upper or lower case, each also with ``.gz``.
+"""Suffixes of the files that are read in a folder, in upper or lower case, each also compressed.
 
 Other files whose names are not against it are read if their content looks like a log. A file given by name always is.
 """
+_ARCHIVES = (".zip", ".tgz", ".tar")
 # How a file that can be read begins.
 _LOG = re.compile(
     rb"\s*(?:\{\s*\"|\[\s*[{\[\"])|%b|%b" % (STAMP.pattern, TABLE.pattern.removeprefix(b"(?i)")), re.IGNORECASE
@@ -110,7 +111,7 @@ def _is_folder(path: Path) -> bool:
 def is_log(file: Path, left_out: Callable[[Path], None]) -> bool:
     """Tell whether a file in a folder is a log, by its name or else by how it begins."""
     name = bare_name(file)
-    if name.endswith(SUFFIXES):
+    if name.endswith((*SUFFIXES, *_ARCHIVES)):
         return True
     # CloudWatch Logs exports 000000.gz, Firehose delivers without any suffix.
     suffix = Path(file.name.lower()).suffix
@@ -129,6 +130,11 @@ def _holds_records(file: Path) -> bool:
             data = zlib_ng.decompressobj(wbits=31).decompress(data, OPENING)
     except (OSError, zlib_ng.error):  # type: ignore[misc]  # its stub has no base class
         return True
+    return looks_like_log(data)
+
+
+def looks_like_log(data: bytes) -> bool:
+    """Tell whether a text that begins so is a log."""
     if data.startswith(UTF16_MARKS):
         # The reader reports that it cannot read this encoding.
         data = data[len(UTF16_MARKS[0]) :].replace(b"\0", b"")

@@ -6,11 +6,16 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TypeGuard
 
+import msgspec
+
 from sigma_stellar_aws.base.json_types import Json, Scalar
 from sigma_stellar_aws.base.times import epoch_millis
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, Document, flat_name
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+_PLACEHOLDER = 2
+"""Different characters in a UUID of nothing but zeros: one digit and the hyphen."""
 
 
 def flatten(record: Mapping[str, Json]) -> Document:
@@ -41,20 +46,31 @@ def flatten(record: Mapping[str, Json]) -> Document:
 
 
 def is_uuid(event_id: object) -> TypeGuard[str]:
-    """Tell whether an eventID is one that AWS made; in redacted records many events may share one.
+    """Tell whether an eventID is one that AWS made; in made up or redacted records, many events may share one.
 
-    >>> is_uuid("6f0c7a2e-9d8b-4c1f-8a35-2b7e1d4c9f60"), is_uuid("REDACTED")
+    >>> is_uuid("6f0c7a2e-9d8b-4c1f-8a35-2b7e1d4c9f60"), is_uuid("00000000-0000-0000-0000-000000000000")
     (True, False)
     """
-    return isinstance(event_id, str) and _UUID.fullmatch(event_id) is not None
+    return isinstance(event_id, str) and _UUID.fullmatch(event_id) is not None and len({*event_id}) > _PLACEHOLDER
 
 
-def document_id(document: Document) -> str:
-    """Return the eventID if it is a UUID, as AWS makes them; otherwise a hash of the whole document."""
+def document_id(document: Mapping[str, object]) -> str:
+    """Return an id that is the same for copies of an event, and for nothing else: a hash of all that is in it.
+
+    The eventID comes first if it is a UUID. It would not be enough: in records that were made up or redacted, many
+    events may share one.
+
+    >>> document_id({"eventID": "6f0c7a2e-9d8b-4c1f-8a35-2b7e1d4c9f60", "eventName": "CreateUser"})
+    '6f0c7a2e-9d8b-4c1f-8a35-2b7e1d4c9f60-5944b8adf623acff'
+    """
+    try:
+        text = msgspec.json.encode(document, order="sorted")
+    except (UnicodeEncodeError, OverflowError, RecursionError):
+        # Half a character, or a number of more than 64 bits: JSON can hold both.
+        text = json.dumps(document, sort_keys=True).encode()
+    digest = hashlib.sha256(text).hexdigest()
     event_id = document.get("eventID")
-    if is_uuid(event_id):
-        return event_id
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    return f"{event_id}-{digest[:16]}" if is_uuid(event_id) else digest
 
 
 def _leaves(record: Mapping[str, Json]) -> Iterator[tuple[str, Scalar, bool]]:

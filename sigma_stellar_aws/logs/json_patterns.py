@@ -2,7 +2,7 @@
 
 import re
 
-from sigma_stellar_aws.logs.envelopes import KEYS, LISTS
+from sigma_stellar_aws.logs.envelopes import LISTS
 
 LATE = 1 << 16
 """The most bytes that :data:`LATE_LIST` and :data:`NEST` may match."""
@@ -33,8 +33,7 @@ NEXT_LIST = with_blanks(rf", {_LIST_KEY} : \[")
 LATE_LIST = with_blanks(rf'(\{{) {_MEMBERS}(?:"hits" : (\{{) {_MEMBERS})?{_LIST_KEY} : \[')
 """An object whose list comes after other members. Its groups are the opening braces."""
 
-RECORD_KEYS = (b'"eventSource"', b'"eventName"')
-WRAPPER_KEYS = frozenset(f'"{key}"'.encode() for key in KEYS)
+RECORD_KEYS = ("eventSource", "eventName")
 
 JOINED = b'{"Records":['
 """How the next log file begins, where several were joined into one file."""
@@ -51,3 +50,11 @@ NEST = with_blanks(r'(?:\[ |\{ "(?!eventVersion")[^"\\]{0,100}" : ){0,500}')
 SEPARATOR = re.compile(rb"[ \t\r\n,]*")
 COMMA = re.compile(rb"[ \t\r\n]{0,200},(?=[ \t\r\n]{0,200}\{|[ \t\r]{0,200}\n[ \t\r\n]{0,200}\Z)")
 """A comma after a value that is not in a list, as left over by tools that cut a list into pieces."""
+BEFORE_OBJECT = re.compile(
+    rb'(?:(?!":)[^}\n{["\0]|"(?!:)|\[(?!\{)|\{(?![ \t]*"))(?:(?!":)[^}\n]){0,4096}?(?=\{[ \t]*")'
+)
+"""The header of a log line before the object in it; it is not the end of another object."""
+OF_COMMAND_LINE = re.compile(rb"(?:RESOURCES|NEXTTOKEN|SEARCHEDLOGSTREAMS)\t[^\n]{0,4096}")
+"""Lines of ``aws … --output text`` beside those with events."""
+AFTER_OBJECT = re.compile(rb"[ \t][^\n{}]{0,1024}(?=\n|\Z)")
+"""The rest of a line with a header, after its object."""

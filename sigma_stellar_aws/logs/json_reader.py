@@ -1,6 +1,5 @@
 """Read the records in a text of JSON lists, lines and values, one after the other, past any damage."""
 
-import itertools
 import re
 from collections.abc import Iterator
 
@@ -8,8 +7,11 @@ import msgspec
 
 from sigma_stellar_aws.logs.beginnings import OPENING, STAMP, UTF8_MARK
 from sigma_stellar_aws.logs.collector import Collector
-from sigma_stellar_aws.logs.envelopes import BROKEN, Unwrapped, unwrap
+from sigma_stellar_aws.logs.envelopes import BROKEN, KEYS, Unwrapped, unwrap
+from sigma_stellar_aws.logs.json_parts import is_whole_object, key_name, lines_of
 from sigma_stellar_aws.logs.json_patterns import (
+    AFTER_OBJECT,
+    BEFORE_OBJECT,
     BETWEEN,
     COMMA,
     FIRST_KEY,
@@ -21,11 +23,10 @@ from sigma_stellar_aws.logs.json_patterns import (
     NEST,
     NEXT_LIST,
     OBJECT_WITH_LIST,
+    OF_COMMAND_LINE,
     RECORD_KEYS,
-    SEPARATOR,
     SPREAD,
     USUAL_KEY,
-    WRAPPER_KEYS,
     with_blanks,
 )
 from sigma_stellar_aws.logs.json_window import TOO_DEEP, Window
@@ -35,6 +36,12 @@ from sigma_stellar_aws.logs.screening import decode_all_screened, decode_screene
 _MOST_AT_ONCE = 1 << 15
 # Larger than any record: a longer value may be a wrapper whose list is not its first member.
 _LARGER_THAN_A_RECORD = 1 << 20
+_PATIENCE = 100
+_MENTION = b"eventName"
+# How far from the beginning of its line it may be.
+_LATEST_MENTION = 1 << 16
+_JSON_OPENINGS = (b"{", b"[", b'"')
+_LONGEST_HEADER = 1 << 13
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -52,6 +59,8 @@ class JsonReader:
         # Up to this offset, records cannot be read many at a time.
         self._slow_until = 0
         self._too_deep = False
+        # After so many problems without any record, look for the next mention of one.
+        self._patience = _PATIENCE
 
     def read(self) -> Iterator[None]:
         """Read all values up to the end of the text, pausing after each part."""
@@ -63,14 +72,61 @@ class JsonReader:
                 # Left from a file that was joined to another one.
                 window.move(window.at + len(UTF8_MARK))
                 continue
+            if self._is_hopeless():
+                self._skim()
+                continue
             if at_line and (stamp := STAMP.match(window.data, window.at)):
                 window.move(stamp.end())
+            elif at_line and self._skip_header():
+                continue
             if opening := LIST.match(window.data, window.at):
                 yield from self._read_list(opening)
             elif not (at_line and self._read_lines()):
                 yield from self._read_value()
                 at_line = LINE_END.match(window.data, window.at) is not None
             yield
+
+    def _skip_header(self) -> bool:
+        """Read past what stands before the object on a line. Return False if the line begins as JSON."""
+        window = self._window
+        if window.data[window.at : window.at + 1] in _JSON_OPENINGS:
+            return False
+        window.hold(_LONGEST_HEADER)
+        if line := OF_COMMAND_LINE.match(window.data, window.at):
+            window.move(line.end())
+            return True
+        header = BEFORE_OBJECT.match(window.data, window.at)
+        if header is None:
+            self._skip_damage("it is not JSON", rf"\n|{self._record_start()}|{OBJECT_WITH_LIST}")
+            return True
+        window.move(header.end())
+        end = window.value_end()
+        if isinstance(end, int):
+            self._collector.add(window.line, window.data[window.at : end])
+            window.move(end)
+            window.hold(_LONGEST_HEADER)
+            if rest := AFTER_OBJECT.match(window.data, window.at):
+                window.move(rest.end())
+        return True
+
+    def _is_hopeless(self) -> bool:
+        collector = self._collector
+        return collector.problems >= self._patience and not (collector.records or collector.found_any)
+
+    def _skim(self) -> None:
+        """Skip to the next line that mentions an eventName, or to the end: this does not look like a log."""
+        window = self._window
+        line = window.line
+        self._patience = self._collector.problems + _PATIENCE
+        while (at := window.data.find(_MENTION, window.at)) < 0 and not window.ended:
+            window.move(max(window.at, len(window.data) - _LATEST_MENTION))
+            window.extend()
+        if at >= 0:
+            first = max(window.at, at - _LATEST_MENTION // 2)
+            window.move(max(first, window.data.rfind(b"\n", first, at) + 1))
+        else:
+            window.move(len(window.data))
+        self._collector.tell(line, f"no record up to here; skipped to line {window.line} without reading")
 
     def _read_lines(self) -> bool:
         """Read the lines in the window that are an object each, up to one that is not.
@@ -84,16 +140,19 @@ class JsonReader:
         while (end := data.find(b"\n", at)) >= 0:
             line = data[at:end]
             if line and not line.isspace():
+                if len(line) > window.longest:
+                    break
                 try:
                     screened = decode_screened(line)
                 except BROKEN:
-                    break
-                if len(line) > window.longest:
-                    break
-                if is_needed(screened.eventSource, screened.eventName):
-                    collector.add_screened(number, line, screened)
+                    if not is_whole_object(line):
+                        break
+                    collector.add(number, line)
                 else:
-                    collector.records += 1
+                    if is_needed(screened.eventSource, screened.eventName):
+                        collector.add_screened(number, line, screened)
+                    else:
+                        collector.records += 1
             at = end + 1
             number += 1
         moved = at > window.at
@@ -128,6 +187,7 @@ class JsonReader:
         window, tell = self._window, self._collector.tell
         first_line = window.line
         braces = sum(group is not None for group in opening.groups())
+        self._read_members_before(opening)
         window.move(opening.end())
         window.skip_blanks()
         self._learn_first_key()
@@ -182,6 +242,8 @@ class JsonReader:
         block = b"".join((b"[", memoryview(window.data)[window.at : end], b"]"))
         try:
             screened = decode_all_screened(block)
+        except msgspec.ValidationError:
+            return self._read_unscreened(block, end)
         except BROKEN:
             return False
         is_needed = collector.needs
@@ -189,9 +251,20 @@ class JsonReader:
         collector.records += len(screened) - len(needed)
         if needed:
             raws = _decode_list(block)
-            for number, line in zip(needed, _lines_of(block, raws, needed, window.line), strict=True):
+            for number, line in zip(needed, lines_of(block, raws, needed, window.line), strict=True):
                 collector.add_screened(line, raws[number], screened[number])
         window.move(end)
+        return True
+
+    def _read_unscreened(self, block: bytes, end: int) -> bool:
+        """Read a list up to a position in the window; not all elements are records as AWS writes them."""
+        try:
+            raws = _decode_list(block)
+        except BROKEN:
+            return False
+        for raw, line in zip(raws, lines_of(block, raws, range(len(raws)), self._window.line), strict=True):
+            self._collector.add(line, raw)
+        self._window.move(end)
         return True
 
     def _read_element(self, before: str) -> str:
@@ -247,16 +320,26 @@ class JsonReader:
             parts.append(window.data[window.at : end])
             window.move(end)
         key, _, value = parts
-        if key in RECORD_KEYS:
+        name = key_name(key)
+        if name in RECORD_KEYS:
             self._collector.tell(
                 line, f"{key.decode()} after a list: what is around the list may be a record, and was not read"
             )
-        elif key in WRAPPER_KEYS:
-            items = unwrap(b"{%b:%b}" % (key, value))
-            # A plain string beside the list is a message for people, and so not a problem.
-            is_nested = value.startswith((b"{", b"["))
-            self._collector.add_unwrapped(line, (item for item in items if is_nested or isinstance(item, Unwrapped)))
+            return True
+        items = unwrap(b"{%b:%b}" % (key, value))
+        # A plain string beside the list is a message for people, and so not a problem.
+        is_wrapper = name in KEYS and value.startswith((b"{", b"["))
+        self._collector.add_unwrapped(line, (item for item in items if is_wrapper or isinstance(item, Unwrapped)))
         return True
+
+    def _read_members_before(self, opening: re.Match[bytes]) -> None:
+        """Read the records in the members of an object before its list, which are few and short."""
+        start = opening[0]
+        if b"eventName" not in start and b"\\u00" not in start:
+            return
+        braces = sum(group is not None for group in opening.groups())
+        items = unwrap(b"%b]%b" % (start, b"}" * braces))
+        self._collector.add_unwrapped(self._window.line, (item for item in items if isinstance(item, Unwrapped)))
 
     def _learn_first_key(self) -> None:
         if not self._first_key:
@@ -280,28 +363,3 @@ class JsonReader:
                 window.move(max(window.at, nest.end() - 1))
         window.resync(with_blanks(start))
         self._collector.tell(line, f"damaged record: {reason}; {window.offset - offset:,} bytes were left out")
-
-
-def _lines_of(block: bytes, raws: list[msgspec.Raw], needed: list[int], line: int) -> Iterator[int]:
-    """Yield the line of each needed element of a list.
-
-    Args:
-        block: the text of the list.
-        raws: its elements.
-        needed: the numbers of the needed ones, ascending.
-        line: the line on which the list begins.
-    """
-    if b"\n" not in block:
-        yield from itertools.repeat(line, len(needed))
-        return
-    wanted = set(needed)
-    at = 1
-    for number, raw in enumerate(raws[: needed[-1] + 1]):
-        if separator := SEPARATOR.match(block, at):
-            line += block.count(b"\n", at, separator.end())
-            at = separator.end()
-        if number in wanted:
-            yield line
-        end = at + len(memoryview(raw))
-        line += block.count(b"\n", at, end)
-        at = end

@@ -11,6 +11,8 @@ class Problem(NamedTuple):
     file: Path
     line: int
     reason: str
+    is_note: bool = False
+    """Whether this is only worth knowing: all was read."""
 
     def __str__(self) -> str:
         """Return the problem as ``file:line: reason``.

@@ -1,7 +1,8 @@
 """Read CloudTrail records from files, in any form that they are kept in, a part at a time.
 
-Files may be plain or gzip; hold ``{"Records": [...]}`` as AWS delivers it, lists, one record a line, records one after
-the other, or CSV from CloudTrail Lake; and the records may be wrapped (see :mod:`sigma_stellar_aws.logs.envelopes`).
+Files may be plain, compressed (gzip, bzip2, xz, zstd) or archives (zip, tar); hold ``{"Records": [...]}`` as AWS
+delivers it, lists, one record a line, records one after the other, or CSV; and the records may be wrapped (see
+:mod:`sigma_stellar_aws.logs.envelopes`).
 
 Nothing is lost in silence: what cannot be read is reported with file and line, and reading continues after it.
 """
@@ -14,14 +15,28 @@ from tempfile import TemporaryDirectory
 
 from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.json_types import JsonObject
-from sigma_stellar_aws.logs.beginnings import OPENING, TABLE, UTF8_MARK, UTF16_MARKS, bare_name
+from sigma_stellar_aws.logs.archives import archived_files, is_archive, whole_chunks
+from sigma_stellar_aws.logs.beginnings import (
+    OPENING,
+    PARQUET_MARK,
+    TABLE,
+    UTF8_MARK,
+    UTF16_MARKS,
+    bare_name,
+)
 from sigma_stellar_aws.logs.collector import Collector, FilePart
 from sigma_stellar_aws.logs.csv_rows import record_cells
-from sigma_stellar_aws.logs.decompress import decompressed_chunks
+from sigma_stellar_aws.logs.decompress import decompressed, decompressed_chunks
+from sigma_stellar_aws.logs.find import SUFFIXES, looks_like_log, stored_size
 from sigma_stellar_aws.logs.json_reader import JsonReader
 from sigma_stellar_aws.logs.json_window import BLOCK, LONGEST_RECORD, Window
 from sigma_stellar_aws.logs.problem import OnProblem
 from sigma_stellar_aws.logs.screening import Screen, everything
+
+PARQUET = (
+    "this is Parquet, which cannot be read; if it is from Security Lake or CloudTrail Lake, read CloudTrail's own log "
+    "files in S3, or write its rows as JSON, one a line (duckdb: COPY (FROM 'x.parquet') TO 'x.json')"
+)
 
 
 def read_records(file: Path, report: OnProblem, passes: Screen = everything) -> Iterator[tuple[int, JsonObject]]:
@@ -45,6 +60,7 @@ def read_parts(
     collector = Collector(file, report, passes)
     for _ in _read(file, collector, block, longest):
         yield collector.take()
+    collector.finish()
     yield collector.take()
 
 
@@ -98,8 +114,39 @@ def _read(file: Path, collector: Collector, block: int, longest: int) -> Iterato
     damage: list[str] = []
     window = Window(decompressed_chunks(file, block, collector.count_bytes, damage.append), block, longest)
     window.hold(OPENING)
+    if is_archive(window.data):
+        collector.count_bytes(stored_size(file) - collector.done_bytes)
+        yield from _read_archive(file, collector, block, longest)
+        return
+    yield from _read_text(file, window, collector, block)
+    for reason in damage:
+        collector.tell(1, reason)
+
+
+def _read_archive(file: Path, collector: Collector, block: int, longest: int) -> Iterator[None]:
+    """Read those files in an archive that would be read in a folder, pausing after each part."""
+    for path, stream in archived_files(file, collector.report):
+        damage: list[str] = []
+        chunks = whole_chunks(decompressed(stream, path, block, lambda size: None, damage.append), damage.append)
+        window = Window(chunks, block, longest)
+        window.hold(OPENING)
+        collector.begin_file(path)
+        if is_archive(window.data):
+            collector.tell(1, "an archive in an archive; unpack it")
+        elif bare_name(path).endswith(SUFFIXES) or looks_like_log(window.data[:OPENING]):
+            yield from _read_text(path, window, collector, block)
+            for reason in damage:
+                collector.tell(1, reason)
+    collector.begin_file(file)
+
+
+def _read_text(file: Path, window: Window, collector: Collector, block: int) -> Iterator[None]:
+    """Read the text of a file, pausing after each part."""
     if window.data.startswith(UTF16_MARKS):
         collector.tell(1, "this is UTF-16; nothing of it was read, write it as UTF-8")
+        return
+    if window.data.startswith(PARQUET_MARK):
+        collector.tell(1, PARQUET)
         return
     if window.data.startswith(UTF8_MARK):
         window.move(len(UTF8_MARK))
@@ -110,5 +157,3 @@ def _read(file: Path, collector: Collector, block: int, longest: int) -> Iterato
             yield
     else:
         yield from JsonReader(window, collector, block).read()
-    for reason in damage:
-        collector.tell(1, reason)

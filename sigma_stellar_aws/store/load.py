@@ -1,4 +1,4 @@
-"""Flattened records into an index of a data store, each under its eventID, so that no event is there twice."""
+"""Flattened records into an index of a data store, each under an id of its own, so that no event is there twice."""
 
 import itertools
 import json
@@ -65,6 +65,7 @@ class _Line(NamedTuple):
 
     id: str
     text: bytes
+    event_id: str
 
 
 class _Sent(NamedTuple):
@@ -216,7 +217,8 @@ def _batches(documents: Iterable[Document]) -> Iterator[list[_Line]]:
     batch: list[_Line] = []
     size = 0
     for document in documents:
-        line = _Line(document_id(document), _encoded(document))
+        own_id = document_id(document)
+        line = _Line(own_id, _encoded(document), str(document.get("eventID", own_id)))
         if batch and (len(batch) == _BATCH_EVENTS or size + len(line.text) > _BATCH_BYTES):
             yield batch
             batch, size = [], 0
@@ -251,7 +253,7 @@ def _send_smaller(client: OpenSearch, index: str, batch: list[_Line], stopped: E
     if len(batch) == 1:
         [line] = batch
         reason = f"the store takes no request of its size, {len(line.text):,} bytes"
-        return _Sent(0, 0, [Rejected(line.id, reason)])
+        return _Sent(0, 0, [Rejected(line.event_id, reason)])
     half = len(batch) // 2
     return _sum(_send(client, index, batch[:half], stopped), _send(client, index, batch[half:], stopped))
 
@@ -291,7 +293,7 @@ class _BulkRequest:
             elif result.status < _FIRST_NO_SUCCESS:
                 self._created += 1
             else:
-                self._rejected.append(Rejected(line.id, result.reason))
+                self._rejected.append(Rejected(line.event_id, result.reason))
         self.waiting = busy
         if busy:
             raise NotWholeError(f"{plural(len(busy), 'event')} not taken: {reason}")

@@ -114,14 +114,17 @@ def test_the_values_of_the_key_are_told(tmp_path: Path) -> None:
     [(name, key)] = hit.matches
     assert pack.rules[name].title == "AWS CloudWatch Alarm Deletion"
     assert [value is None for value in key] == [False, False, True, False, False]
-    identity = str(event["eventID"])
+    identity = document_id(flatten(event))
     assert hit == to_hit(flatten(event), [name], pack.keys(), time=hit.time, identity=identity, origin=str(file))
 
 
-def test_events_without_an_id_of_their_own(pack: Pack, tmp_path: Path) -> None:
-    """Where the eventID is none of AWS's, events are told apart by all that is in them, copies are not."""
+@pytest.mark.parametrize(
+    "event_id", ["REDACTED", "00000000-0000-0000-0000-000000000000", "6f0c7a2e-9d8b-4c1f-8a35-2b7e1d4c9f60"]
+)
+def test_events_that_share_an_id(pack: Pack, tmp_path: Path, event_id: str) -> None:
+    """Events are told apart by all that is in them, whatever their eventID; copies count once."""
     events: list[JsonObject] = [
-        {**record(DELETED), "eventID": "REDACTED", "additionalEventData": {"x": number}} for number in (1, 2, 1)
+        {**record(DELETED), "eventID": event_id, "additionalEventData": {"x": number}} for number in (1, 2, 1)
     ]
     hits = together(scan_files([write(tmp_path / "a.json", events)], pack)).hits
     assert hits[0].identity == hits[2].identity != hits[1].identity

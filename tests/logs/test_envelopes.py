@@ -119,11 +119,12 @@ def test_wrappers_are_opened(value: Json, expected: list[Json]) -> None:
 
 
 @pytest.mark.parametrize("key", ["detail", "message", "Records", "event", "data", "messageType", "digestStartTime"])
-@pytest.mark.parametrize("inner", [A, json.dumps({"eventName": "A"}), [A], "CONTROL_MESSAGE"])
+@pytest.mark.parametrize("inner", [{"eventName": "A"}, json.dumps({"eventName": "A"}), [7], "CONTROL_MESSAGE"])
 def test_a_record_is_no_wrapper(key: str, inner: Json) -> None:
-    """What has source or name of an event is a record whatever else is in it, be it named as in a wrapper."""
-    for head in ({"eventSource": "a.amazonaws.com"}, {"eventName": "A"}):
-        assert records({**head, key: inner}) == ([{**head, key: inner}], [])
+    """What has a source of AWS, or no member but CloudTrail's, is a record though a member is named as in a wrapper."""
+    head: JsonObject = {"eventSource": "a.amazonaws.com"}
+    assert records({**head, key: inner}) == ([{**head, key: inner}], [])
+    assert records({"eventName": "A", "errorCode": "B"}) == ([{"eventName": "A", "errorCode": "B"}], [])
 
 
 WHOLE: JsonObject = {**B, "userIdentity": {"type": "Root"}}
@@ -154,8 +155,11 @@ def test_only_the_text_of_a_record_is_preferred(text: Json) -> None:
 
 
 def test_a_message_of_a_record_is_its_own() -> None:
-    """What has the version of a record is one, even if its message is the text of another."""
-    assert records({**A, "message": TEXT}) == ([{**A, "message": TEXT}], [])
+    """What has all that a record has is one, even if there is another one in it."""
+    whole: JsonObject = {**A, "userIdentity": {"type": "Root"}}
+    inners: list[JsonObject] = [{"message": TEXT}, {"original": TEXT}, {"requestParameters": {"items": [B, TEXT]}}]
+    for inner in inners:
+        assert records({**whole, **inner}) == ([{**whole, **inner}], [])
 
 
 @pytest.mark.parametrize(

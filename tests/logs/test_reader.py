@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.json_types import Json, JsonObject
-from sigma_stellar_aws.logs.envelopes import NOTICES
 from sigma_stellar_aws.logs.find import find_log_files
 from sigma_stellar_aws.logs.json_window import LONGEST_RECORD
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.logs.reader import read_event, read_parts, read_records
+from sigma_stellar_aws.logs.record_head import NOTICES
 from sigma_stellar_aws.logs.screening import Screen, everything
 
 Records = list[JsonObject]
@@ -189,17 +189,18 @@ def test_nothing_stops_the_reader(file: Path, start: bytes, rest: bytes, compres
         (b'{"Records":[' + dump(A) + b',{"eventVersion":"1.1' + log_file([B, C]), [(1, A), (1, B), (1, C)], [1]),
         (log_file([A]) + b"\n" + log_file([B])[:-9] + b"\n" + log_file([C]), [(1, A), (3, C)], [2]),
         (log_file([A]) + b"\n" + log_file([B, 7]) + b"\n" + log_file([C]), [(1, A), (2, B), (3, C)], [2]),  # type: ignore[list-item]
-        (b'[{"b":"","eventSource":"s"},{"b":]},{"b":"","eventSource":"t"}]',
-         [(1, {"b": "", "eventSource": "s"}), (1, {"b": "", "eventSource": "t"})], [1]),
+        (b'[{"errorCode":"","eventSource":"s"},{"errorCode":]},{"errorCode":"","eventSource":"t"}]',
+         [(1, {"errorCode": "", "eventSource": "s"}), (1, {"errorCode": "", "eventSource": "t"})], [1]),
         (b'{\n"eventSource": "s"\n', [], [1]),
         (b'{"eventSource":"s","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n" + dump(A), [(2, A)], [1]),
-        (gzip.compress(dump(A), mtime=0)[:-8] + bytes(8), [], [1]),
+        (gzip.compress(dump(A), mtime=0)[:-8] + bytes(8), [(1, A)], [1]),
         (gzip.compress(dump(A), mtime=0) + b"rest", [(1, A)], [1]),
         (gzip.compress(dump(A), mtime=0) + bytes(512), [(1, A)], []),
         (b"\xef\xbb\xbf" + log_file([A]), [(1, A)], []),
         (b"\xef\xbb\xbf" + dump(A), [(1, A)], []),
         (b'{"awsAccountId":"123456789012","digestStartTime":"2026-11-24T12:00:00Z","logFiles":[]}', [], []),
-        (b"", [], []),
+        (b"", [], [1]),
+        (b" \n", [], []),
     ],
 )  # fmt: skip
 def test_damage_is_told_with_its_line(
@@ -224,7 +225,7 @@ def test_the_screen_spares_records(file: Path) -> None:
         seen.append((source, name))
         return name == "B"
 
-    damaged_inside = b'{"eventSource":"a","eventName":7,"x":"\xff"}\n'
+    damaged_inside = b'{"eventVersion":"1","eventSource":"a","eventName":7,"x":"\xff"}\n'
     file.write_bytes(b"".join([damaged_inside, *lines([B, C])]))
     problems: list[Problem] = []
     parts = list(read_parts(file, problems.append, passes))
@@ -290,7 +291,7 @@ def test_files_of_other_names_are_known_by_their_content(tmp_path: Path) -> None
     others = {
         ".gitconfig": b"[core]\n",
         "README.md": b"{",
-        "backup.tar.gz": gzip.compress(b"backup/" + bytes(500)),
+        "backup.gz": gzip.compress(b"backup/" + bytes(500)),
         "empty": b"",
         "notes.txt": b"words",
     }
@@ -663,21 +664,22 @@ def test_damaged_tables_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "header",
+    ("header", "told"),
     [
-        "eventtime,eventname,useridentity,requestparameters",
-        "User name,Event time,Event source,Event name,Resource type",
-        "a,b",
+        ("eventversion,useridentity,eventname,requestparameters", "Athena"),
+        ("User name,Event time,Event source,Event name", "the event history"),
+        ("metadata,class_uid,activity_id,time", "Security Lake"),
+        ("a,b,c,d", "SELECT eventJson"),
     ],
 )
-def test_tables_without_records_are_refused(tmp_path: Path, header: str) -> None:
-    """Of a table that holds only parts of the records nothing is read, and what to ask for instead is told once."""
+def test_tables_without_records_are_refused(tmp_path: Path, header: str, told: str) -> None:
+    """Nothing of a table that holds only parts of the records is read; what it is and what to do is told once."""
     file = tmp_path / "a.csv"
-    file.write_text(f"{header}\n" + "1,2,{a=b},{c=d}\n" * 3)
+    file.write_text(f"{header}\n" + "1,2,{a=b},{c=d}\n" * 3000)
     problems: list[Problem] = []
     assert list(read_records(file, problems.append)) == []
     [problem] = problems
-    assert "SELECT eventJson" in problem.reason
+    assert told in problem.reason
 
 
 def test_another_encoding_is_told_once(file: Path) -> None:

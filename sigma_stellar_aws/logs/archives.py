@@ -1,0 +1,66 @@
+"""Read the files in zip and tar archives, as those in a folder are read."""
+
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from sigma_stellar_aws.logs.problem import OnProblem, Problem
+
+ZIP_MARKS = (b"PK\x03\x04", b"PK\x05\x06")
+_TAR_MARK = b"ustar"
+_TAR_MARK_AT = 257
+_BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, RuntimeError, NotImplementedError)
+
+
+def is_archive(start: bytes) -> bool:
+    """Tell by how a file begins, decompressed, whether it is an archive."""
+    return start.startswith(ZIP_MARKS) or start.startswith(_TAR_MARK, _TAR_MARK_AT)
+
+
+def archived_files(file: Path, report: OnProblem) -> Iterator[tuple[Path, IO[bytes]]]:
+    """Yield the files in an archive, each with its path below that of the archive.
+
+    Args:
+        file: a zip file, or a tar file, plain or compressed with gzip, bzip2 or xz.
+        report: called with the reason why the archive, or a file in it, cannot be read.
+    """
+    try:
+        if zipfile.is_zipfile(file):
+            yield from _in_zip(file, report)
+        else:
+            with tarfile.open(file, "r|*") as tar:
+                for member in tar:
+                    stream = tar.extractfile(member) if member.isfile() else None
+                    if stream is not None:
+                        yield _below(file, member.name), stream
+    except _BROKEN as error:
+        report(Problem(file, 1, f"damaged archive: {error}"))
+
+
+def whole_chunks(chunks: Iterator[bytes], on_damage: Callable[[str], None]) -> Iterator[bytes]:
+    """Yield the content of a file in an archive, up to where the archive is damaged."""
+    try:
+        yield from chunks
+    except _BROKEN as error:
+        on_damage(f"damaged archive: {error}")
+
+
+def _in_zip(file: Path, report: OnProblem) -> Iterator[tuple[Path, IO[bytes]]]:
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            if member.is_dir():
+                continue
+            path = _below(file, member.filename)
+            try:
+                with archive.open(member) as stream:
+                    yield path, stream
+            except _BROKEN as error:
+                # Such as a password, or a way to compress that is not known.
+                report(Problem(path, 1, f"cannot be read: {error}"))
+
+
+def _below(file: Path, name: str) -> Path:
+    return file.joinpath(*(part for part in Path(name).parts if part not in ("/", "..")))

@@ -1,0 +1,54 @@
+"""Look into JSON without decoding all of it."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from sigma_stellar_aws.logs.envelopes import BROKEN
+from sigma_stellar_aws.logs.json_patterns import SEPARATOR
+
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+def key_name(key: bytes) -> str:
+    """Return the key that JSON text stands for; empty if it cannot be read."""
+    try:
+        return _decode_text(key)
+    except BROKEN:
+        return ""
+
+
+def is_whole_object(line: bytes) -> bool:
+    """Tell whether a line is an object, and one that is whole."""
+    try:
+        _decode_members(line)
+    except BROKEN:
+        return False
+    return True
+
+
+def lines_of(block: bytes, raws: list[msgspec.Raw], needed: Sequence[int], line: int) -> Iterator[int]:
+    """Yield the line of each needed element of a list.
+
+    Args:
+        block: the text of the list.
+        raws: its elements.
+        needed: the numbers of the needed ones, ascending.
+        line: the line on which the list begins.
+    """
+    if b"\n" not in block:
+        yield from itertools.repeat(line, len(needed))
+        return
+    wanted = set(needed)
+    at = 1
+    for number, raw in enumerate(raws[: needed[-1] + 1]):
+        if separator := SEPARATOR.match(block, at):
+            line += block.count(b"\n", at, separator.end())
+            at = separator.end()
+        if number in wanted:
+            yield line
+        end = at + len(memoryview(raw))
+        line += block.count(b"\n", at, end)
+        at = end
