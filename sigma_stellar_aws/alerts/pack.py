@@ -77,12 +77,13 @@ def convert_pack(
     store: StoreProfile | None = None,
     override: Override = NO_OVERRIDE,
     strict: bool = False,
+    scripts: bool = False,
 ) -> Pack:
     """Convert rules to a pack; the rules are changed by that, so load them anew to convert them again.
 
     A rule that cannot be converted, or could not be loaded, is left out, and the pack says why. With a store profile,
     what the store can answer is converted as well as can be. An override replaces window or fields of every rule's
-    suppression.
+    suppression. Only with ``scripts`` a store may be asked by a script.
 
     Raises:
         SigmaError: no rule can be converted, or there is none; or, if ``strict``, one cannot be.
@@ -93,6 +94,7 @@ def convert_pack(
         case_sensitive=case_sensitive,
         store=store,
         inexact="refuse" if store is None else "warn",
+        scripts=scripts,
     )
     # Without a store, the query is evaluated in process.
     backend.searches_files = store is None

@@ -43,6 +43,8 @@ class AlertOptions:
     """Raise an error if one rule cannot be converted, instead of leaving it out, which is a problem of the search."""
     most_open: int = MOST_OPEN
     """How many alerts may be open at one time, about 1 KB of memory each."""
+    scripts: bool = False
+    """Let a data store compare two fields (``|fieldref``) by a script, which many clusters forbid."""
 
 
 DEFAULT_OPTIONS = AlertOptions()
@@ -174,6 +176,7 @@ def pack_of(
         store=profile,
         override=Override(options.window, options.suppress_by),
         strict=options.strict,
+        scripts=options.scripts,
     )
     messages.add(f"this rule is left out: {reason}" for reason in pack.refused)
     return pack

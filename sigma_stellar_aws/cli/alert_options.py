@@ -20,6 +20,7 @@ from sigma_stellar_aws.cli.options import (
     published_option,
     record,
     rules_option,
+    scripts_option,
     strict_option,
 )
 from sigma_stellar_aws.rule_files.choose import choose_rules
@@ -59,11 +60,14 @@ class RuleChoice:
     window: timedelta | None
     each_event: bool
     most_open: int
+    scripts: bool
 
     def options(self) -> AlertOptions:
         """Return how they raise alerts."""
         window = timedelta(0) if self.each_event else self.window
-        return AlertOptions(self.published, self.case_sensitive, window, self.suppress_by, self.strict, self.most_open)
+        return AlertOptions(
+            self.published, self.case_sensitive, window, self.suppress_by, self.strict, self.most_open, self.scripts
+        )
 
     def load(self) -> SigmaCollection:
         """Load them; what is wrong with a file is among the errors of the collection, unless they are strict.
@@ -161,6 +165,7 @@ alert_rule_options = record(
     filters_option,
     choice_options,
     strict_option,
+    scripts_option,
 )
 writing_options = record(
     "writing",

@@ -115,6 +115,9 @@ choice_options = options(
     click.option("--exclude", multiple=True, metavar="RULE", help="Not this rule (title, id or file); repeatable."),
 )
 """Parameters ``only`` and ``exclude``; what they choose: ``rule_files.choose.choose_rules``."""
+scripts_option = click.option(
+    "--scripts", is_flag=True, help="Let a data store compare two fields (|fieldref) by a script."
+)
 strict_option = click.option(
     "--strict", is_flag=True, help="Fail if one rule cannot be carried, instead of leaving it out."
 )

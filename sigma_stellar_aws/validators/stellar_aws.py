@@ -144,7 +144,10 @@ class StellarAwsWholeObjectValidator(StellarAwsValidator):
         """Yield fields such as requestParameters."""
         for field, at in _fields(rule):
             if _is_object(field):
-                problem = f"{field!r} is an object; name the field inside it, such as {field}.<name>."
+                problem = (
+                    f"{field!r} is an object, of which a store can only ask the fields that a profile knows; name the "
+                    f"field inside it, such as {field}.<name>."
+                )
                 yield Fault(WholeObjectIssue, problem), at
 
 

@@ -96,6 +96,26 @@ def test_files_and_store_give_the_same_lines(loaded: str, options: list[str]) ->
     assert places == {"samples"}
 
 
+def test_two_fields_are_compared_by_a_script_that_was_allowed(opensearch_url: str, tmp_path: Path) -> None:
+    """In files they are compared without a word; a store is asked only with --scripts, and finds the same."""
+    rule = tmp_path / "own_password.yml"
+    rule.write_text(
+        "title: Own password\nlogsource: {product: aws, service: cloudtrail}\n"
+        "detection: {s: {userIdentity.accountId|fieldref: recipientAccountId}, condition: s}\n",
+        encoding="utf-8",
+    )
+    assert run("load", str(SAMPLES), "--url", opensearch_url, "--index", "two-fields").exit_code == 0
+    asked = ("alerts", "--url", opensearch_url, "--index", "two-fields", "--json", "--rules", str(rule))
+    refused = run(*asked)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "--scripts" in refused.stderr
+    found = run(*asked, "--scripts")
+    in_files = run("alerts", str(SAMPLES), "--json", "--rules", str(rule))
+    connect(opensearch_url, None, {}).indices.delete(index="two-fields")
+    assert len(lines(in_files)) > 10
+    assert lines(found) == lines(in_files)
+
+
 def test_filters_work_in_a_store(loaded: str) -> None:
     """A Sigma filter takes the same events away in files and store."""
     only = [
