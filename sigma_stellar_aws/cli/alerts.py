@@ -28,8 +28,16 @@ from sigma_stellar_aws.cli.alert_options import (
     time_options,
     writing_options,
 )
-from sigma_stellar_aws.cli.options import FILES
-from sigma_stellar_aws.cli.problems import Problems, as_click_errors, find_logs, needs, note, progress
+from sigma_stellar_aws.cli.options import LOGS
+from sigma_stellar_aws.cli.problems import (
+    Problems,
+    as_click_errors,
+    find_logs,
+    needs,
+    note,
+    progress,
+    with_standard_input,
+)
 from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
 
@@ -40,7 +48,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("files", nargs=-1, type=FILES)
+@click.argument("files", nargs=-1, type=LOGS)
 @store_options
 @time_options
 @output_options
@@ -54,7 +62,7 @@ def alerts(
     rules: RuleChoice,
     writing: Writing,
 ) -> None:
-    """Raise the alerts of CloudTrail FILES (or folders of them), or of a data store (--url).
+    """Raise the alerts of CloudTrail FILES (folders, or - for standard input), or of a data store (--url).
 
     A rule alerts once in 24 hours for the same account, caller and source address, unless it says otherwise; the alert
     counts the events.
@@ -69,7 +77,8 @@ def alerts(
     problems = Problems()
     with as_click_errors():
         if not store.url:
-            _search_files(files, times, output, rules, problems)
+            with with_standard_input(files) as logs:
+                _search_files(logs, times, output, rules, problems)
         elif writing.write_to is None:
             _search_store(store, store.url, times, output, rules, problems)
         else:

@@ -90,6 +90,7 @@ def record(name: str, kind: Callable[..., object], *each: Callable[[Any], Any]) 
     return decorate
 
 
+LOGS = click.Path(exists=True, allow_dash=True, path_type=Path)
 FILES = click.Path(exists=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 rules_option = click.option(

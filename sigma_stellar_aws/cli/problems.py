@@ -1,9 +1,11 @@
 """Exit codes of the commands, and how they report errors and what they could not read."""
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 from rich.console import Console
@@ -110,6 +112,19 @@ class Problems:
 def note(text: str) -> None:
     """Write a line to standard error."""
     click.echo(printable(" ".join(text.splitlines())), err=True)
+
+
+@contextmanager
+def with_standard_input(files: tuple[Path, ...]) -> Iterator[tuple[Path, ...]]:
+    """Files in which - stands for standard input, which is copied to a file: several processes may read it."""
+    if Path("-") not in files:
+        yield files
+        return
+    with TemporaryDirectory() as folder:
+        copied = Path(folder) / "standard input"
+        with copied.open("wb") as stream:
+            shutil.copyfileobj(sys.stdin.buffer, stream)
+        yield tuple(copied if file == Path("-") else file for file in files)
 
 
 def find_logs(paths: tuple[Path, ...], problems: Problems) -> list[Path]:
