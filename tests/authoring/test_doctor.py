@@ -450,10 +450,10 @@ def test_a_broken_rule_is_an_error(engine_url: str, rules: Any) -> None:
     with index(engine_url, "ill", {**DATE, "eventSource": KEYWORD}, [recent({"eventSource": SOURCE})]):
         folder = rules("{eventSource: iam.amazonaws.com}", "{eventSource: iam.amazonaws.com}")
         odd = folder / "1.yml"
-        odd.write_text(odd.read_text().replace("{eventSource: iam.amazonaws.com}", "[words without a field]"))
+        odd.write_text(odd.read_text().replace("eventSource: iam.amazonaws.com", "eventSource|re: 'x(?=y)'"))
         found = diagnosis(engine_url, "ill", folder, exit_code=3)
         assert [rule["verdict"] for rule in found["rules"]] == ["can match", "cannot match"]
-        assert "search without a field" in found["rules"][1]["reasons"][0]
+        assert "the regular expression 'x(?=y)'" in found["rules"][1]["reasons"][0]
         odd.write_text("title: [broken")
         broken = run("doctor", folder, "--url", engine_url, "--index", "ill")
         assert (broken.exit_code, broken.stdout) == (1, "")

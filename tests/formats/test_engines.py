@@ -115,7 +115,8 @@ def engine(engine_url: str) -> Iterator[Store]:
 
 def convert(rule: dict[str, Any], output_format: str = "default", **options: Any) -> list[Any]:
     """What a rule becomes; empty if it is refused."""
-    backend = StellarAwsBackend(stellar_aws(), collect_errors=True, **options)
+    # Monitors of documents take an index or an alias, no pattern.
+    backend = StellarAwsBackend(stellar_aws("cloudtrail"), collect_errors=True, **options)
     return list(backend.convert(SigmaCollection.from_dicts([rule]), output_format))
 
 
