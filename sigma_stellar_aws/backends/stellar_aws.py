@@ -279,10 +279,8 @@ class StellarAwsBackend(RefusedCorrelations, OutputFormats):
     def convert_condition_field_eq_field(self, cond: FieldCondition, state: ConversionState) -> Clause:
         """Compare with the values of another field, by a script."""
         if not self.options.scripts and not self.searches_files:
-            reason = (
-                "two fields can only be compared with a script, which many clusters forbid: scripts=true, or --scripts"
-            )
-            self._refuse(cond, state, reason)
+            reason = "two fields can only be compared with a script, which many clusters forbid"
+            self._refuse(cond, state, f"{reason}: scripts=true, or --scripts")
         reference = _value(cond, SigmaFieldReference)
         how = _RELATIONS[reference.starts_with, reference.ends_with]
         try:
