@@ -42,8 +42,8 @@ def apply(plan_file: Path | None, no_dry_run: bool, yes: bool, as_json: bool, **
             now = as_plan(prepared.steps, location.identity(), options.as_json())
             check_as_planned(now, _content(plan_file), str(plan_file))
         dry_run = not no_dry_run
-        if dry_run and not prepared.tries_out:
-            note("note: Kibana 7.17 has no rule preview, so nothing is tried out first")
+        if dry_run and prepared.no_dry_run:
+            note(f"note: {prepared.no_dry_run}, so nothing is tried out first")
             dry_run = False
         carry_out_and_exit(prepared, location, dry_run=dry_run, yes=yes, as_json=as_json)
 

@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path as File
 from typing import Final, cast
 
+from requests.exceptions import ReadTimeout
+
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.text import plural
@@ -33,9 +35,11 @@ from sigma_stellar_aws.install.merge import Change, Fields, Path, owned
 from sigma_stellar_aws.install.plan import Live, Step, field_name
 from sigma_stellar_aws.install.server_errors import MISSING, ServerError, ask, if_there, order
 from sigma_stellar_aws.install.state import State
+from sigma_stellar_aws.store.client import API_KEY, PASSWORD, USER
 
 FIRST_WITH_PREVIEW = Stack(8, 0)
 _FREE_PREVIEW_SINCE = Stack(8, 4)
+_TAKES_API_KEYS_SINCE = Stack(8, 8)
 _FIXED_INVOCATIONS = 12
 """A number that 8.0 to 8.3 take: an hour of a rule that runs every 5 minutes."""
 _PREVIEW_TIMEOUT = TIMEOUT + 30
@@ -46,6 +50,7 @@ _NEVER_SENT_TO_PREVIEW = ("actions", "response_actions", "throttle")
 """A preview is a trial; some versions carried out the response actions of its rule."""
 _PAGE = 100
 _CHANGED = 409
+_GATEWAY_TIMEOUT = 504
 
 
 class Elastic:
@@ -168,6 +173,8 @@ class Elastic:
         except ServerError as error:
             if error.status == MISSING:
                 raise ServerError(MISSING, f"{error}; without a rule preview use --no-dry-run") from error
+            if error.status == _GATEWAY_TIMEOUT or isinstance(error.__cause__, ReadTimeout):
+                raise ServerError(error.status, f"{error}; --no-dry-run does without a preview") from error
             raise
         logs = cast("list[JsonObject]", answer.get("logs") or [])
         # 8.0 and 8.1 have the errors beside the logs.
@@ -264,6 +271,12 @@ class Elastic:
         run = [step for step in steps if _writes(step) and _runs(step)]
         if not run:
             return []
+        stack = self._api.stack
+        if stack is not None and stack < _TAKES_API_KEYS_SINCE:
+            return [
+                f"note: {plural(len(run), 'rule')} will be refused: Kibana before 8.8 takes no API key for rules that "
+                f"run, or ever ran; set {USER} and {PASSWORD} instead of {API_KEY}"
+            ]
         return [
             f"note: the API key becomes the own key of {plural(len(run), 'rule')} that will run, with its rights until "
             "it expires or is deleted; for a user with a password, Kibana makes rules keys of their own"

@@ -48,8 +48,8 @@ class Prepared(NamedTuple):
     target: LiveSystem
     state: State
     steps: list[Step]
-    tries_out: bool = True
-    """Whether the system can try an artefact out before it is installed."""
+    no_dry_run: str = ""
+    """Why the system cannot try an artefact out before it is installed; empty if it can."""
 
 
 def connected(location: Location) -> tuple[LiveSystem, State]:
@@ -111,7 +111,16 @@ def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None
     if isinstance(target, Elastic):
         for remark in target.remarks(steps, twins):
             tell(remark)
-    return Prepared(target, state, steps, tries_out=stack >= FIRST_WITH_PREVIEW)
+    return Prepared(target, state, steps, _no_dry_run(location, stack))
+
+
+def _no_dry_run(location: Location, stack: Stack) -> str:
+    """Return why nothing can be tried out before it is installed; empty if it can be."""
+    if location.detector:
+        return "Security Analytics cannot run a detector before it is made"
+    if location.target == "elastic" and stack < FIRST_WITH_PREVIEW:
+        return "Kibana 7.17 has no rule preview"
+    return ""
 
 
 def _related(rule: SigmaRule | SigmaCorrelationRule) -> list[str]:

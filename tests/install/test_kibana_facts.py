@@ -110,7 +110,7 @@ def test_a_slow_preview_is_waited_for_longer_than_kibana_does(
     assert module._PREVIEW_TIMEOUT > 60
     monkeypatch.setattr(module, "_PREVIEW_TIMEOUT", 0.2)
     kibana_server.before("POST", "preview", lambda: time.sleep(0.6))
-    with pytest.raises(ServerError, match=r"did not answer within 0\.2 seconds"):
+    with pytest.raises(ServerError, match=r"did not answer within 0\.2 seconds; --no-dry-run"):
         knowing(kibana_server, state).try_out(RULE)
     assert len(kibana_server.requests) == 2
 
@@ -235,6 +235,10 @@ def test_an_old_kibana_that_takes_no_api_key(version: str, state: State) -> None
         elastic = knowing(server, state, KEY)
         with pytest.raises(ServerError, match=r"before 8\.8 takes no API key .* SIGMA_STELLAR_AWS_USER") as raised:
             elastic.create(planned(elastic, {**OLD, "enabled": True}))
+        wanted = {"rule-1": {**OLD, "enabled": True}}
+        [told] = elastic.remarks(plan(wanted, elastic.read(wanted), elastic), {})
+        assert "1 rule will be refused: Kibana before 8.8 takes no API key" in told
+        assert "the own key" not in told
         assert raised.value.lasting
         assert elastic.create(planned(elastic, OLD)) == ""
         server.analyst_edits("rule-1", enabled=True)

@@ -72,6 +72,13 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
         assert server.violations == []
 
 
+def test_nothing_is_tried_out_and_that_is_told(system: System) -> None:
+    """Security Analytics has no dry run; who asks for none is not told so."""
+    assert "Security Analytics cannot run a detector before it is made, so nothing is tried" in system.run("apply").err
+    write_rules(system.folder / "rules", SECOND)
+    assert "tried" not in system.run("apply", "--no-dry-run").err
+
+
 def test_round_trip(system: System) -> None:
     """From nothing over an analyst's edits and a new version to nothing; no edit is lost, and nothing is left."""
     assert system.statuses() == {**dict.fromkeys(FIRST, "create"), DETECTOR: "create"}
