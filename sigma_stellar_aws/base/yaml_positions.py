@@ -18,7 +18,7 @@ YamlPath: TypeAlias = tuple[str | int, ...]
 
 
 class Span(NamedTuple):
-    """A part of a line; all numbers count characters from 1, and the end is the first one behind the part."""
+    """A part of a line; all numbers count characters from 1, and the end is the first one after the part."""
 
     line: int
     column: int
@@ -26,7 +26,7 @@ class Span(NamedTuple):
 
 
 def line_of(text: str, at: Sequence[str | int], document: int = 0) -> int | None:
-    """Line, counted from 1, of the deepest part of a path that a YAML text has.
+    """Return the line, counted from 1, of the deepest part of a path that a YAML text has.
 
     Args:
         text: the YAML text.
@@ -41,7 +41,7 @@ def line_of(text: str, at: Sequence[str | int], document: int = 0) -> int | None
 
 
 def place_of(text: str, at: Sequence[str | int], document: int = 0) -> Span | None:
-    """Place of the deepest part of a path that a YAML text has (see :func:`line_of`).
+    """Return the place of the deepest part of a path that a YAML text has (see :func:`line_of`).
 
     For an entry of a map it is the key, with the value if that is a plain one on the same line.
     """
@@ -65,11 +65,11 @@ def place_of(text: str, at: Sequence[str | int], document: int = 0) -> Span | No
 
 
 def load_yaml(text: str) -> list[Json]:
-    """The documents of a YAML text.
+    """Return the documents of a YAML text.
 
     Raises:
-        yaml.YAMLError: it is no YAML.
-        ValueError: a value is none of its type, such as a date of month 13, or aliases stand for too many values.
+        yaml.YAMLError: it is not YAML.
+        ValueError: a value does not fit its type, such as a date in month 13, or aliases stand for too many values.
         RecursionError: it is nested too deeply.
     """
     check_size(text)
@@ -87,7 +87,7 @@ def check_size(text: str) -> None:
 
 
 def double_keys(text: str) -> list[tuple[Span, str]]:
-    """Keys that a map of a YAML text has more than once, with their places; loaders keep only the last one."""
+    """Return the keys that a YAML map has more than once, with their places; loaders keep only the last one."""
     return [found for node in composed(text) for found in _double_keys(node, set())]
 
 
@@ -137,7 +137,7 @@ def _double_keys(node: yaml.Node, seen: set[int]) -> Iterator[tuple[Span, str]]:
 
 
 def _size(node: yaml.Node, sizes: dict[int, float]) -> float:
-    """How many values a node has, aliases written out; without end for one that contains itself."""
+    """Count the values of a node with its aliases written out; infinite for one that contains itself."""
     if id(node) not in sizes:
         sizes[id(node)] = math.inf
         sizes[id(node)] = 1 + sum(_size(child, sizes) for child in _children(node))

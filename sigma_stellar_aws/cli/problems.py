@@ -33,7 +33,7 @@ _KEPT = 100
 
 @contextmanager
 def as_click_errors() -> Iterator[None]:
-    """Errors of our modules as errors of the command line."""
+    """Turn errors of our modules into errors of the command line."""
     try:
         yield
     except BrokenPipeError:
@@ -45,7 +45,7 @@ def as_click_errors() -> Iterator[None]:
 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """A missing package as an error that says which extra to install."""
+    """Turn a missing package into an error that says which extra to install."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -54,7 +54,7 @@ def needs(extra: str) -> Iterator[None]:
 
 @contextmanager
 def errors_exit_with(code: int) -> Iterator[None]:
-    """Another exit code than 1 for errors of a command, but 2 for misuse as everywhere."""
+    """End a command that fails with an exit code other than 1; misuse still ends with 2."""
     try:
         yield
     except click.UsageError:
@@ -65,17 +65,17 @@ def errors_exit_with(code: int) -> Iterator[None]:
 
 
 class Problems:
-    """Tells of what could not be read, and counts it."""
+    """Reports what could not be read, and counts it."""
 
     def __init__(self) -> None:
-        """There are none yet."""
+        """Begin with no problems."""
         self.count = 0
         self.texts: list[str] = []
         """The first ones."""
         self._before: list[str] = []
 
     def report(self, problem: object) -> None:
-        """Tell of one."""
+        """Report one problem."""
         if isinstance(problem, Problem) and problem.is_note:
             note(f"note: {problem}")
             return
@@ -86,11 +86,11 @@ class Problems:
             note(f"warning: {problem}")
 
     def begin_anew(self) -> None:
-        """Of the problems of a further run, tell those that the last one did not have."""
+        """Begin another run, which reports only problems that the last one did not have."""
         self._before, self.texts, self.count = self.texts, [], 0
 
     def watching_length(self, documents: Iterator[Document]) -> Iterator[Document]:
-        """The documents, telling of values that an index cannot find."""
+        """Yield the documents, and report values that are too long for an index to find."""
         for document in documents:
             if fields := too_long(document):
                 self.report(
@@ -100,7 +100,7 @@ class Problems:
             yield document
 
     def summary(self) -> str:
-        """How many there were, to go on with a sentence."""
+        """Count the problems in words that continue a sentence."""
         return f"; {plural(self.count, 'problem')}, see above" if self.count else ""
 
     def leave(self) -> None:
@@ -116,7 +116,7 @@ def note(text: str) -> None:
 
 @contextmanager
 def with_standard_input(files: tuple[Path, ...]) -> Iterator[tuple[Path, ...]]:
-    """Files in which - stands for standard input, which is copied to a file: several processes may read it."""
+    """Replace - by a file with a copy of standard input, which several processes may read."""
     if Path("-") not in files:
         yield files
         return
@@ -128,7 +128,7 @@ def with_standard_input(files: tuple[Path, ...]) -> Iterator[tuple[Path, ...]]:
 
 
 def find_logs(paths: tuple[Path, ...], problems: Problems) -> list[Path]:
-    """The CloudTrail files that are named, and those in the folders that are; there must be one."""
+    """Return the CloudTrail files among the paths and in their folders; there must be at least one."""
     left_out: list[Path] = []
     found = find_log_files(paths, problems.report, left_out.append)
     if left_out:
@@ -142,7 +142,7 @@ def find_logs(paths: tuple[Path, ...], problems: Problems) -> list[Path]:
 
 @contextmanager
 def progress(files: list[Path]) -> Iterator[Callable[[int], None]]:
-    """Called with numbers of bytes that were read, it shows on a terminal how far, how fast and how long still."""
+    """Show a progress bar on a terminal; yield a function to call with each number of bytes that was read."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),

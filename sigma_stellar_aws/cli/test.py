@@ -86,7 +86,7 @@ def test(
 
 
 def _on_engine(trials: list[Trial], url: str | None, engine: bool, ca_file: Path | None) -> list[bool] | None:
-    """What a real engine says of trials, if one is asked for."""
+    """Run trials on a real engine, if one is asked for."""
     if not trials or not (url or engine):
         return None
     # The cases run without a store, and so without its extras.

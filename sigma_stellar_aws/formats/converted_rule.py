@@ -68,7 +68,7 @@ class ConvertedRule(NamedTuple):
         """The rule's id.
 
         Raises:
-            UnsupportedRuleError: it has none, so that it could not be found again to be updated.
+            UnsupportedRuleError: it has none and could not be found again to be updated.
         """
         if self.rule.id is None:
             self.refuse("it has no id, by which what was made of it is found again; give it one (a UUID)")
@@ -128,7 +128,7 @@ class ConvertedRule(NamedTuple):
         """Check that the time field is a date, where the store is known.
 
         Raises:
-            UnsupportedRuleError: it is none, so that nothing would be found in a span of time.
+            UnsupportedRuleError: it is not a date, and a search limited to a time span would find nothing.
         """
         if self.is_date(self.time_field):
             return
@@ -141,7 +141,7 @@ class ConvertedRule(NamedTuple):
         )
 
     def is_date(self, name: str) -> bool:
-        """Whether a field is a date in all indices; true where the store is not known."""
+        """Tell whether a field is a date in all indices; true where the store is not known."""
         if self.store is None:
             return True
         kinds = {field.type for field in self.store.mappings(name)}
@@ -170,7 +170,7 @@ def joined(conditions: Sequence[ConvertedRule]) -> ConvertedRule:
 
 
 def group_fields(converted: ConvertedRule, fields: Iterable[str]) -> list[str]:
-    """The fields of the store by which alerts can be grouped, for fields of CloudTrail.
+    """Return the fields of the store by which alerts can be grouped, for CloudTrail fields.
 
     Raises:
         UnsupportedRuleError: there is no such field, the pipelines have no name for it, or the store cannot group by

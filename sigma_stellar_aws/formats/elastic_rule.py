@@ -32,7 +32,7 @@ class Stack(NamedTuple):
     minor: int
 
     def __str__(self) -> str:
-        """As people write it."""
+        """Write it as people do."""
         return f"{self.major}.{self.minor}"
 
 
@@ -77,7 +77,7 @@ _VERSION = re.compile(r"(?P<major>\d+)(?:\.(?P<minor>\d+|x)(?:\.\d+)?)?")
 
 
 def stack_version(text: str | int) -> Stack:
-    """The version that a text such as 7.17, 8.x or 9.1.3 names; ``8.x`` and ``8`` are the newest of the eighth.
+    """Read a version such as 7.17, 8.x or 9.1.3; ``8.x`` and ``8`` are the newest of the eighth.
 
     Args:
         text: the version; also as a whole number, since sigma-cli turns options into such numbers where it can.

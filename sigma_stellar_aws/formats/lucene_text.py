@@ -49,7 +49,7 @@ class LuceneText(NamedTuple):
 def lucene_text(
     condition: Condition, clause: Clause, spelled: Mapping[str, str], keyword_suffix: str, store: StoreProfile | None
 ) -> LuceneText:
-    """The Lucene text of a condition whose fields have their names of the store.
+    """Return the Lucene text of a condition whose fields have their names in the store.
 
     Args:
         condition: the condition; ``cased`` texts have the same form as others.
@@ -63,7 +63,7 @@ def lucene_text(
 
 
 def any_text_of(texts: Sequence[LuceneText]) -> LuceneText:
-    """The text that finds what any of some texts, at least two, finds."""
+    """Return the text that finds whatever any of two or more texts finds."""
     found = next(filter(None, (text.obstacle for text in texts)), "")
     return LuceneText("", found) if found else _if_taken(" OR ".join(f"({text.text})" for text in texts))
 
@@ -79,7 +79,7 @@ def _if_taken(text: str) -> LuceneText:
 
 
 def _foreign_value(condition: Condition | SigmaType | str) -> str:
-    """A value that the text has a form of its own for, though the native query may ask for it as a text."""
+    """Return a value that Lucene text writes in a form of its own, though the native query may ask for it as a text."""
     if isinstance(condition, ConditionFieldEqualsValueExpression):
         reason = _foreign_value(condition.value)
         return f"field {condition.field!r}: {reason}" if reason else ""
@@ -108,7 +108,7 @@ def _backend() -> Backend:
 
 
 def obstacle(clause: Clause, spelled: Mapping[str, str], keyword_suffix: str, store: StoreProfile | None) -> str:
-    """Why Lucene text does not say exactly what a native query does; empty where it does.
+    """Say why Lucene text cannot express a native query exactly; empty where it can.
 
     Args:
         clause: the native query.
@@ -171,7 +171,7 @@ def _is_spelled(kind: str, cloudtrail_field: str, value: str) -> bool:
 
 
 def _word_of(words: Iterable[str]) -> Callable[[bool, str], bool]:
-    """Whether a value is one of some words, or the beginning of one, and none of them is like it in another case."""
+    """Test whether a value is one of some words, or starts one, and none of them differs from it only in case."""
     spellings = frozenset(words)
 
     def is_spelled(is_prefix: bool, value: str) -> bool:

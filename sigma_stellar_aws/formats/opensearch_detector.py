@@ -172,7 +172,7 @@ def tell_of_mapped_fields(rules: Sequence[ConvertedRule]) -> None:
 
 
 def _condition(converted: ConvertedRule, clause: Clause, selections: dict[str, Json]) -> str:
-    """The condition of a clause; its selections are added to those that there are."""
+    """Return the condition of a clause, and add its selections to those given."""
     [(kind, options)] = clause.items()
     body = as_object(options)
     if kind != "bool":
@@ -201,7 +201,7 @@ def _selected(key: str, value: Json, selections: dict[str, Json]) -> str:
 
 
 def _item(converted: ConvertedRule, kind: str, body: JsonObject) -> tuple[str, Json]:
-    """The field, with a modifier, and the value of a condition."""
+    """Return the field of a condition, with its modifier, and the value."""
     [(field, options)] = body.items()
     if kind == "terms":
         return field, options

@@ -17,7 +17,7 @@ class PipelineNames(NamedTuple):
     """By the name in CloudTrail; empty where the pipelines drop or refuse a field."""
 
     def all(self, fields: Iterable[str]) -> list[str]:
-        """The names of some fields, each once."""
+        """Return the names of some fields, each once."""
         return list(dict.fromkeys(name for field in fields for name in self.by_field.get(field, ())))
 
 

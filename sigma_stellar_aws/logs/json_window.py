@@ -1,4 +1,4 @@
-"""Find JSON values in a text of any length, of which only a window is held in memory.
+"""Find JSON values in a text of any length while only a window of it is in memory.
 
 What is found must not depend on where a window happens to end. So a value is judged only once the whole of it was seen,
 or its damage, or more bytes than a value may have.
@@ -22,7 +22,7 @@ _BLANKS = re.compile(rb"[ \t\r\n]*")
 _TOKEN = 32
 # Longer than any match of a pattern passed to resync.
 _OVERLAP = 512
-# Numbers stay strings, so that none is too long; an object becomes its length, so that little of it is kept.
+# Numbers stay strings, for which none is too long; an object becomes its length, which keeps little of it.
 _end_of_value = json.JSONDecoder(parse_int=str, parse_float=str, object_pairs_hook=len).raw_decode
 
 

@@ -137,7 +137,7 @@ class AskAsKept(DetectionItemTransformation):
 
 
 def _joined(item: SigmaDetectionItem, other: SigmaDetectionItem) -> SigmaDetection:
-    """Both conditions together, or the negation of both where the first is negated."""
+    """Join both conditions, or negate both where the first is negated."""
     other.negated, other.source = item.negated, item.source
     return SigmaDetection([item, other], item_linking=ConditionOR if item.negated else ConditionAND)
 

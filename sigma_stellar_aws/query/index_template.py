@@ -19,7 +19,7 @@ without regard to case.
 
 
 def index_template(pattern: str, fields: Iterable[str] = ()) -> JsonObject:
-    """Body for ``PUT /_index_template/<name>`` (Elasticsearch 7.8+, OpenSearch).
+    """Return the body for ``PUT /_index_template/<name>`` (Elasticsearch 7.8+, OpenSearch).
 
     Args:
         pattern: names of the indices it is for.

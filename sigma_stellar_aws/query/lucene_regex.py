@@ -193,7 +193,7 @@ def _quantifier(least: int, most: int | None) -> str:
 
 
 def _class(ranges: Ranges) -> str:
-    """One character of the ranges, in Lucene's syntax."""
+    """Write a class for one character of the ranges, in Lucene's syntax."""
     if not ranges:
         raise UnsupportedRegexError("has a character class that matches no character")
     if ranges == [(0, LAST_CHARACTER)]:

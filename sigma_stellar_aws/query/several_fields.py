@@ -1,6 +1,6 @@
 """Questions to several fields at once: to all below an object, or to all of an event.
 
-Flattened, an object has no field of its own. It is written as its name with ``_*`` behind it (``.*`` where names are
+Flattened, an object has no field of its own. It is written as its name with ``_*`` after it (``.*`` where names are
 dotted), and a search without a field as ``*``. Files are searched by these names as they are; in a data store each
 field that its profile has there is asked, or the object itself where the store keeps it as one field.
 """

@@ -129,31 +129,31 @@ class Table(msgspec.Struct, frozen=True):
 
 @cache
 def table() -> Table:
-    """The table that ships with this project."""
+    """Return the table that ships with this project."""
     return msgspec.json.decode((Path(__file__).parent / "data" / "aws_events.json").read_bytes(), type=Table)
 
 
 @cache
 def sources() -> frozenset[str]:
-    """Every known eventSource, such as "iam.amazonaws.com", in small letters."""
+    """Return every known eventSource, such as "iam.amazonaws.com", in lower case."""
     return frozenset(table().sources)
 
 
 @cache
 def names(source: str) -> frozenset[str]:
-    """Event names known for a source, without versions of the API; empty for an unknown source."""
+    """Return the event names known for a source, without versions of the API; empty for an unknown source."""
     return frozenset(table().sources.get(source.lower(), "").split())
 
 
 @cache
 def all_names() -> frozenset[str]:
-    """Event names known for any source, without versions of the API."""
+    """Return the event names known for any source, without versions of the API."""
     return frozenset(_sources_by_name())
 
 
 @cache
 def spellings(source: str) -> frozenset[str]:
-    """The names of a source, and each with every version of the API that a record may have: to try patterns on."""
+    """Return the names of a source, without and with every version of the API that records may have."""
     endings = ["", *_dates(source)]
     # Lambda is the one service that counts revisions of a version; v2 is the only one in records.
     endings += [f"{date}v2" for date in _dates(source) if "_" not in date]
@@ -161,20 +161,20 @@ def spellings(source: str) -> frozenset[str]:
 
 
 def known(source: str, name: str) -> bool:
-    """Whether such events are recorded under the source, with a version (UpdateFunctionCode20150331v2) or without."""
+    """Tell whether a source records such events, with a version (UpdateFunctionCode20150331v2) or without."""
     return name in names(source) or _undated(source, name) in names(source)
 
 
 def sources_of(name: str) -> list[str]:
-    """Sources under which a name exists, sorted; a version of the API at its end is looked through."""
+    """Return the sources that have a name, sorted; a version of the API at its end may be there or not."""
     dated = [source for source in table().dates if known(source, name)]
     return sorted({*_sources_by_name().get(name, ()), *dated})
 
 
 def canonical_event_name(name: str, source: str | None = None) -> str | None:
-    """The known spelling of a name that differs from it in case at most, that of this source if it has one.
+    """Return the known spelling of a name whatever its case, preferably that of this source.
 
-    Itself if it is known there; None if there is no such name. A version of the API at its end stays.
+    That is the name itself if it is known there, and None if there is none. A version of the API at its end stays.
     """
     for where in dict.fromkeys([source, None]):
         by_lower_case = _by_lower_case(where)
@@ -186,7 +186,7 @@ def canonical_event_name(name: str, source: str | None = None) -> str | None:
 
 
 def instead(source: str, name: str) -> str | None:
-    """What CloudTrail records in place of a name that it never records under this source: one name, or two with "or".
+    """Return what CloudTrail records in place of a name that it never records here: one name, or two with "or".
 
     Empty if no event of its own stands for it, None if nothing is known of the name. Such names come from IAM policies,
     or from the SDK where S3 has names of its own.
@@ -195,7 +195,7 @@ def instead(source: str, name: str) -> str | None:
 
 
 def nearest_source(source: str) -> str | None:
-    """The known eventSource that somebody probably meant, or None if nothing is close."""
+    """Return the known eventSource that somebody probably meant, or None if nothing is close."""
     word = source.lower().removesuffix(DOMAIN)
     prefixes = {known_source.removesuffix(DOMAIN) for known_source in sources()}
     found = MISNAMED_SOURCES.get(word) or nearest(word.partition(".amazon")[0], prefixes)
@@ -203,7 +203,7 @@ def nearest_source(source: str) -> str | None:
 
 
 def common(found: Iterable[str]) -> list[str]:
-    """Those of some sources that rules are mostly about, or all of them if none is; sorted."""
+    """Return those of some sources that most rules are about, or all of them if there are none; sorted."""
     every = sorted(found)
     return [source for source in every if source in COMMON_SOURCES] or every
 
@@ -230,7 +230,7 @@ def _dates(source: str) -> tuple[str, ...]:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """A name without its version of the API, and that version; an empty one where none is at the end."""
+    """Split a name from the version of the API at its end, which is empty if there is none."""
     dated = _DATED.fullmatch(name)
     return (dated["name"], name[dated.end("name") :]) if dated else (name, "")
 

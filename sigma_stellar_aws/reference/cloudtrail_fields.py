@@ -164,7 +164,7 @@ def is_known(field: str) -> bool:
 
 
 def nearest_field(field: str) -> str | None:
-    """The CloudTrail name that a wrong one probably means; None if it is known, or if nothing is close.
+    """Return the CloudTrail name that a wrong one probably means; None if it is known, or if nothing is close.
 
     It looks past case, underscores in place of dots (userIdentity_type), and small typing errors in each part.
     """
@@ -188,7 +188,7 @@ def _squash(field: str) -> str:
 
 
 def _closest_path(parts: list[str]) -> str | None:
-    """The name that is closest part by part; what is in an open object stays as it is."""
+    """Return the name that is closest part by part; what is in an open object stays as it is."""
     name = ""
     for depth, part in enumerate(parts):
         child = nearest(part, _names_in(name), _ALIKE)
@@ -202,7 +202,7 @@ def _closest_path(parts: list[str]) -> str | None:
 
 
 def _names_in(parent: str) -> list[str]:
-    """The last parts of the names in an object, or the first level of the table for ""."""
+    """Return the last parts of the names in an object, or the first level of the table for ""."""
     split = [name.rpartition(".") for name in FIELDS]
     return [last for before, _, last in split if before == parent]
 

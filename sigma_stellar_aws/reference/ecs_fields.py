@@ -26,7 +26,7 @@ class EcsField(NamedTuple):
 
 
 def ecs_field(field: str) -> EcsField:
-    """Where the integration keeps a field, by its dotted CloudTrail name."""
+    """Return where the integration keeps a field, given its dotted CloudTrail name."""
     if field in _PLACES:
         return _PLACES[field]
     head, _, rest = field.partition(".")

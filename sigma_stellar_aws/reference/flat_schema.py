@@ -13,7 +13,7 @@ TIME_FIELD = "timestamp"
 
 
 def flat_name(field: str | None) -> str:
-    """The flattened name of a dotted field name.
+    """Return the flattened name of a dotted field name.
 
     ``userIdentity.type`` becomes ``userIdentity_type``; the case stays (seen in the platform's own rules).
     """
@@ -21,7 +21,7 @@ def flat_name(field: str | None) -> str:
 
 
 def text_of(value: Scalar) -> str:
-    """The text of a value as an index sees it, which reads a number as it is written in JSON."""
+    """Return the text of a value as an index sees it: a number as it is written in JSON."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)

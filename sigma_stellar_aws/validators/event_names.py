@@ -156,7 +156,7 @@ def _pattern_fault(value: SigmaType, beside: frozenset[str] | None) -> Fault | N
 
 
 def _sources_that_match(matches: Matcher) -> list[str]:
-    """Three sources out of those that have the most events that match, the common ones with the shortest names."""
+    """Return three of the sources with the most matching events, the common ones with the shortest names."""
     counts = {source: sum(map(bool, map(matches, names(source)))) for source in sorted(sources())}
     most = max(counts.values())
     return sorted(common(source for source, count in counts.items() if 2 * count > most), key=len)[:3]

@@ -51,7 +51,7 @@ def write_html(alerts: Iterable[JsonObject], target: Path | BinaryIO, *, about: 
 
 
 def _data(alerts: Iterable[JsonObject], about: JsonObject) -> Iterator[str]:
-    """The data of a page, in parts: one JSON object."""
+    """Yield the data of a page in parts: one JSON object."""
     techniques: set[str] = set()
     yield '{"alerts":['
     for number, alert in enumerate(alerts):
@@ -68,7 +68,7 @@ def _techniques(alert: JsonObject) -> Iterator[str]:
 
 
 def _matrix(techniques: Iterable[str]) -> JsonObject:
-    """The tactics in the order of ATT&CK, and which of them each technique serves."""
+    """Return the tactics in the order of ATT&CK, and which of them each technique serves."""
     known = attack()
     served: JsonObject = {}
     for stated in sorted(techniques):
@@ -79,13 +79,13 @@ def _matrix(techniques: Iterable[str]) -> JsonObject:
 
 
 def _json(value: JsonObject) -> str:
-    """JSON in ASCII that ends no element: half a surrogate pair would be no UTF-8, and ``</script>`` an end."""
+    """Write JSON in ASCII without ``<``: half a surrogate pair is not UTF-8, and ``</script>`` ends the element."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 @cache
 def _frame() -> tuple[bytes, bytes]:
-    """What stands before the data of a page, and what behind."""
+    """Return what stands before the data of a page, and what stands after it."""
     page, style, script = ((_FOLDER / f"report.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
     for mark, text in (
         ("{{style hash}}", _hash(style)),
@@ -99,5 +99,5 @@ def _frame() -> tuple[bytes, bytes]:
 
 
 def _hash(text: str) -> str:
-    """The content of an element as a policy names it."""
+    """Hash the content of an element as a content security policy names it."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

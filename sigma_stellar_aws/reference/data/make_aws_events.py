@@ -48,12 +48,12 @@ class Model(msgspec.Struct):
     operations: dict[str, _Operation]
 
     def sources(self) -> set[str]:
-        """The eventSources under which its operations may be recorded, in small letters."""
+        """Return the eventSources under which its operations may be recorded, in lower case."""
         prefixes = {self.metadata.endpoint_prefix, self.metadata.signing_name or self.metadata.endpoint_prefix}
         return {f"{prefix.lower()}.amazonaws.com" for prefix in prefixes}
 
     def dates(self) -> Iterator[tuple[str, str]]:
-        """Eventsources and the versions of the API that their event names may end with."""
+        """Yield eventSources with the versions of the API that their event names may end with."""
         for key, operation in self.operations.items():
             if CLOUDFRONT in self.sources():
                 yield CLOUDFRONT, operation.name.removeprefix(key)
@@ -100,7 +100,7 @@ class Extra(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def installed_botocore() -> str | None:
-    """The version of botocore that is installed, None without one."""
+    """Return the version of botocore that is installed, or None."""
     try:
         return version("botocore")
     except PackageNotFoundError:
@@ -108,7 +108,7 @@ def installed_botocore() -> str | None:
 
 
 def models() -> list[Model]:
-    """Every version of every service model in the installed botocore.
+    """Return every version of every service model in the installed botocore.
 
     Raises:
         ModuleNotFoundError: botocore is not installed.
@@ -121,12 +121,12 @@ def models() -> list[Model]:
 
 
 def extra() -> Extra:
-    """What is not in the models."""
+    """Read what is not in the models."""
     return msgspec.yaml.decode(EXTRA.read_bytes(), type=Extra)
 
 
 def table(models: Iterable[Model], extra: Extra, botocore: str) -> str:
-    """The text of aws_events.json: one line a source, everything sorted."""
+    """Return the text of aws_events.json: one line for each source, everything sorted."""
     pairs: Pairs = defaultdict(set)
     dates: Pairs = defaultdict(set)
     for model in models:
