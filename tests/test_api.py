@@ -33,3 +33,9 @@ def test_the_import_is_light() -> None:
     loaded = {name.partition(".")[0] for name in eval(done.stdout)}
     assert loaded - {"sigma_stellar_aws"} <= sys.stdlib_module_names
     assert [name for name in eval(done.stdout) if name.startswith("sigma_stellar_aws.")] == []
+
+
+def test_rules_are_named_by_strings_or_paths() -> None:
+    """A name of a file or folder may be a text, as everywhere in Python."""
+    assert len(sigma_stellar_aws.load_rules("rules").rules) == 29
+    assert len(sigma_stellar_aws.check_rules(["rules/aws_kms_key_created.yml"]).checked) == 1

@@ -88,12 +88,12 @@ class _LocatedIssue(Protocol):
     problem: str
 
 
-def check_rules(paths: Iterable[Path] = ()) -> CheckReport:
+def check_rules(paths: Iterable[Path | str] = ()) -> CheckReport:
     """Check the rules, correlations and filters of files and folders (see ``find_rule_files``), by default the 29.
 
     Whatever is wrong with a file is a finding, and the other files are checked all the same.
 
-    >>> report = check_rules([Path("rules/aws_kms_key_created.yml")])
+    >>> report = check_rules(["rules/aws_kms_key_created.yml"])
     >>> len(report.checked), report.findings
     (1, ())
 

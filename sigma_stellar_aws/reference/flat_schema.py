@@ -27,7 +27,7 @@ def text_of(value: Scalar) -> str:
     return str(value)
 
 
-# Alerts are told apart and read by these, and the filters beside the rules test them.
+# Alerts are told apart and read by these, and our filters test them.
 EVENT_FIELDS = (
     "awsRegion",
     "errorCode",

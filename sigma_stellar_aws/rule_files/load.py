@@ -60,7 +60,7 @@ def find_yaml_files(folder: Path) -> list[Path]:
     ]
 
 
-def find_rule_files(paths: Iterable[Path] = ()) -> list[Path]:
+def find_rule_files(paths: Iterable[Path | str] = ()) -> list[Path]:
     """List the rule files that paths name, each once, in the order of the paths and then of the names.
 
     Args:
@@ -68,7 +68,7 @@ def find_rule_files(paths: Iterable[Path] = ()) -> list[Path]:
             case) but for test files; by default the folder of the 29 rules.
     """
     unique: dict[str, Path] = {}
-    for path in tuple(paths) or (pack_path(),):
+    for path in tuple(map(Path, paths)) or (pack_path(),):
         for file in filter(_is_rule_file, find_yaml_files(path)) if path.is_dir() else [path]:
             unique.setdefault(os.path.realpath(file), file)
     return list(unique.values())
@@ -85,13 +85,13 @@ def find_unread_files(paths: Iterable[Path]) -> list[Path]:
     ]
 
 
-def load_rules(*paths: Path, filters: Iterable[Path] = (), collect_errors: bool = False) -> SigmaCollection:
+def load_rules(*paths: Path | str, filters: Iterable[Path | str] = (), collect_errors: bool = False) -> SigmaCollection:
     """Load the rules of files and folders, see ``find_rule_files``; by default the 29.
 
     >>> rules = load_rules()
     >>> len(rules.rules), rules.rules[0].title
     (29, 'AWS CloudWatch Alarm Deletion')
-    >>> load_rules(Path("rules/aws_kms_key_created.yml")).rules[0].title
+    >>> load_rules("rules/aws_kms_key_created.yml").rules[0].title
     'KMS Keys Creation'
 
     Args:
@@ -109,7 +109,7 @@ def load_rules(*paths: Path, filters: Iterable[Path] = (), collect_errors: bool 
     if collection.errors and not collect_errors:
         raise SigmaError("\n".join(str(error) for error in collection.errors))
     for file in filters:
-        _apply_filters(collection, file)
+        _apply_filters(collection, Path(file))
     return collection
 
 
