@@ -1,9 +1,11 @@
 """From rules and a live system to the steps of a plan."""
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from sigma.collection import SigmaCollection
@@ -37,6 +39,8 @@ from sigma_stellar_aws.rule_files.choose import choose_rules, names_of
 from sigma_stellar_aws.rule_files.load import find_rules, load_rules
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 from sigma_stellar_aws.store.client import Aws, connect
+
+_STAYS = "\nwhat is there for it stays, and nothing is called left over while it cannot be read"
 
 LiveSystem: TypeAlias = Elastic | OpenSearchAlerting | SecurityAnalytics
 """What rules can be installed in."""
@@ -73,7 +77,7 @@ def connected(location: Location) -> tuple[LiveSystem, State]:
 def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None]) -> Prepared:
     """Convert the rules, look at what is there, and decide what is to be done.
 
-    A rule that cannot be carried is a step of its own, which says why; all others go on.
+    A rule that cannot be carried, or a file that cannot be read, is a step with the reason; all others go on.
 
     Args:
         location: the live system.
@@ -81,21 +85,28 @@ def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None
         tell: is told what else there is to know, a line at a time.
 
     Raises:
-        SigmaError: a rule file cannot be read, or, if the options are strict, a rule cannot be carried.
+        SigmaError: if the options are strict: a rule file cannot be read, or a rule cannot be carried; a file also
+            where one artefact is for many rules.
         StoreError: the live system cannot be asked, or is not one of this kind.
         NotFoundError: an option names a rule that is not there, or no rule can be installed.
-        UserError: the version of Kibana is not one that rules can be made for.
+        UserError: the version of Kibana is not one that rules can be made for, or a file cannot be read and what no
+            rule is for is to be deleted.
     """
     _refuse_pattern(location, options)
-    all_rules = load_rules(*options.rule_paths, filters=options.filter_paths)
-    rules = choose_rules(all_rules, options.only, options.exclude)
+    all_rules, unread = _readable(location, options)
+    if unread and options.prune:
+        raise UserError(f"--prune needs all rule files, since it deletes what no rule is for\n{_named(unread)}")
+    try:
+        rules = choose_rules(all_rules, options.only, options.exclude)
+    except NotFoundError as error:
+        raise NotFoundError(f"{error}\n{_named(unread)}" if unread else str(error)) from error
     called = {rule_name(rule): names_of(rule) for rule in rules.rules}
     twins = {rule_name(rule): _related(rule) for rule in rules.rules}
     passed_over = {rule_name(rule) for rule in all_rules.rules} - {rule_name(rule) for rule in rules.rules}
     profile = read_profile(options.store) if options.store else None
     target, state = connected(location)
     stack = _stack(options, target)
-    artefacts, left_out = _artefacts(rules, location, options, profile, stack, tell)
+    artefacts, left_out = _artefacts(rules, location, options, profile, stack, tell, unread)
     names = {key: [key, str(body["name"]), *called.get(key, ())] for key, body in artefacts.items()}
     for key in (key for rule in options.building_block for key in _keys(rule, names)):
         artefacts[key]["building_block_type"] = "default"
@@ -105,6 +116,9 @@ def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None
         check_kind(artefacts, live)
     if any(one.ours for one in live) and not state.file.exists():
         tell(f"note: there is no state file {state.file}; were these rules applied from elsewhere, or with --state?")
+    if unread:
+        # What seems to be left over may be of a rule that cannot be read.
+        live = [one for one in live if one.key in {*artefacts, *(rule.key for rule in left_out)}]
     steps = make_plan(
         artefacts, live, target, take=take, prune=options.prune, installed=state.rules(), left_out=left_out
     )
@@ -112,6 +126,33 @@ def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None
         for remark in target.remarks(steps, twins):
             tell(remark)
     return Prepared(target, state, steps, _no_dry_run(location, stack))
+
+
+def _readable(location: Location, options: RuleOptions) -> tuple[SigmaCollection, list[LeftOut]]:
+    """Load the rules, and tell apart the files that cannot be read.
+
+    Where one artefact is for many rules, a file that cannot be read is an error: its rule would be taken out of there.
+    """
+    strict = options.strict or _for_many_rules(location, options)
+    loaded = load_rules(*options.rule_paths, filters=options.filter_paths, collect_errors=not strict)
+    reasons: dict[Path, list[str]] = {}
+    for error in loaded.errors:
+        if error.source is None:
+            raise error
+        reasons.setdefault(error.source.path, []).append(str(error.args[0]))
+    good = [rule for rule in loaded.rules if rule.source is None or rule.source.path not in reasons]
+    unread = [LeftOut(str(file), file.name, _unread(file, "; ".join(texts))) for file, texts in reasons.items()]
+    # References are resolved by the conversion, where an error names the rule.
+    return SigmaCollection([*good], resolve_references=False) if unread else loaded, unread
+
+
+def _unread(file: Path, reason: str) -> str:
+    line = "" if re.search(r"\bline \d", reason, re.IGNORECASE) else f"; the line: sigma-stellar-aws check {file}"
+    return f"{reason}{line}{_STAYS}"
+
+
+def _named(unread: Sequence[LeftOut]) -> str:
+    return "\n".join(f"cannot be read: {one.key}: {one.reason.partition(_STAYS)[0]}" for one in unread)
 
 
 def _no_dry_run(location: Location, stack: Stack) -> str:
@@ -167,8 +208,9 @@ def _artefacts(
     profile: StoreProfile | None,
     stack: Stack,
     tell: Callable[[str], None],
+    unread: Sequence[LeftOut],
 ) -> tuple[dict[str, JsonObject], list[LeftOut]]:
-    """Return the artefacts by the ids of their rules, and the rules that cannot be carried."""
+    """Return the artefacts by the ids of their rules, and the rules that cannot be carried or read."""
     backend = StellarAwsBackend(
         _pipeline(options, profile),
         collect_errors=not options.strict,
@@ -182,6 +224,7 @@ def _artefacts(
     with _warnings_told(tell):
         made: list[Any] = backend.convert(rules, _format(location))
     left_out = [LeftOut(rule_name(rule), rule.title, _reason(rule, error)) for rule, error in backend.errors]
+    left_out += unread
     if not made:
         # To prune would delete all that is installed.
         reasons = "".join(f"\n{one.name}: {one.reason}" for one in left_out)
@@ -191,6 +234,10 @@ def _artefacts(
     if location.detector:
         return _detector(made, options, profile), left_out
     return monitors_by_rule(made), left_out
+
+
+def _for_many_rules(location: Location, options: RuleOptions) -> bool:
+    return location.detector or (location.target == "opensearch" and options.monitor == "document")
 
 
 def _format(location: Location) -> str:
@@ -211,7 +258,7 @@ def _refuse_pattern(location: Location, options: RuleOptions) -> None:
     Raises:
         UserError: the index is a pattern.
     """
-    if location.detector or (location.target == "opensearch" and options.monitor == "document"):
+    if _for_many_rules(location, options):
         what = "a detector" if location.detector else "a document-level monitor"
         if reason := pattern_refusal([options.index or STELLAR_INDEX], what):
             raise UserError(reason)

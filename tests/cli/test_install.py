@@ -934,6 +934,75 @@ def test_a_rule_that_cannot_be_carried_is_left_out(somewhere: Place) -> None:
     assert where.run("plan", "--exclude", "Rule A", "--prune").code == 0
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("title:", "title: [", "line 2, column 3"),
+        ("  condition: selection", "", "condition"),
+        ("level: high", "level: highest", "highest"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_left_out(somewhere: Place, before: str, after: str, said: str) -> None:
+    """All others go on, it is told once with its reason and in the exit code, and what is there for it stays."""
+    where = somewhere
+    where.run("apply")
+    kept = where.live()["Rule C"]
+    file = where.rules / "aws_updateuser.yml"
+    text = file.read_text("utf-8")
+    assert before in text
+    file.write_text(text.replace(before, after), "utf-8")
+    write_also(where, "Rule E")
+    shown = where.run("plan")
+    assert shown.code == 2
+    assert re.search(rf"^x left out  aws_updateuser.yml  \({file}\)\n      .*{said}", shown.out, re.M | re.S)
+    assert "orphaned" not in shown.out
+    assert where.statuses() == {
+        "Rule A": "unchanged",
+        "Rule B": "unchanged",
+        "Rule E": "create",
+        "aws_updateuser.yml": "left out",
+    }
+    for command in ("plan", "apply"):
+        refused = where.run(command, "--prune")
+        assert (refused.code, set(where.live())) == (1, set(FIRST))
+        assert "--prune needs all rule files" in refused.err
+        assert str(file) in refused.err
+        assert str(file) in where.run(command, "--strict").err
+    ended = where.run("apply")
+    assert (ended.code, set(where.live())) == (3, {*FIRST, "Rule E"})
+    assert where.live()["Rule C"] == kept
+    assert ended.out.count(f"({file})") == 1
+    assert where.run("plan").code == 3, "there is nothing to do, and one is left out"
+    assert "cannot be read" in where.run("plan", "--only", "aws_updateuser").err
+    file.write_text(text, "utf-8")
+    assert where.run("plan", "--prune").code == 0
+
+
+def test_no_file_can_be_read(somewhere: Place) -> None:
+    """Nothing is done, and the reasons are told."""
+    where = somewhere
+    where.run("apply")
+    write_rules(where.rules, {"Rule A": FIRST["Rule A"]})
+    (where.rules / "aws_createuser.yml").write_text("title: [x\n", "utf-8")
+    ended = where.run("apply")
+    assert (ended.code, set(where.live())) == (1, set(FIRST))
+    assert "there are no rules to install" in ended.err
+    assert "line 1, column 8" in ended.err
+
+
+@pytest.mark.parametrize("somewhere", ["opensearch"], indirect=True)
+def test_a_monitor_of_many_rules_needs_all_files(somewhere: Place) -> None:
+    """A file that cannot be read is an error there: its rule would be taken out of the monitor."""
+    where = somewhere
+    where.run("apply", *DOCUMENT)
+    before = where.content()
+    (where.rules / "aws_createuser.yml").write_text("title: [x\n", "utf-8")
+    for options in (DOCUMENT, ("--detector", "--index", "cloudtrail")):
+        ended = where.run("apply", *options)
+        assert (ended.code, where.content()) == (1, before)
+        assert "aws_createuser.yml" in ended.err
+
+
 def test_strict_refuses(somewhere: Place) -> None:
     """With --strict one rule that cannot be carried is an error before anything is done."""
     where = somewhere
