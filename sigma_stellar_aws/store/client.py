@@ -165,13 +165,23 @@ def check_url(url: str, example: str) -> None:
         raise StoreError(f"{url!r} is not a URL of a data store; write it like {example}")
 
 
+# Of what a header may hold, as http.client sends it.
+_LAST_LATIN_1 = 0xFF
+
+
 def credentials(environment: Mapping[str, str]) -> tuple[str, str, str]:
     """Return user, password and API key, each empty if it is not set.
 
     Raises:
-        StoreError: only one of user and password is set.
+        StoreError: only one of user and password is set, or one has a character that no header can carry, such as the
+            line end of an environment file with Windows line ends. The value is never shown.
     """
     user, password, key = (environment.get(name, "") for name in (USER, PASSWORD, API_KEY))
+    for name, value in ((USER, user), (PASSWORD, password), (API_KEY, key)):
+        if not value.isprintable():
+            raise StoreError(f"{name} has a character that cannot be printed, such as a line end; set it without")
+        if any(ord(character) > _LAST_LATIN_1 for character in value):
+            raise StoreError(f"{name} has a character outside Latin-1, which HTTP's headers do not carry")
     if bool(user) != bool(password):
         raise StoreError(f"{USER} and {PASSWORD} belong together; only one of them is set")
     return user, password, key

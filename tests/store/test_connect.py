@@ -11,7 +11,7 @@ from opensearchpy import exceptions
 
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import JsonObject
-from sigma_stellar_aws.store.client import API_KEY, PASSWORD, USER, Aws, connect, proxy
+from sigma_stellar_aws.store.client import API_KEY, PASSWORD, USER, Aws, connect, credentials, proxy
 from sigma_stellar_aws.store.mapping import describe_store
 from tests.support.contract import Alerting
 
@@ -138,3 +138,12 @@ def test_a_client_that_repeats_nothing(alerting_server: Alerting) -> None:
     with pytest.raises(exceptions.ConnectionError):
         client.transport.perform_request("POST", "/_plugins/_alerting/monitors/_execute", body={})
     assert len(alerting_server.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["SIGMA_STELLAR_AWS_USER", "SIGMA_STELLAR_AWS_PASSWORD", "SIGMA_STELLAR_AWS_API_KEY"])
+@pytest.mark.parametrize("ending", ["\r", "\n", "\0", "\u2026", "\u0142"])
+def test_a_credential_that_no_header_carries_is_refused_and_not_shown(name: str, ending: str) -> None:
+    """Such as one from an environment file with Windows line ends; a library would print it, or fail on it."""
+    with pytest.raises(StoreError, match=f"^{name} has a character") as error:
+        credentials({name: f"marked-secret{ending}"})
+    assert "marked-secret" not in str(error.value)
