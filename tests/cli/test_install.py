@@ -16,7 +16,7 @@ from sigma_stellar_aws.install import server_errors
 from sigma_stellar_aws.install.state import State
 from sigma_stellar_aws.rule_files.load import pack_path
 from tests.support.contract import Alerting, Kibana, Request, alerting, kibana
-from tests.support.installing import KINDS, Ended, Place, place, write_rules
+from tests.support.installing import KINDS, MONITORS, Ended, Place, place, write_rules
 
 FIRST = {"Rule A": ("CreateUser", "low"), "Rule B": ("DeleteUser", "medium"), "Rule C": ("UpdateUser", "high")}
 SECOND = {"Rule A": ("CreateUser", "high"), "Rule B": ("DeleteUser", "medium"), "Rule D": ("TagUser", "low")}
@@ -97,6 +97,7 @@ def told_done(ended: Ended) -> set[str]:
     return set(re.findall(r"^(?:created|updated|adopted|deleted): (Rule .)", ended.out, re.MULTILINE))
 
 
+@pytest.mark.parametrize("somewhere", [*KINDS, "bucket"], indirect=True)
 def test_round_trip(somewhere: Place) -> None:
     """From nothing over edits, new versions and a conflict to nothing, and no edit is lost on the way."""
     where = somewhere
@@ -406,6 +407,47 @@ def test_without_the_state_file_nothing_is_overwritten(somewhere: Place) -> None
     assert where.run("apply", "--take", "theirs", "all").code == 0
     assert edits_in(where, "Rule A") == edited
     assert where.run("plan").code == 0
+
+
+@pytest.mark.parametrize("somewhere", [*KINDS, *MONITORS], indirect=True)
+def test_a_lost_state_file_is_made_again_by_apply(somewhere: Place) -> None:
+    """Without it nothing is deleted; apply adopts what is there, and then all of it can be removed."""
+    where = somewhere
+    assert where.run("apply").code == 0
+    before = where.content()
+    assert len(before) == 3
+    where.state_file.unlink()
+    assert (where.run("remove", "--force").code, where.content()) == (3, before)
+    assert [*where.statuses().values()] == ["adopt"] * 3
+    assert (where.run("apply").code, where.content()) == (0, before)
+    assert where.run("plan").code == 0
+    assert (where.run("remove").code, where.live()) == (0, {})
+
+
+@pytest.mark.parametrize("somewhere", ["document"], indirect=True)
+def test_round_trip_of_monitors_of_many_rules(somewhere: Place) -> None:
+    """An analyst who switches one on, adds an action and a trigger, and changes the schedule, loses nothing."""
+    where = somewhere
+    first, second, third = (f"{ACTIVITY} (severity {number})" for number in (2, 3, 4))
+    assert where.run("plan").code == 2
+    assert where.run("apply").code == 0
+    assert set(where.live()) == {first, second, third}
+    assert where.run("plan").code == 0
+    edit(where, first)
+    edited = edits_in(where, first)
+    assert edited[0] is True
+    kept = where.run("plan")
+    assert kept.code == 0
+    assert "edited there, and kept: " in kept.out
+    assert where.run("apply").code == 0
+    write_rules(where.rules, {**FIRST, "Rule D": ("TagUser", "high")})
+    assert where.statuses() == {first: "update", second: "unchanged", third: "unchanged"}
+    assert where.run("apply").code == 0
+    assert queries_by_monitor(where)[first] == {"Rule C", "Rule D"}
+    assert edits_in(where, first) == edited
+    assert where.run("plan").code == 0
+    assert (where.run("remove").code, set(where.live())) == (3, {first})
+    assert (where.run("remove", "--force").code, where.live()) == (0, {})
 
 
 def test_what_others_installed_is_not_deleted(somewhere: Place) -> None:

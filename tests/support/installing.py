@@ -20,6 +20,12 @@ _VOLATILE = {"id", "_id", "uuid", "revision", "created_at", "updated_at", "enabl
 KINDS = ("elastic", "opensearch", "dashboards")
 """Dashboards is OpenSearch where the analyst uses the monitor editor, which writes ``ui_metadata`` anew."""
 
+MONITORS: Mapping[str, tuple[str, ...]] = {
+    "bucket": ("--monitor", "bucket"),
+    "document": ("--monitor", "document", "--index", "cloudtrail"),
+}
+"""More kinds: OpenSearch with other monitors than those of queries."""
+
 
 class Ended(NamedTuple):
     """How a command ended."""
@@ -43,12 +49,16 @@ class Place:
         self.server = server
         self.state_file = folder / "state.json"
         self.rules = folder / "rules"
+        # What every plan and apply is called with.
+        self.options = MONITORS.get(kind, ())
 
     def run(self, command: str, *options: str | Path, environment: Mapping[str, str] | None = None) -> Ended:
         """Run a command on this system; ``apply`` and ``remove`` do not ask, the rules are those of the folder."""
         arguments = [command, self.target, "--url", self.server.url, "--state", self.state_file, *options]
         if command != "remove" and "--rules" not in options:
             arguments += ["--rules", self.rules]
+        if command != "remove":
+            arguments += self.options
         if command != "plan":
             arguments.append("--yes")
         result = CliRunner().invoke(main, [str(argument) for argument in arguments], env=dict(environment or {}))
