@@ -14,10 +14,8 @@ from sigma_stellar_aws.alerts.files import scan_files
 from sigma_stellar_aws.alerts.hits import DistinctHits, Hit
 from sigma_stellar_aws.alerts.pack import Override, Pack, PackRule, convert_pack
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts
-from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.external_sort import ExternalSort
-from sigma_stellar_aws.base.text import first_of, plural
-from sigma_stellar_aws.logs.find import SUFFIXES, find_log_files
+from sigma_stellar_aws.logs.find import require_log_files
 from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX, stellar_aws, stellar_aws_published
 from sigma_stellar_aws.query.store_profile import StoreProfile
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
@@ -105,6 +103,10 @@ class Messages:
         """Add one problem."""
         self.add([problem])
 
+    def note(self, text: str) -> None:
+        """Add one note."""
+        self.add(notes=[text])
+
 
 def alerts_of_files(
     paths: Iterable[Path | str],
@@ -140,7 +142,7 @@ def alerts_of_files(
     """
     messages = Messages(progress)
     pack = pack_of(rules, options, messages)
-    files = _logs([Path(path) for path in paths], messages)
+    files = require_log_files([Path(path) for path in paths], messages.problem, messages.note)
     hits: ExternalSort[Hit] = ExternalSort(lambda hit: hit.time, lambda hit: hit.identity)
     records = 0
     for batch in scan_files(files, pack, since, until):
@@ -197,16 +199,3 @@ def raised(
 def no_alerts() -> ExternalSort[Alert]:
     """Return an empty list of alerts, in order of time, the most severe first."""
     return ExternalSort(lambda alert: alert.first, lambda alert: f"{100 - alert.rule.severity:03}{alert.id}")
-
-
-def _logs(paths: Sequence[Path], messages: Messages) -> list[Path]:
-    left_out: list[Path] = []
-    files = find_log_files(paths, messages.problem, left_out.append)
-    if left_out:
-        names = first_of(list(map(str, left_out)))
-        messages.add(notes=[f"not read, by their names: {plural(len(left_out), 'file')}, {names}"])
-    if not files:
-        raise NotFoundError(
-            f"no CloudTrail files in {', '.join(map(str, paths))}; looked for {', '.join(SUFFIXES)}, also with .gz"
-        )
-    return files

@@ -54,6 +54,15 @@ def first_of(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def not_read(files: Sequence[object]) -> str:
+    """Say how many files were passed over because of their names, and which.
+
+    >>> not_read(["notes.txt", "a.png"])
+    'not read, by their names: 2 files, notes.txt, a.png'
+    """
+    return f"not read, by their names: {plural(len(files), 'file')}, {first_of(list(map(str, files)))}"
+
+
 def did_you_mean(name: str | None) -> str:
     """Ask for a name that was probably meant, to end a message with; return "" if there is none.
 

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from sigma.exceptions import SigmaError
 
 from sigma_stellar_aws.base.errors import UserError
-from sigma_stellar_aws.base.text import first_of, plural, printable
+from sigma_stellar_aws.base.text import plural, printable
 from sigma_stellar_aws.cli.lazy_group import missing_package
-from sigma_stellar_aws.logs.find import SUFFIXES, find_log_files, stored_size
+from sigma_stellar_aws.logs.find import require_log_files, stored_size
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.query.index_template import IGNORE_ABOVE, too_long
 from sigma_stellar_aws.reference.flat_schema import Document
@@ -129,15 +129,8 @@ def with_standard_input(files: tuple[Path, ...]) -> Iterator[tuple[Path, ...]]:
 
 def find_logs(paths: tuple[Path, ...], problems: Problems) -> list[Path]:
     """Return the CloudTrail files among the paths and in their folders; there must be at least one."""
-    left_out: list[Path] = []
-    found = find_log_files(paths, problems.report, left_out.append)
-    if left_out:
-        note(f"not read, by their names: {plural(len(left_out), 'file')}, {first_of(list(map(str, left_out)))}")
-    if not found:
-        raise click.ClickException(
-            f"no CloudTrail files in {', '.join(map(str, paths))}; looked for {', '.join(SUFFIXES)}, also with .gz"
-        )
-    return found
+    with as_click_errors():
+        return require_log_files(paths, problems.report, note)
 
 
 @contextmanager

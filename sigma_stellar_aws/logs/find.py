@@ -3,11 +3,13 @@
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from zlib_ng import zlib_ng
 
+from sigma_stellar_aws.base.errors import NotFoundError
+from sigma_stellar_aws.base.text import not_read
 from sigma_stellar_aws.logs.beginnings import OPENING, STAMP, TABLE, UTF8_MARK, UTF16_MARKS, bare_name
 from sigma_stellar_aws.logs.problem import OnProblem, Problem
 
@@ -45,6 +47,28 @@ def find_log_files(
         found = sorted(_walk(path, seen, report, left_out))
         files.update(dict.fromkeys(file for file in found if is_log(file, left_out)))
     return list(files)
+
+
+def require_log_files(paths: Sequence[Path], report: OnProblem, note: Callable[[str], None]) -> list[Path]:
+    """Return the files that :func:`find_log_files` finds, of which there must be at least one.
+
+    Args:
+        paths: files and folders.
+        report: called with each problem.
+        note: called with a sentence on the files in the folders that are not taken, if there are any.
+
+    Raises:
+        NotFoundError: there are no CloudTrail files.
+    """
+    left_out: list[Path] = []
+    found = find_log_files(paths, report, left_out.append)
+    if left_out:
+        note(not_read(left_out))
+    if not found:
+        raise NotFoundError(
+            f"no CloudTrail files in {', '.join(map(str, paths))}; looked for {', '.join(SUFFIXES)}, also with .gz"
+        )
+    return found
 
 
 def _walk(top: Path, seen: set[tuple[int, int]], report: OnProblem, left_out: Callable[[Path], None]) -> Iterator[Path]:
