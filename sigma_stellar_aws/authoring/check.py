@@ -150,6 +150,7 @@ def _missing_references(subjects: Sequence[Subject]) -> Iterator[Finding]:
 
 def _validators() -> dict[str, SigmaRuleValidator]:
     """Return new validators that need no network, by name. Some remember the rules that they saw."""
+    # Its package, pysigma-validators-sigmahq, is optional.
     try:
         from sigma.validators.sigmahq import validators as sigmahq
     except ModuleNotFoundError:

@@ -24,8 +24,8 @@ from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.evaluate import Predicate, compile_query
 from sigma_stellar_aws.rule_files.load import (
+    files_below,
     find_rule_files,
-    find_yaml_files,
     is_test_file,
     is_yaml_file,
     load_rules,
@@ -271,7 +271,7 @@ def _beside(paths: Sequence[Path]) -> tuple[list[_Neighbours], list[Path]]:
         for file in sorted(folder.iterdir()) if folder.is_dir() else []:
             if is_test_file(file) and (neighbours := by_name.get(_name_of_test(file))):
                 neighbours.tests.append(file)
-    found = (file for path in paths or (pack_path(),) if path.is_dir() for file in find_yaml_files(path))
+    found = (file for path in paths or (pack_path(),) if path.is_dir() for file in files_below(path))
     tests = dict.fromkeys(filter(is_test_file, found))
     return list(by_name.values()), [file for file in tests if _name_of_test(file) not in by_name]
 
@@ -281,9 +281,7 @@ def _name_of_test(test_file: Path) -> Path:
 
 
 def _case_files(paths: Sequence[Path]) -> list[Path]:
-    return [
-        file for path in paths for file in (filter(is_yaml_file, find_yaml_files(path)) if path.is_dir() else [path])
-    ]
+    return [file for path in paths for file in (filter(is_yaml_file, files_below(path)) if path.is_dir() else [path])]
 
 
 def _assigned(

@@ -51,7 +51,7 @@ def is_yaml_file(file: Path) -> bool:
     return file.suffix.lower() in _SUFFIXES
 
 
-def find_yaml_files(folder: Path) -> list[Path]:
+def files_below(folder: Path) -> list[Path]:
     """List all files in a folder and the folders below it, in order of their names; hidden ones are left out."""
     return [
         file
@@ -69,7 +69,7 @@ def find_rule_files(paths: Iterable[Path | str] = ()) -> list[Path]:
     """
     unique: dict[str, Path] = {}
     for path in tuple(map(Path, paths)) or (pack_path(),):
-        for file in filter(_is_rule_file, find_yaml_files(path)) if path.is_dir() else [path]:
+        for file in filter(_is_rule_file, files_below(path)) if path.is_dir() else [path]:
             unique.setdefault(os.path.realpath(file), file)
     return list(unique.values())
 
@@ -80,7 +80,7 @@ def find_unread_files(paths: Iterable[Path]) -> list[Path]:
         file
         for path in paths
         if path.is_dir()
-        for file in find_yaml_files(path)
+        for file in files_below(path)
         if not is_yaml_file(file) and file.suffix.lower() not in _DOCUMENTATION
     ]
 

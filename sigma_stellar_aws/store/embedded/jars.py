@@ -98,6 +98,7 @@ def java() -> str:
 
 
 def _download(coordinates: Sequence[str], without: Sequence[str], repository: Path) -> list[Path]:
+    # It comes only with the extra `embedded`.
     try:
         from jgo.maven import MavenContext
         from jgo.parse import Coordinate
