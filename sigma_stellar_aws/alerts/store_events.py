@@ -67,7 +67,7 @@ def _found(client: OpenSearch, index: str, pack: Pack, query: Clause, time_field
     fields = sorted(flat | dotted | {name.replace("_", ".") for name in EVENT_FIELDS})
     for found in scan(client, index, query, fields, time_field=time_field):
         if unknown := set(found.matched_queries) - set(pack.rules):
-            raise StoreError(f"{index!r} answered with names that are none of the rules': {', '.join(sorted(unknown))}")
+            raise StoreError(f"{index!r} answered with names that no rule has: {', '.join(sorted(unknown))}")
         document = flatten(found.source)
         event_id = document.get("eventID")
         yield to_hit(

@@ -182,7 +182,7 @@ def _update_index(
                     f"{problems.summary()}"
                 )
             if run.error:
-                note(f"this run failed, and the next one does its work: {run.error}")
+                note(f"this run failed; the next run will make up for it: {run.error}")
 
 
 def _update(

@@ -42,7 +42,7 @@ def explain(
     RULE is a file, or one of the 29 by title, id or file name. EVENT is a file of CloudTrail records, or - for standard
     input.
 
-    Exit code 0, whether it matches or not. 3: some of EVENT could not be read, as told on standard error.
+    Exit code 0, whether it matches or not. 3: some of EVENT could not be read, see standard error.
     """
     problems = Problems()
     with as_click_errors():

@@ -24,7 +24,7 @@ def new(event: Path, folder: Path, event_id: str | None, number: int | None, aut
 
     EVENT is a file of CloudTrail records, or - for standard input. Nothing is overwritten.
 
-    Exit code 3: some of EVENT could not be read, as told on standard error.
+    Exit code 3: some of EVENT could not be read, see standard error.
     """
     problems = Problems()
     with as_click_errors():

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from sigma_stellar_aws.base.text import first_of, plural
+from sigma_stellar_aws.base.text import not_read
 from sigma_stellar_aws.base.times import parse_duration, parse_instant
 from sigma_stellar_aws.cli.problems import note
 from sigma_stellar_aws.reference.cloudtrail_fields import is_known, nearest_field
@@ -44,7 +44,7 @@ def field_names(context: click.Context, parameter: click.Parameter, value: str |
         if not is_known(name) or not all(name.split(".")):
             close = nearest_field(name) if name else None
             hint = f"did you mean {close}?" if close else "write names as CloudTrail has them, such as userIdentity.arn"
-            raise click.BadParameter(f"{name!r} is no field of CloudTrail; {hint}")
+            raise click.BadParameter(f"{name!r} is not a CloudTrail field; {hint}")
     return names
 
 
@@ -55,7 +55,7 @@ def rule_paths(context: click.Context, parameter: click.Parameter, value: tuple[
         from sigma_stellar_aws.rule_files.load import find_unread_files
 
         if unread := find_unread_files(value):
-            note(f"not read, by their names: {plural(len(unread), 'file')}, {first_of(list(map(str, unread)))}")
+            note(not_read(unread))
     return value
 
 

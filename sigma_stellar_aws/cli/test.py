@@ -51,7 +51,7 @@ def test(
     PATHS are files and folders of rules, without any the 29.
 
     Exit code 0: all passed. 1: a case failed, or with --require-cases a rule has none. 3: something could not be read
-    or run, as told on standard error.
+    or run, see standard error.
     """
     if (url is not None) + engine + watch > 1 or (watch and as_json):
         raise click.UsageError("--url, --engine and --watch exclude each other, and --watch excludes --json")

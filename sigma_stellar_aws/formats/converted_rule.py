@@ -211,8 +211,8 @@ def _group_field(converted: ConvertedRule, field: str, name: str) -> str:
     best = min(common, key=lambda each: (kept[each] < longest, len(each)))
     if kept[best] < longest:
         reason = (
-            f"alerts are suppressed by it, and values over {kept[best]} characters are not indexed in {best}, so that "
-            "events with such a value are taken for alike"
+            f"alerts are suppressed by it, and values over {kept[best]} characters are not indexed in {best}, so "
+            "events with such values are taken for the same"
         )
         if not converted.accepts_inexact:
             converted.refuse(f"field {name!r}: {reason}; {_OTHERS}, or say inexact=warn")

@@ -141,7 +141,7 @@ def _obstacle(
     ignores_case = isinstance(options, dict) and options.get("case_insensitive") is True
     for value in _values(options):
         if not isinstance(value, str):
-            return f"{where}: {value!r} is no text"
+            return f"{where}: {value!r} is not a text"
         if not _WORD.fullmatch(value) or value in _OPERATORS or (kind != "wildcard" and set(value) & set("*?")):
             return f"{where}: Lucene text has something in {value!r} for its own"
         if ignores_case and not _is_spelled(kind, spelled.get(field, ""), value):
@@ -152,7 +152,7 @@ def _obstacle(
 def _mapping_obstacle(kind: str, field: str, store: StoreProfile) -> str:
     mappings = store.mappings(field)
     if not mappings:
-        return "it is no field of the mapping of its own"
+        return "the mapping has no such field of its own"
     if kind == "exists":
         return ""
     if others := sorted({each.type for each in mappings} - {"keyword"}):

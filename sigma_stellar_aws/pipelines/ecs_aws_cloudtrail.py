@@ -256,7 +256,7 @@ _CHANGES: Mapping[str, Callable[[SigmaType], SigmaType]] = {
     "booleans": _as_boolean,
     "versions": _without_protocol,
 }
-_EMPTY = "the integration drops empty texts, so that one cannot be told from no value"
+_EMPTY = "the integration drops empty texts, so one looks like no value at all"
 _TLS_VERSION = re.compile(r"tlsv\d", re.IGNORECASE)
 # The pattern of UserId in the API reference of the identity store: digits of a hexadecimal number and hyphens.
 _NOT_IN_A_USER_ID = re.compile(r"[^0-9A-Fa-f-]")

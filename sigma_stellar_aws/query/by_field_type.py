@@ -43,7 +43,7 @@ from sigma_stellar_aws.reference import ecs_fields
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
 from sigma_stellar_aws.reference.flat_schema import flat_name
 
-_NULL_VALUE = "its mapping has a null_value, so that nulls count as values"
+_NULL_VALUE = "its mapping has a null_value, so nulls count as values"
 _DIFFERS = "its mapping differs between the indices: "
 _LONGEST = {flat_name(name): field.longest for name, field in FIELDS.items() if field.longest is not None}
 _LONGEST |= {flat_name(name): longest for name, longest in ecs_fields.LONGEST_INDEXED.items()}
@@ -161,7 +161,7 @@ def _on_type(ask: Ask, field: MappedField, longest: int | None, engine: Engine |
     if isinstance(ask, Present):
         return _present(field, longest, engine)
     if not field.indexed:
-        raise NoQueryError("it is not indexed (index: false), so that nothing can be found in it")
+        raise NoQueryError("it is not indexed (index: false), so nothing can be found in it")
     if field.null_value:
         raise NoQueryError(_NULL_VALUE)
     query = _QUERIES.get(field.type, _unknown)(ask, field)
@@ -172,7 +172,7 @@ def _on_type(ask: Ask, field: MappedField, longest: int | None, engine: Engine |
         raise NoQueryError(f"{_cut(field)}, and this one has at least {least}")
     # Where no limit is known, it is the most that every keyword field can hold: what is longer is beyond any mapping.
     if min(longest or IGNORE_ABOVE, IGNORE_ABOVE if most is None else most) > field.ignore_above:
-        return FieldQuery(query.clause, (Doubt("cut", f"{_cut(field)}, so that such a value is not found"),))
+        return FieldQuery(query.clause, (Doubt("cut", f"{_cut(field)}, so such a value is not found"),))
     return query
 
 
@@ -182,7 +182,7 @@ def _present(field: MappedField, longest: int | None, engine: Engine | None) -> 
     if field.null_value:
         raise NoQueryError(_NULL_VALUE)
     if not field.indexed and not field.doc_values:
-        raise NoQueryError("it is neither indexed nor has doc values, so that nothing tells whether it has a value")
+        raise NoQueryError("it is neither indexed nor has doc values, so nothing tells whether it has a value")
     exists = dsl.exists(field.name)
     limit = field.ignore_above if field.type in _KEYWORDS else None
     is_cut = limit is not None and (longest is None or longest > limit)
@@ -192,15 +192,15 @@ def _present(field: MappedField, longest: int | None, engine: Engine | None) -> 
         return FieldQuery(dsl.any_of([exists, dsl.term("_ignored", field.stored_name or field.name)]))
     if not field.ignore_malformed and limit is not None and limit >= IGNORE_ABOVE:
         return FieldQuery(exists)
-    unseen = _cut(field) if is_cut else f"values that are no {field.type} are not indexed (ignore_malformed)"
-    return FieldQuery(exists, (Doubt("cut", f"{unseen}, so that an event with no other value seems to have none"),))
+    unseen = _cut(field) if is_cut else f"values that are not of type {field.type} are not indexed (ignore_malformed)"
+    return FieldQuery(exists, (Doubt("cut", f"{unseen}, so an event with no other value seems to have none"),))
 
 
 def _keyword(ask: Ask, field: MappedField) -> FieldQuery:
     if field.normalizer == "other":
-        raise NoQueryError("its normalizer changes more than case, so that exact values are not to be found")
+        raise NoQueryError("its normalizer changes more than case, so exact values cannot be found")
     if field.normalizer == "lowercase" and needs_case(ask):
-        raise NoQueryError("its normalizer makes it lower case, so that upper and lower case cannot be told apart")
+        raise NoQueryError("its normalizer makes it lower case, so upper and lower case cannot be told apart")
     if field.normalizer == "lowercase" and isinstance(ask, Pattern) and not lucene_regex.can_be_lowered(ask.regex):
         raise NoQueryError("its normalizer makes patterns lower case too, which changes a range in this one")
     return FieldQuery(_keyword_clause(ask, field))
@@ -277,7 +277,7 @@ def _number(ask: Ask, field: MappedField) -> FieldQuery:
         raise NoQueryError(f"it holds numbers ({field.type}), for which this cannot be asked")
     number = int(value) if value == value.to_integral_value() else float(value)
     exact = field.type not in _ROUNDED or (isinstance(number, int) and abs(number) < _ROUNDED[field.type])
-    reason = f"its type ({field.type}) rounds numbers, so that others may seem to be this one"
+    reason = f"its type ({field.type}) rounds numbers, so others may look like this one"
     doubts = () if exact else (Doubt("loose", reason),)
     least, most = _RANGES.get(field.type, (number, number))
     if not least <= number <= most:
@@ -301,13 +301,13 @@ def _boolean(ask: Ask, field: MappedField) -> FieldQuery:
     matches = re.compile(regex, re.DOTALL | (re.IGNORECASE if ignore_case else 0)).fullmatch
     values = [value for value, text in ((True, "true"), (False, "false")) if matches(text)]
     if not values:
-        raise NoQueryError("it holds true or false only, so that this never matches")
+        raise NoQueryError("it holds true or false only, so this never matches")
     return FieldQuery(dsl.any_of(dsl.term(field.name, value) for value in values))
 
 
 def _date(ask: Ask, field: MappedField) -> FieldQuery:
     if not field.plain_date:
-        raise NoQueryError("it is a date of a format of its own, whose numbers are no milliseconds since 1970")
+        raise NoQueryError("it is a date of a format of its own, whose numbers are not milliseconds since 1970")
     if field.type == "date_nanos":
         raise NoQueryError("it is a date with nanoseconds, which milliseconds cannot name")
     if isinstance(ask, Comparison) and isinstance(ask.bound, int) and ask.bound >= 0:

@@ -49,12 +49,12 @@ INEXACT = [
     (dsl.term("f", "a*"), "for its own"),
     (dsl.term("f", "<a>"), "for its own"),
     (dsl.wildcard("f", "*\\**"), "for its own"),
-    (dsl.terms("f", ["a", True]), "True is no text"),
-    (dsl.term("f", 5), "5 is no text"),
+    (dsl.terms("f", ["a", True]), "True is not a text"),
+    (dsl.term("f", 5), "5 is not a text"),
     (dsl.regexp("f", "a+"), "regexp"),
     (dsl.bounds("f", gt=5), "range"),
     (dsl.exists("a:b"), "of this name"),
-    (dsl.none_of(dsl.all_of([dsl.exists("f"), dsl.term("f", 5)])), "5 is no text"),
+    (dsl.none_of(dsl.all_of([dsl.exists("f"), dsl.term("f", 5)])), "5 is not a text"),
 ]
 
 
@@ -91,7 +91,7 @@ def test_other_types_than_keyword_are_obstacles(mapping: Any, reason: str) -> No
     found = lucene_text.obstacle(dsl.term("f", "a"), {}, "", store)
     assert (reason in found) if reason else not found
     assert lucene_text.obstacle(dsl.exists("f"), {}, "", store) == ""
-    assert "no field of the mapping" in lucene_text.obstacle(dsl.exists("g"), {}, "", store)
+    assert "the mapping has no such field" in lucene_text.obstacle(dsl.exists("g"), {}, "", store)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_other_types_than_keyword_are_obstacles(mapping: Any, reason: str) -> No
     ids=lambda text: text[:20],
 )
 def test_what_engines_do_not_take_is_an_obstacle(text: str, reason: str) -> None:
-    """Two texts may be too much together, of which there is no text then."""
+    """Two texts may be too much together, of which there is not a text then."""
     other = lucene_text.LuceneText("f:c", "")
     found = lucene_text.any_text_of([lucene_text.LuceneText(text, ""), other])
     assert reason in found.obstacle

@@ -63,9 +63,9 @@ def test_fields_and_modifiers_are_those_that_it_knows() -> None:
         ({"eventName": "DeleteRule", "errorCode": None}, "it has a not, under which"),
         ({"requestParameters.layers|exists": True}, "cannot ask whether a field has a value"),
         ({"userAgent|contains": "curl"}, "with case; Security Analytics takes nothing but Lucene text"),
-        ({"sourceIPAddress|cidr": "192.0.2.0/24"}, "asks otherwise for 192.0.2.0/24"),
+        ({"sourceIPAddress|cidr": "192.0.2.0/24"}, "asks otherwise for a value of this kind (CIDRExpression)"),
         ({"requestParameters.n|gt": 5}, "regexp"),
-        ({"readOnly": False}, "False is no text"),
+        ({"readOnly": False}, "False is not a text"),
     ],
 )
 def test_what_the_plugin_would_do_otherwise_is_refused(stated: dict[str, Any], reason: str) -> None:

@@ -116,7 +116,7 @@ def test_a_field_without_a_profile_has_an_untyped_query() -> None:
         (
             [MappedField("f", "text", subfields=(MappedField("f.k", "keyword", normalizer="other"),))],
             "it is analysed text (text), which only keeps the words of a value; f.k: its normalizer changes more than "
-            "case, so that exact values are not to be found",
+            "case, so exact values cannot be found",
         ),
     ],
 )
