@@ -104,6 +104,9 @@ def convert_pack(
         raise errors[0]
     good: list[SigmaRule | SigmaCorrelationRule] = []
     for rule in rules.rules:
+        if rule.errors:
+            # They are among the errors of the collection.
+            continue
         try:
             if isinstance(rule, SigmaRule):
                 # Of rules with the same id, the backend keeps the first.

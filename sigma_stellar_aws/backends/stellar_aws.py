@@ -310,7 +310,7 @@ class StellarAwsBackend(RefusedCorrelations, OutputFormats):
         anywhere.source = getattr(cond, "source", None)
         if isinstance(value, SigmaRegularExpression):
             return self.convert_condition_field_eq_val_re(anywhere, state)
-        if isinstance(value, SigmaNumber | SigmaBool):
+        if isinstance(value, SigmaNumber | SigmaBool) and not isinstance(value, SigmaTimestampPart):
             value = SigmaString(str(value).lower())
         if not isinstance(value, SigmaString):
             self._refuse(cond, state, "a search without a field takes texts, numbers and patterns; name the field")

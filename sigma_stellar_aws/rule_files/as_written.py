@@ -6,16 +6,18 @@ that selects nothing. All of that happens without a word, so each is reported he
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
+from uuid import UUID
 
 import yaml
 from sigma.rule import SigmaRule
 
-from sigma_stellar_aws.base.yaml_positions import Span, YamlPath, composed, span_of_node
+from sigma_stellar_aws.base.yaml_positions import Span, YamlPath, composed, double_keys, span_of_node
 
 
 class Misreading(NamedTuple):
@@ -37,7 +39,7 @@ class Misreading(NamedTuple):
 
 
 _SECTIONS = (("detection",), ("filter",), ("stellar", "published", "detection"))
-_NO_SELECTIONS = frozenset({"condition", "timeframe", "rules"})
+_NO_SELECTIONS = frozenset({"condition"})
 _TAG = "tag:yaml.org,2002:"
 _WHOLE = re.compile(r"0|-?[1-9][0-9]*")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)\.(?:[0-9]*[1-9]|0)")
@@ -63,12 +65,15 @@ def misreadings(text: str) -> list[Misreading]:
     ["Line 1: field 'mfaUsed': YAML reads No as false; quote it ('No'), or write false"]
     """
     found: list[Misreading] = []
-    for number, document in enumerate(composed(text)):
+    documents = composed(text)
+    # Of templates (key ``action``), selections and conditions may be in different documents.
+    is_whole = not any(_inside(document, ("action",)) for document in documents)
+    for number, document in enumerate(documents):
         rule = (_text_of(document, "title"), _text_of(document, "id").lower())
         for section in _SECTIONS:
             node = _inside(document, section)
             if isinstance(node, yaml.MappingNode):
-                found += _Section(number, rule).faults(node, section)
+                found += _Section(number, rule, is_whole).faults(node, section)
     return found
 
 
@@ -78,37 +83,74 @@ def misreadings_of(rule: SigmaRule) -> list[str]:
     A rule knows the file that it is from, which is read once more, since what stood there is lost after loading.
     Conditions are looked at as they are now, so also those of a rule that is from no file.
     """
-    names = list(rule.detection.detections)
+    names = [str(name) for name in rule.detection.detections]
     reasons = [f"condition {c!r}: {why}" for c in rule.detection.condition for why in condition_faults(str(c), names)]
-    if rule.source is None:
-        return reasons
-    try:
-        text = Path(rule.source.path).read_text("utf-8")
-    except (OSError, ValueError):
-        return reasons
-    title, identity = rule.title, str(rule.id)
-    own = [
-        str(found)
-        for found in _cached_misreadings(text)
-        if "condition" not in found.path and found.rule in ((title, identity), (title, ""), ("", identity))
-    ]
+    own: list[str] = []
+    if rule.source is not None:
+        found, doubles = _of_file(str(rule.source.path))
+        own += [str(one) for one in found if "condition" not in one.path and _is_of(one.rule, rule)]
+        own += [f"Line {line}: only the last of several keys {key!r} counts; join them" for line, key in doubles]
+    for path in _filter_files(rule):
+        found, _ = _of_file(path)
+        own += [f"{path}: {one}" for one in found]
     return own + reasons
 
 
+def _is_of(found: tuple[str, str], rule: SigmaRule) -> bool:
+    """Tell whether a document with a title and an id may be that of a rule."""
+    title, identity = found
+    with suppress(ValueError):
+        return str(UUID(identity)) == str(rule.id)
+    return title in ("", rule.title)
+
+
+def _filter_files(rule: SigmaRule) -> list[str]:
+    """List the files of the filters that pySigma has applied to a rule."""
+    sources = [
+        getattr(item, "source", None)
+        for name, detection in rule.detection.detections.items()
+        if str(name).startswith("_filt_")
+        for item in (detection, *detection.detection_items)
+    ]
+    own = str(rule.source.path) if rule.source else ""
+    paths = dict.fromkeys(str(source.path) for source in sources if source is not None)
+    return [path for path in paths if path != own]
+
+
 @lru_cache(maxsize=64)
-def _cached_misreadings(text: str) -> tuple[Misreading, ...]:
-    return tuple(misreadings(text))
+def _of_file(path: str) -> tuple[tuple[Misreading, ...], tuple[tuple[int, str], ...]]:
+    """Return what is misread in a file, and the keys that are twice in a map of it, each with its line."""
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, ValueError):
+        return (), ()
+    return tuple(misreadings(text)), tuple((span.line, key) for span, key in double_keys(text))
 
 
 def _inside(node: yaml.Node, path: Sequence[str]) -> yaml.Node | None:
     for step in path:
         if not isinstance(node, yaml.MappingNode):
             return None
-        inner = next((value for key, value in node.value if key.value == step), None)
+        inner = next((value for key, value in _pairs(node) if key.value == step), None)
         if inner is None:
             return None
         node = inner
     return node
+
+
+def _pairs(node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:
+    """Return the keys and values of a map, those merged into it (``<<``) after its own."""
+    own: list[tuple[yaml.Node, yaml.Node]] = []
+    merged: list[tuple[yaml.Node, yaml.Node]] = []
+    for key, value in node.value:
+        if key.tag != f"{_TAG}merge":
+            own.append((key, value))
+            continue
+        for other in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+            if isinstance(other, yaml.MappingNode) and other is not node:
+                merged += _pairs(other)
+    names = {key.value for key, _ in own if isinstance(key, yaml.ScalarNode)}
+    return own + [(key, value) for key, value in merged if key.value not in names]
 
 
 def _text_of(document: yaml.Node, key: str) -> str:
@@ -119,19 +161,23 @@ def _text_of(document: yaml.Node, key: str) -> str:
 class _Section:
     """The selections and conditions of one detection."""
 
-    def __init__(self, document: int, rule: tuple[str, str]) -> None:
+    def __init__(self, document: int, rule: tuple[str, str], is_whole: bool) -> None:
         self._document = document
         self._rule = rule
+        self._is_whole = is_whole
         # An alias stands for a part that is looked at where it is written.
         self._seen: set[int] = set()
 
     def faults(self, node: yaml.MappingNode, path: YamlPath) -> Iterator[Misreading]:
-        names = [str(key.value) for key, _ in node.value]
-        for key, value in node.value:
+        pairs = _pairs(node)
+        others = _NO_SELECTIONS | ({"rules"} if path[-1] == "filter" else set())
+        names = [str(key.value) for key, value in pairs if _is_selection(key, value, others)]
+        for key, value in pairs:
             here = (*path, str(key.value))
             if key.value == "condition":
-                yield from self._conditions(value, here, [name for name in names if name not in _NO_SELECTIONS])
-            elif key.value not in _NO_SELECTIONS:
+                if self._is_whole:
+                    yield from self._conditions(value, here, names)
+            elif _is_selection(key, value, others):
                 yield from self._key(key, here, "selection")
                 yield from self._selection(value, here, key)
 
@@ -161,11 +207,7 @@ class _Section:
             yield from self._scalar(node, path, "", (), key)
 
     def _fields(self, node: yaml.MappingNode, path: YamlPath) -> Iterator[Misreading]:
-        for key, value in node.value:
-            if key.tag == f"{_TAG}merge":
-                for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                    yield from self._selection(merged, path, key)
-                continue
+        for key, value in _pairs(node):
             here = (*path, str(key.value))
             yield from self._key(key, here, "field")
             field, *modifiers = str(key.value).split("|")
@@ -194,10 +236,10 @@ class _Section:
     def _scalar(
         self, node: yaml.Node, path: YamlPath, field: str, modifiers: Sequence[str], key: yaml.Node
     ) -> Iterator[Misreading]:
-        if not isinstance(node, yaml.ScalarNode) or node.style:
+        if not isinstance(node, yaml.ScalarNode) or node.tag == f"{_TAG}str":
             return
         is_flag = "exists" in modifiers and node.tag == f"{_TAG}bool"
-        if not is_flag and (reason := _no_text(node, modifiers) or _guess(node)):
+        if not is_flag and (reason := _no_text(node, field, modifiers) or _guess(node, modifiers)):
             yield self._fault(path, key, _about(field) + reason, node)
 
     def _conditions(self, node: yaml.Node, path: YamlPath, names: Sequence[str]) -> Iterator[Misreading]:
@@ -209,38 +251,56 @@ class _Section:
                 yield self._fault(path, node, f"condition {str(node.value)!r}: {reason}")
 
 
+def _is_selection(key: yaml.Node, value: yaml.Node, others: Collection[str]) -> bool:
+    """Tell a selection from the other keys of a detection; ``timeframe`` is one only where it is not a plain value."""
+    return key.value not in others and not (key.value == "timeframe" and isinstance(value, yaml.ScalarNode))
+
+
 def _about(field: str) -> str:
     return f"field {field!r}: " if field else ""
 
 
-def _guess(node: yaml.ScalarNode) -> str:
+def _guess(node: yaml.ScalarNode, modifiers: Sequence[str]) -> str:
     """Say what YAML makes of a plain scalar if its text is another than what stands there, else nothing."""
     text = str(node.value)
     quoted = f"quote it ('{text}')"
+    if compares := [name for name in modifiers if name in _NUMBER_MODIFIERS]:
+        cure = f"|{compares[0]} compares numbers; write one as usual"
+    else:
+        cure = f"{quoted}, or write the number"
     match node.tag.removeprefix(_TAG):
         case "bool" if text.lower() not in ("true", "false"):
             value = "true" if text.lower() in ("yes", "on", "y") else "false"
             return f"YAML reads {text} as {value}; {quoted}, or write {value}"
         case "int" if not _WHOLE.fullmatch(text):
-            return f"YAML reads {text} as the number {_constructed(node)}; {quoted}, or write the number"
-        case "float" if not _DECIMAL.fullmatch(text) or Decimal(text) != Decimal(repr(float(text))):
-            return f"YAML reads {text} as the number {_constructed(node)}; {quoted}, or write the number"
+            return f"YAML reads {text} as the number {_constructed(node)}; {cure}"
+        case "float" if not _is_exact(text):
+            return f"YAML reads {text} as the number {_constructed(node)}; {cure}"
         case "timestamp":
-            return f"YAML reads {text} as a date; {quoted}"
+            return f"YAML reads {text} as a date; {cure if compares else quoted}"
     return ""
+
+
+def _is_exact(text: str) -> bool:
+    is_decimal = _DECIMAL.fullmatch(text) is not None
+    return _WHOLE.fullmatch(text) is not None or (is_decimal and Decimal(text) == Decimal(repr(float(text))))
 
 
 def _constructed(node: yaml.ScalarNode) -> object:
     return yaml.safe_load(str(node.value))
 
 
-def _no_text(node: yaml.ScalarNode, modifiers: Sequence[str]) -> str:
+def _no_text(node: yaml.ScalarNode, field: str, modifiers: Sequence[str]) -> str:
     """Say why a value does not go with its modifiers, else nothing."""
     kind = {"int": "a number", "float": "a number", "bool": "a boolean", "null": "null"}.get(
         node.tag.removeprefix(_TAG)
     )
     if kind is None:
         return ""
+    if "exists" in modifiers:
+        return f"|exists asks true or false, and {node.value or 'an empty value'} is {kind}"
+    if not field and node.tag == f"{_TAG}float":
+        return f"a search without a field is for text, and {node.value} is {kind}; quote it ('{node.value}')"
     if needs_text := [name for name in modifiers if name in _TEXT_MODIFIERS]:
         cure = "remove the modifier" if kind == "null" else f"quote it ('{node.value}')"
         return f"|{needs_text[0]} compares texts, and {node.value or 'an empty value'} is {kind}; {cure}"
@@ -259,24 +319,37 @@ def condition_faults(condition: str, names: Sequence[str]) -> Iterator[str]:
     >>> list(condition_faults("selection and notmfa", ["selection", "notmfa"]))
     ["pySigma reads 'notmfa' as 'not mfa'; rename the selection"]
     """
+    if "|" in condition:
+        # pySigma explains what has become of aggregations.
+        return
     tokens = re.findall(r"[()]|[^\s()]+", condition)
     at = 0
-    before = ""
+    # Of each open parenthesis, whether it is negated.
+    negated: list[bool] = []
     while at < len(tokens):
-        token = tokens[at]
+        token, before = tokens[at], tokens[max(at - 2, 0) : at]
+        if token == "(":
+            negated.append(before[-1:] == ["not"])
+        elif token == ")" and negated:
+            negated.pop()
         if at + 2 < len(tokens) and tokens[at + 1].lower() == "of":
-            yield from _selector_faults(token, tokens[at + 1], tokens[at + 2], before, names)
+            # A negation that changes nothing is all of a condition, or one of the parts that have to hold.
+            holds = before in (["not"], ["and", "not"], ["(", "not"]) and tokens[at + 3 : at + 4] != ["or"]
+            is_idle = holds and not any(negated)
+            yield from _selector_faults(token, tokens[at + 1], tokens[at + 2], is_idle, names)
             at += 3
         else:
             yield from _word_faults(token, names)
             at += 1
-        before = tokens[at - 1]
 
 
-def _selector_faults(quantifier: str, of: str, pattern: str, before: str, names: Sequence[str]) -> Iterator[str]:
+def _selector_faults(quantifier: str, of: str, pattern: str, is_idle: bool, names: Sequence[str]) -> Iterator[str]:
     written = f"{quantifier} {of} {pattern}"
     if quantifier not in _QUANTIFIERS or of != "of":
         yield f"Sigma knows '1 of', 'any of' and 'all of', in small letters, not '{quantifier} {of}'"
+        return
+    if pattern == "(":
+        yield f"write '{quantifier} of PATTERN' without parentheses"
         return
     if not _PATTERN.fullmatch(pattern):
         yield f"the pattern {pattern!r} may hold letters, digits, _ and * only; rename the selections"
@@ -284,8 +357,11 @@ def _selector_faults(quantifier: str, of: str, pattern: str, before: str, names:
     expression = re.compile(".*" if pattern == "them" else re.escape(pattern).replace(r"\*", ".*"))
     if any(expression.fullmatch(name) for name in names if pattern.startswith("_") or not name.startswith("_")):
         return
+    if close := [name for name in names if re.fullmatch(expression.pattern, name, re.IGNORECASE)]:
+        yield f"{written!r} selects nothing, since case counts in names; did you mean {close[0]!r}?"
+        return
     # Nothing excluded is what such a negation means where a rule has no filters.
-    if before == "not" and quantifier != "all":
+    if is_idle and quantifier != "all":
         return
     yield f"{written!r} selects nothing, since no selection is named so; Sigma would drop it; remove it, or rename"
 
@@ -295,9 +371,6 @@ def _word_faults(token: str, names: Sequence[str]) -> Iterator[str]:
         return
     if token.lower() in _OPERATORS:
         yield f"write {token.lower()!r} in small letters, not {token!r}"
-    elif "|" in token:
-        # pySigma explains what has become of aggregations.
-        return
     elif not _NAME.fullmatch(token):
         yield f"the name {token!r} may hold letters, digits, _ and - only; rename the selection"
     elif token.startswith("not"):

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from sigma.collection import SigmaCollection
-from sigma.exceptions import SigmaError
+from sigma.exceptions import SigmaError, SigmaRuleLocation
 
+from sigma_stellar_aws.alerts.pack import convert_pack
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.sigma_errors import UnsupportedRuleError
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
@@ -67,6 +69,11 @@ def rule(item: str = "eventSource: sts.amazonaws.com", other: str = "other", con
         ("a|endswith: null", "|endswith compares texts, and null is null; remove the modifier"),
         ("a|cidr: 10", "|cidr compares texts, and 10 is a number"),
         ("a|gte: null", "|gte compares numbers, and null is null; write a number"),
+        ("a|gt: 0x1F", "|gt compares numbers; write one as usual"),
+        ("a|exists: null", "|exists asks true or false, and null is null"),
+        ("a|exists: 1", "|exists asks true or false, and 1 is a number"),
+        ('a: !!int "012345670123"', "YAML reads 012345670123 as the number"),
+        ('a: !!bool "yes"', "YAML reads yes as true"),
     ],
 )
 def test_a_value_that_yaml_changes_is_refused(tmp_path: Path, item: str, reason: str) -> None:
@@ -128,6 +135,10 @@ def test_what_is_read_as_it_stands_there_stays(item: str) -> None:
         ("other.one", "selection and other.one", "the name 'other.one' may hold letters, digits, _ and - only"),
         ("other-one", "1 of other-*", "the pattern 'other-*' may hold letters, digits, _ and * only"),
         ("Other", "selection and other", "there is no selection 'other'; did you mean 'Other'?"),
+        ("other", "selection and not (not 1 of nothing_*)", "'1 of nothing_*' selects nothing"),
+        ("other", "selection or not 1 of nothing_*", "'1 of nothing_*' selects nothing"),
+        ("other", "selection and not 1 of Other*", "case counts in names; did you mean 'other'?"),
+        ("other", "1 of(other*)", "write '1 of PATTERN' without parentheses"),
     ],
 )
 def test_a_condition_that_is_misread_is_refused(tmp_path: Path, other: str, condition: str, reason: str) -> None:
@@ -150,6 +161,9 @@ def test_a_condition_that_is_misread_is_refused(tmp_path: Path, other: str, cond
         ("oregon", "selection or oregon"),
         ("other", "selection and not 1 of filter_optional_*"),
         ("other", "selection and not any of filter_*"),
+        ("other", "(selection and not 1 of filter_*) and (other)"),
+        ("other", "(selection) and (not 1 of _filt_x_*)"),
+        ("timeframe", "selection and timeframe"),
         ("other", "(selection or other) and not (1 of other*)"),
         ("other", "1 of them"),
         ("other", "all of them"),
@@ -182,3 +196,44 @@ def test_published_detections_and_filters_are_read_too() -> None:
     ]
     text = "stellar: {published: {detection: {s: {a: []}, condition: s}}}"
     assert [found.path for found in misreadings(text)] == [("stellar", "published", "detection", "s", "a")]
+
+
+def test_templates_and_merged_maps_are_read_as_yaml_reads_them() -> None:
+    """Selections of a template may be in another document, and those of an anchor in another map."""
+    parts = ("action: global\ndetection: {condition: s and not f}\n", "detection: {s: {a: b}, f: {c: d}}\n")
+    assert misreadings("---\n".join(parts)) == []
+    assert misreadings("x: &v {s: {a: b}}\ndetection: {<<: *v, condition: s}\n") == []
+    hidden = "x: &v {detection: {s: {a: No}, condition: s}}\n<<: *v\n"
+    assert [found.span.line for found in misreadings(hidden)] == [1]
+
+
+def test_what_a_filter_says_is_read_by_sigma_convert_too(tmp_path: Path) -> None:
+    """pySigma joins filters to rules after loading; their files are looked at as well."""
+    (tmp_path / "rule.yml").write_text(rule(), encoding="utf-8")
+    wrong = "title: F\nid: 7f0ee3d1-9f8c-4d2f-8a94-0b3f2d6c7a11\nlogsource: {product: aws, service: cloudtrail}\n"
+    wrong += "filter: {rules: any, sel: {userIdentity.userName: []}, condition: not sel}\n"
+    (tmp_path / "filter.yml").write_text(wrong, encoding="utf-8")
+    rules = SigmaCollection.load_ruleset([tmp_path / "rule.yml"])
+    source = SigmaRuleLocation(tmp_path / "filter.yml")
+    filters = SigmaCollection.from_dicts([yaml.safe_load(wrong)], source=source, collect_filters=True)
+    rules.apply_filters(filters.filters)
+    with pytest.raises(UnsupportedRuleError, match="the list is empty"):
+        StellarAwsBackend(stellar_aws()).convert(rules)
+
+
+def test_a_key_that_is_there_twice_is_refused_by_sigma_convert(tmp_path: Path) -> None:
+    """pySigma keeps the last of two equal keys, and says nothing."""
+    file = tmp_path / "rule.yml"
+    file.write_text(rule("eventName: Other"), encoding="utf-8")
+    with pytest.raises(UnsupportedRuleError, match="only the last of several keys 'eventName' counts"):
+        StellarAwsBackend(stellar_aws()).convert(SigmaCollection.load_ruleset([file]))
+
+
+def test_what_pysigma_refuses_stops_no_other_rule(tmp_path: Path) -> None:
+    """A rule with an error of its own is left out of a pack, whatever of it could not be read."""
+    good, bad = tmp_path / "good.yml", tmp_path / "bad.yml"
+    good.write_text(rule(), encoding="utf-8")
+    for text in ("eventName|Contains: x", "eventName|exists: 'true'", "eventName|cidr: 198.51.100.7/24"):
+        bad.write_text(rule(text).replace("5f0ee3d1", "6f0ee3d1").replace("eventName: GetCallerIdentity", "a: b"))
+        pack = convert_pack(load_rules(tmp_path, collect_errors=True), stellar_aws())
+        assert (len(pack.rules), len(pack.refused)) == (1, 1)
