@@ -333,17 +333,17 @@ def test_rules_and_cases_that_do_not_find_each_other(write: Callable[..., Path],
 
 def test_rules_that_cannot_run(write: Callable[..., Path], tmp_path: Path) -> None:
     """A refused rule is told once, a correlation is passed over; no case of them passes, and none is missing."""
-    write("one.yml", rule_text("userIdentity: x"))
+    write("one.yml", rule_text("errorCode|re: 'x(?=y)'"))
     write("one.test.yaml", "misses: [{name: a, event: {}}]")
     counting = f"{{type: event_count, rules: [{TWO}], timespan: 1h, group-by: [a], condition: {{gte: 5}}}}"
     write("two.yml", rule_text(title="Two", rule_id=TWO) + f"---\ntitle: Many\ncorrelation: {counting}\n")
     write("two.test.yaml", "rule: Two\nhits: [{name: b, event: {eventName: createKey}}]")
-    write("half.yml", rule_text("userIdentity: x") + "---\n" + rule_text(title="Two", rule_id=TWO))
+    write("half.yml", rule_text("errorCode|re: 'x(?=y)'") + "---\n" + rule_text(title="Two", rule_id=TWO))
     write("half.test.yaml", "misses: [{name: a, event: {}}]")
     suite = load_suite([tmp_path], [])
     assert [problem.split("; ")[0] for problem in told(suite, tmp_path)] == [
-        "half.yml:1: Rule 'One': field 'userIdentity': an object has no field of its own in flattened documents",
-        "one.yml:1: Rule 'One': field 'userIdentity': an object has no field of its own in flattened documents",
+        "half.yml:1: Rule 'One': field 'errorCode': the regular expression 'x(?=y)' uses look-ahead or look-behind, which Lucene does not have",
+        "one.yml:1: Rule 'One': field 'errorCode': the regular expression 'x(?=y)' uses look-ahead or look-behind, which Lucene does not have",
         "half.test.yaml:1: needs a key rule with the title or id of one of the rules of half.yml",
     ]
     # The rule that the correlation counts is as good as any other.

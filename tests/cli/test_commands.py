@@ -641,8 +641,7 @@ def test_a_broken_rule_is_told(run: Run, event: Path, tmp_path: Path, command: s
     [
         ("product: aws, service: cloudtrail", "product: windows", "its log source is product: windows"),
         ("condition: selection", "condition: selected", "there is no selection 'selected'"),
-        ("eventName:", "requestParameters|contains:", "field 'requestParameters': an object has no field of its own"),
-        ("{eventName: deletealarms}", "[deletealarms]", "name the field to search in"),
+        ("eventName: deletealarms", "errorCode|re: 'x(?=y)'", "field 'errorCode': the regular expression 'x(?=y)'"),
         ("A test rule", '"\\e[31mA test rule"\nstellar: 1', "stellar: must be a map"),
     ],
 )
