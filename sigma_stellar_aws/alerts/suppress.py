@@ -15,6 +15,7 @@ from sigma_stellar_aws.alerts.hits import Hit, Key
 from sigma_stellar_aws.alerts.pack import PackRule
 from sigma_stellar_aws.base.errors import TooManyAlertsError
 from sigma_stellar_aws.base.times import millis
+from sigma_stellar_aws.logs.flatten import is_uuid
 
 MOST_OPEN = 100_000
 """How many alerts may be open at one time; about 1 KB of memory each."""
@@ -193,7 +194,9 @@ def _open(rule: PackRule, key: Key, time: int | None, earlier: _Earlier, begin: 
 
 def _of_one_event(rule: PackRule, key: Key, hit: Hit) -> Alert:
     identity = key_id(rule, key)
-    window = _Window(rule, key, identity, hashed_id([identity, hit.time, hit.identity]), hit.time, hit.time)
+    # The same for a file and a store, of which a search reads different parts of the record.
+    event = hit.event_id if is_uuid(hit.event_id) else hit.identity
+    window = _Window(rule, key, identity, hashed_id([identity, hit.time, event]), hit.time, hit.time)
     window.count(hit)
     return window.alert()
 

@@ -456,8 +456,8 @@ def test_a_broken_rule_is_an_error(engine_url: str, rules: Any) -> None:
         assert "the regular expression 'x(?=y)'" in found["rules"][1]["reasons"][0]
         odd.write_text("title: [broken")
         broken = run("doctor", folder, "--url", engine_url, "--index", "ill")
-        assert (broken.exit_code, broken.stdout) == (1, "")
-        assert str(odd) in broken.stderr
+        assert broken.exit_code == 3
+        assert str(odd) in broken.stdout.replace("\n", "")
 
 
 def test_no_connection_is_an_error() -> None:

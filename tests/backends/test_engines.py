@@ -78,7 +78,7 @@ def test_every_converted_query_finds_what_its_cases_say(engine: Engine, pipeline
         hits = engine.hits(body["query"])
         assert hits == engine.hits_in_process(body["query"]), title
         own = {
-            str(case.record["eventID"]): case.published if pipeline is stellar_aws_published else case.expected
+            document_id(flatten(case.record)): case.published if pipeline is stellar_aws_published else case.expected
             for case in cases()
             if case.rule == title
         }
@@ -96,7 +96,7 @@ def test_pack_attributes_every_hit_as_the_matcher_does(engine: Engine, pipeline:
         for hit in scan(engine.client, engine.name, pack.query, EVENT_FIELDS, time_field=None)
     }
     names = matched_queries(pack.query)
-    expected = {event: sorted(names(document)) for event, document in engine.documents.items()}
+    expected = {str(document["eventID"]): sorted(names(document)) for document in engine.documents.values()}
     assert found == {event: rules for event, rules in expected.items() if rules}
     assert len(found) > 40
 
