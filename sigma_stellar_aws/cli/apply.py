@@ -1,6 +1,7 @@
 """The command apply."""
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ def apply(plan_file: Path | None, no_dry_run: bool, yes: bool, as_json: bool, **
     3: done, but for what somebody has to decide, or for a rule that was left out.
     """
     location, options = location_and_rules(values)
-    with needs(extra_for(location)), as_click_errors():
-        prepared = prepare(location, options, note)
+    with needs(extra_for(location)), as_click_errors(), ExitStack() as closing:
+        prepared = prepare(location, options, note, closing.callback)
         if plan_file is not None:
             now = as_plan(prepared.steps, location.identity(), options.as_json())
             check_as_planned(now, _content(plan_file), str(plan_file))

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,8 @@ def plan(output: Path | None, as_json: bool, **values: Any) -> None:
     location, options = location_and_rules(values)
     if output is not None and not output.parent.is_dir():
         raise click.ClickException(f"there is no folder {output.parent} for {output.name}")
-    with needs(extra_for(location)), as_click_errors():
-        steps = prepare(location, options, note).steps
+    with needs(extra_for(location)), as_click_errors(), ExitStack() as closing:
+        steps = prepare(location, options, note, closing.callback).steps
         content = as_plan(steps, location.identity(), options.as_json())
         if output is not None:
             # It tells what is watched, and what is not; a file that is there keeps its mode.

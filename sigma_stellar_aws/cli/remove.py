@@ -1,5 +1,6 @@
 """The command remove."""
 
+from contextlib import ExitStack
 from typing import Any
 
 import click
@@ -34,8 +35,8 @@ def remove(
     Exit code 0: all is done. 1: an error, as told, misuse too. 3: something was left, as told.
     """
     location = location_of(values)
-    with needs(extra_for(location)), as_click_errors():
-        target, state = connected(location)
+    with needs(extra_for(location)), as_click_errors(), ExitStack() as closing:
+        target, state = connected(location, closing.callback)
         steps = removal(target.read({}), target, force=force)
         chosen = {key for name in only for key in _found(name, steps)}
         spared = {key for name in exclude for key in installed_for(name, steps)}

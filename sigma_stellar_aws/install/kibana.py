@@ -77,6 +77,10 @@ class Elastic:
         self._api = KibanaApi(url, space, ca_file, environment)
         self._state = state
 
+    def close(self) -> None:
+        """Close the connections to Kibana."""
+        self._api.close()
+
     def version(self) -> str:
         """Ask for Kibana's version, such as 8.19.0, and go by it from then on.
 

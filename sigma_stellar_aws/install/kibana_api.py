@@ -69,6 +69,10 @@ class KibanaApi:
             self._session.headers["Authorization"] = make_headers(basic_auth=f"{user}:{password}")["authorization"]
         self._answered = False
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
     def rules(
         self,
         method: str,

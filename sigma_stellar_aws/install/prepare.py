@@ -44,6 +44,8 @@ _STAYS = "\nwhat is there for it stays, and nothing is called left over while it
 
 LiveSystem: TypeAlias = Elastic | OpenSearchAlerting | SecurityAnalytics
 """What rules can be installed in."""
+OnExit: TypeAlias = Callable[[Callable[[], None]], object]
+"""Keeps a function to call when all is done."""
 
 
 class Prepared(NamedTuple):
@@ -56,8 +58,12 @@ class Prepared(NamedTuple):
     """Why the system cannot try an artefact out before it is installed; empty if it can."""
 
 
-def connected(location: Location) -> tuple[LiveSystem, State]:
+def connected(location: Location, on_exit: OnExit) -> tuple[LiveSystem, State]:
     """Return the live system and what was applied to it, without talking to it yet.
+
+    Args:
+        location: the live system.
+        on_exit: is given what closes the connections, such as ``ExitStack.callback``.
 
     Raises:
         StoreError: URL, space, credentials or state file are not as they should be.
@@ -68,13 +74,16 @@ def connected(location: Location) -> tuple[LiveSystem, State]:
     file = location.state_file or default_file(identity["target"], identity["url"], identity["space"])
     state = State(file, " ".join(part for part in identity.values() if part))
     if location.target == "elastic":
-        return Elastic(location.url, location.space, location.ca_file, os.environ, state), state
+        kibana = Elastic(location.url, location.space, location.ca_file, os.environ, state)
+        on_exit(kibana.close)
+        return kibana, state
     aws = Aws(location.aws_region) if location.aws_region else None
     client = connect(location.url, location.ca_file, os.environ, aws=aws)
+    on_exit(client.close)
     return (SecurityAnalytics if location.detector else OpenSearchAlerting)(client, state), state
 
 
-def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None]) -> Prepared:
+def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None], on_exit: OnExit) -> Prepared:
     """Convert the rules, look at what is there, and decide what is to be done.
 
     A rule that cannot be carried, or a file that cannot be read, is a step with the reason; all others go on.
@@ -83,6 +92,7 @@ def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None
         location: the live system.
         options: which rules, and how they are converted.
         tell: is told what else there is to know, a line at a time.
+        on_exit: as of :func:`connected`.
 
     Raises:
         SigmaError: if the options are strict: a rule file cannot be read, or a rule cannot be carried; a file also
@@ -104,7 +114,7 @@ def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None
     twins = {rule_name(rule): _related(rule) for rule in rules.rules}
     passed_over = {rule_name(rule) for rule in all_rules.rules} - {rule_name(rule) for rule in rules.rules}
     profile = read_profile(options.store) if options.store else None
-    target, state = connected(location)
+    target, state = connected(location, on_exit)
     stack = _stack(options, target)
     artefacts, left_out = _artefacts(rules, location, options, profile, stack, tell, unread)
     names = {key: [key, str(body["name"]), *called.get(key, ())] for key, body in artefacts.items()}
