@@ -117,13 +117,17 @@ def _filter_files(rule: SigmaRule) -> list[str]:
     return [path for path in paths if path != own]
 
 
-@lru_cache(maxsize=64)
 def _of_file(path: str) -> tuple[tuple[Misreading, ...], tuple[tuple[int, str], ...]]:
     """Return what is misread in a file, and the keys that are twice in a map of it, each with its line."""
     try:
-        text = Path(path).read_text("utf-8")
+        return _of_content(Path(path).read_text("utf-8"))
     except (OSError, ValueError):
         return (), ()
+
+
+# Not by the name of the file, which an author changes while it is watched.
+@lru_cache(maxsize=64)
+def _of_content(text: str) -> tuple[tuple[Misreading, ...], tuple[tuple[int, str], ...]]:
     return tuple(misreadings(text)), tuple((span.line, key) for span, key in double_keys(text))
 
 

@@ -237,3 +237,13 @@ def test_what_pysigma_refuses_stops_no_other_rule(tmp_path: Path) -> None:
         bad.write_text(rule(text).replace("5f0ee3d1", "6f0ee3d1").replace("eventName: GetCallerIdentity", "a: b"))
         pack = convert_pack(load_rules(tmp_path, collect_errors=True), stellar_aws())
         assert (len(pack.rules), len(pack.refused)) == (1, 1)
+
+
+def test_a_file_that_was_mended_is_read_again(tmp_path: Path) -> None:
+    """Whoever watches a rule sees what it says now."""
+    file = tmp_path / "rule.yml"
+    file.write_text(rule("a: No"), encoding="utf-8")
+    with pytest.raises(UnsupportedRuleError, match="YAML reads No as false"):
+        StellarAwsBackend(stellar_aws()).convert(SigmaCollection.load_ruleset([file]))
+    file.write_text(rule("a: 'No'"), encoding="utf-8")
+    assert len(StellarAwsBackend(stellar_aws()).convert(SigmaCollection.load_ruleset([file]))) == 1
