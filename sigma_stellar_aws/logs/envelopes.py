@@ -350,11 +350,11 @@ def _fingerprint(text: Raw) -> bytes:
     """Return what copies of a record have in common, even if a store changed the type of some fields."""
     try:
         core = _decode_core(text)
+        return msgspec.json.encode(core if core.eventID is not None else msgspec.json.decode(text), order="sorted")
     except BROKEN:
-        return bytes(memoryview(text))
-    if core.eventID is not None:
-        return msgspec.json.encode(core)
-    return msgspec.json.encode(msgspec.json.decode(text), order="sorted")
+        mended = mend(text)
+        changed = mended is not None and mended != bytes(memoryview(text))
+        return _fingerprint(mended) if mended is not None and changed else bytes(memoryview(text))
 
 
 def _content(raw: Raw) -> Raw | None:

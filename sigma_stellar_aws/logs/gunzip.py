@@ -56,7 +56,10 @@ def gunzip(read: Callable[[], bytes], data: bytes, size: int, on_damage: Callabl
             check = next((check for check in _WRONG_CHECKSUM if check in str(error)), None)
             if check is None:
                 return
-            data = stored[end + 1 + _REST_OF_TRAILER[check] :]
+            after = end + 1 + _REST_OF_TRAILER[check]
+            while len(stored) < after and (data := read()):
+                stored += data
+            data = stored[after:]
         else:
             if not member.eof:
                 on_damage("the compressed data ends too early; the file is not whole")

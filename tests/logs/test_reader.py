@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sigma_stellar_aws.base.errors import NotFoundError
@@ -468,8 +468,14 @@ def files(draw: st.DrawFn) -> bytes:
     return gzip.compress(data) if draw(st.booleans()) else data
 
 
+BAD_BYTE = dump(A).replace(b'"A"', b'"A","x":"\xff"')
+
+
 @settings(max_examples=300)
 @given(files(), st.integers(1, 3000), st.sampled_from([LONGEST_RECORD, LONGEST_RECORD, 3000, 300]))
+@example(b'{"took":1,"_shards":{"total":1},"events":[%b,%b]}' % (BAD_BYTE, BAD_BYTE), 1, LONGEST_RECORD)
+@example(b'{"a":%b,"b":{"c":%b}}' % (BAD_BYTE, BAD_BYTE), 1, LONGEST_RECORD)
+@example(gzip.compress(dump(A))[:-8] + bytes(8) + gzip.compress(dump(B)), 1, LONGEST_RECORD)
 def test_pieces_do_not_matter(file: Path, data: bytes, block: int, longest: int) -> None:
     """However a file is cut into pieces, the same is read of it and the same is told, be it damaged or not."""
     file.write_bytes(data)
