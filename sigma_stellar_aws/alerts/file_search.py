@@ -79,7 +79,7 @@ class FileSearch:
 
     def _look_at(self, record: JsonObject, file: Path, line: int, hits: list[Hit], problems: list[Problem]) -> None:
         candidates = self._candidates(record.get("eventSource"), record.get("eventName"))
-        document = flatten(_useful(record, self._used))
+        document = flatten({**_useful(record, self._used), "eventTime": record.get("eventTime")})
         names = [name for name, matches in candidates if matches(document)]
         if not names:
             return
@@ -87,8 +87,10 @@ class FileSearch:
         time = document.get(TIME_FIELD)
         if not isinstance(time, int):
             if self._task.since is not None or self._task.until is not None:
-                problems.append(Problem(file, line, f"event {event_id!r} matches, but has no eventTime to compare"))
-                return
+                reason = (
+                    f"event {event_id!r} has no eventTime that could be compared; it is among the events all the same"
+                )
+                problems.append(Problem(file, line, reason))
             time = None
         elif (self._task.since is not None and time < self._task.since) or (
             self._task.until is not None and time >= self._task.until

@@ -10,7 +10,8 @@ from sigma_stellar_aws.alerts.pack import Pack
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.external_sort import in_order
 from sigma_stellar_aws.base.json_types import Scalar
-from sigma_stellar_aws.base.times import epoch_millis, millis
+from sigma_stellar_aws.base.times import millis
+from sigma_stellar_aws.logs.event_times import event_millis
 from sigma_stellar_aws.logs.flatten import document_id, flatten, is_uuid
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
@@ -74,7 +75,7 @@ def _found(client: OpenSearch, index: str, pack: Pack, query: Clause, time_field
             document,
             found.matched_queries,
             keys,
-            time=epoch_millis(found.source.get("eventTime")) if time_field is None else found.time,
+            time=event_millis(found.source.get("eventTime")) if time_field is None else found.time,
             identity=document_id(document) if is_uuid(event_id) else f"{found.index_name}/{found.id}",
             origin=found.index_name,
         )

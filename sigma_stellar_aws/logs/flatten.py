@@ -9,7 +9,7 @@ from typing import TypeGuard
 import msgspec
 
 from sigma_stellar_aws.base.json_types import Json, Scalar
-from sigma_stellar_aws.base.times import epoch_millis
+from sigma_stellar_aws.logs.event_times import event_millis
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, Document, flat_name
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -39,7 +39,7 @@ def flatten(record: Mapping[str, Json]) -> Document:
             held.append(value)
         else:
             document[path] = [held, value]
-    time = epoch_millis(record.get("eventTime"))
+    time = event_millis(record.get("eventTime"))
     if time is not None:
         document[TIME_FIELD] = time
     return document

@@ -153,15 +153,24 @@ def test_bounds_of_time(pack: Pack, tmp_path: Path, since: str | None, until: st
     assert (found.records, found.problems) == (3, [])
 
 
+@pytest.mark.parametrize("form", [1795521600, {"$date": "2026-11-24T12:00:00Z"}, "Nov 24, 2026 @ 12:00:00.000"])
+def test_times_in_other_forms_are_compared(pack: Pack, tmp_path: Path, form: Json) -> None:
+    """An event is within the bounds of time or not, in whatever form an export has its time."""
+    file = write(tmp_path / "a.json", [record({**DELETED, "eventTime": form})])
+    for since, number in (("2026-11-24T12:00:00", 1), ("2026-11-24T12:00:01", 0)):
+        found = together(scan_files([file], pack, time(since)))
+        assert ([hit.time for hit in found.hits], found.problems) == ([1795521600000] * number, [])
+
+
 def test_an_event_without_time_is_told(pack: Pack, tmp_path: Path) -> None:
-    """A matching event whose time cannot be read is told with its line if a time is asked for, and else found."""
+    """A matching event whose time cannot be read is found, and told with its line if a time is asked for."""
     other = record({**OTHER, "eventTime": ""})
     file = write(tmp_path / "a.json", [other, record({**DELETED, "eventTime": "yesterday"})])
     found = together(scan_files([file], pack))
     assert ([hit.time for hit in found.hits], found.problems) == ([None], [])
     for bounds in ((time("2026-11-24"), None), (None, time("2026-11-24"))):
         found = together(scan_files([file], pack, *bounds))
-        assert (found.records, found.hits) == (2, [])
+        assert (found.records, [hit.time for hit in found.hits]) == (2, [None])
         assert [problem[:2] for problem in found.problems] == [(file, 2)]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
-from sigma_stellar_aws.base.times import epoch_millis
+from sigma_stellar_aws.logs.event_times import event_millis
 from sigma_stellar_aws.logs.flatten import flatten
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, Document, flat_name
 
@@ -102,7 +102,34 @@ def test_time(time: str, millis: int) -> None:
     assert flatten({"eventTime": time}) == {"eventTime": time, TIME_FIELD: millis}
 
 
-@pytest.mark.parametrize("time", [None, "", "May 1, 2024 12:34:56 PM", 1795521600, ["2026-11-24T12:00:00Z"], {}])
+@pytest.mark.parametrize(
+    "time",
+    [
+        1795521600,
+        1795521600.0,
+        1795521600000,
+        1795521600000000,
+        1795521600000000000,
+        "1795521600",
+        "1795521600.000",
+        "1795521600000",
+        {"$date": "2026-11-24T12:00:00Z"},
+        {"$date": 1795521600000},
+        {"$date": {"$numberLong": "1795521600000"}},
+        "Nov 24, 2026 @ 12:00:00.000",
+        "November 24, 2026, 13:00:00 (UTC+01:00)",
+        "2026-11-24 12:00:00.000",
+    ],
+)
+def test_times_as_exports_write_them(time: Json) -> None:
+    """A time is the same in whatever form an export has it."""
+    assert flatten({"eventTime": time})[TIME_FIELD] == 1795521600000
+
+
+@pytest.mark.parametrize(
+    "time",
+    [None, "", "May 1, 2024 12:34:56 PM", 2026, 20260105, True, 1e300, ["2026-11-24T12:00:00Z"], {}, {"$date": None}],
+)
 def test_what_is_no_time(time: Json) -> None:
     """A record whose eventTime cannot be read gets no timestamp."""
     assert TIME_FIELD not in flatten({"eventTime": time})
@@ -111,5 +138,5 @@ def test_what_is_no_time(time: Json) -> None:
 @given(VALUES)
 def test_any_value_may_stand_for_a_time(value: Json) -> None:
     """Whatever stands in eventTime is no error."""
-    time = epoch_millis(value)
+    time = event_millis(value)
     assert time is None or isinstance(time, int)
