@@ -7,7 +7,7 @@ import re
 import sys
 import warnings
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
@@ -25,6 +25,8 @@ class UnsupportedRegexError(ValueError):
 
 
 Ranges: TypeAlias = "list[tuple[int, int]]"
+_Cases: TypeAlias = Callable[[Ranges], Ranges]
+"""Adds to ranges of characters the other cases of their letters."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ _LAST_OF_TWO_CASES = 0x1FFFF
 # Ranges of fewer characters are looked at one by one.
 _FEW = 1000
 _NEWLINE: Ranges = [(10, 10)]
+_UPPER, _LOWER = (65, 90), (97, 122)
 _CATEGORIES: dict[object, Ranges] = {
     sre.CATEGORY_DIGIT: [(48, 57)],
     sre.CATEGORY_WORD: [(48, 57), (65, 90), (95, 95), (97, 122)],
@@ -133,12 +136,16 @@ def parse_regex(
     flags = tree.state.flags
     # The server's option is for the whole pattern, so a part that regards case needs all others spelled out.
     whole_ignores_case = bool(flags & re.IGNORECASE) and not _CASE_SWITCHED_OFF.search(pattern)
-    return ParsedRegex(list(_nodes(tree.data, flags, whole_ignores_case=whole_ignores_case)), whole_ignores_case)
+    return ParsedRegex(
+        list(_nodes(tree.data, flags, whole_ignores_case=whole_ignores_case, cases=both_cases)), whole_ignores_case
+    )
 
 
-def nodes_of_lucene(pattern: str) -> Sequence:
+def nodes_of_lucene(pattern: str, *, ignore_ascii_case: bool = False) -> Sequence:
     """Return the nodes of a pattern in Lucene's syntax, as :mod:`sigma_stellar_aws.query.lucene_regex` writes it."""
-    return list(_nodes(sre_parse.parse(pattern, re.DOTALL).data, int(re.DOTALL), whole_ignores_case=False))
+    flags = int(re.DOTALL | (re.IGNORECASE if ignore_ascii_case else 0))
+    tree = sre_parse.parse(pattern, re.DOTALL).data
+    return list(_nodes(tree, flags, whole_ignores_case=False, cases=_both_ascii_cases))
 
 
 def width(pattern: str) -> tuple[int, int | None]:
@@ -147,15 +154,15 @@ def width(pattern: str) -> tuple[int, int | None]:
     return least, None if most >= sre.MAXREPEAT - 1 else most
 
 
-def _nodes(tree: _Tree, flags: int, *, whole_ignores_case: bool) -> Iterator[Node]:
+def _nodes(tree: _Tree, flags: int, *, whole_ignores_case: bool, cases: _Cases) -> Iterator[Node]:
     """Yield our own nodes of a tree of Python's parser, with all flags resolved."""
 
     def inner(subtree: _Tree, inner_flags: int = flags) -> Sequence:
-        return list(_nodes(subtree, inner_flags, whole_ignores_case=whole_ignores_case))
+        return list(_nodes(subtree, inner_flags, whole_ignores_case=whole_ignores_case, cases=cases))
 
     for operation, argument in tree:
         if operation in _OF_CHARACTERS:
-            yield Characters(_ranges(operation, argument, flags, whole_ignores_case))
+            yield Characters(_ranges(operation, argument, flags, whole_ignores_case, cases))
         elif operation is sre.BRANCH:
             _, branches = argument
             yield Group([inner(branch) for branch in branches])
@@ -172,21 +179,21 @@ def _nodes(tree: _Tree, flags: int, *, whole_ignores_case: bool) -> Iterator[Nod
             raise UnsupportedRegexError(f"uses {what}, which Lucene does not have")
 
 
-def _ranges(operation: object, argument: Any, flags: int, whole_ignores_case: bool) -> Ranges:
+def _ranges(operation: object, argument: Any, flags: int, whole_ignores_case: bool, cases: _Cases) -> Ranges:
     """Return the characters that an operation of Python's parser stands for."""
     ignore_case = bool(flags & re.IGNORECASE)
     if operation is sre.ANY:
         return [(0, LAST_CHARACTER)] if flags & re.DOTALL else complement(_NEWLINE)
     if operation is sre.IN:
-        return _set(argument, ignore_case)
+        return _set(argument, cases if ignore_case else merged_ranges)
     written: Ranges = [(argument, argument)]
     is_negated = operation is sre.NOT_LITERAL
     covered = whole_ignores_case and argument < 128 and not is_negated
-    ranges = both_cases(written) if ignore_case and not covered else written
+    ranges = cases(written) if ignore_case and not covered else written
     return complement(ranges) if is_negated else ranges
 
 
-def _set(items: list[tuple[object, Any]], ignore_case: bool) -> Ranges:
+def _set(items: list[tuple[object, Any]], cases: _Cases) -> Ranges:
     negated = items[0][0] is sre.NEGATE
     written: Ranges = []
     categories: Ranges = []
@@ -200,7 +207,7 @@ def _set(items: list[tuple[object, Any]], ignore_case: bool) -> Ranges:
         else:
             categories += complement(_CATEGORIES[_NEGATED_CATEGORIES[argument]])
     # Every category has both cases of its letters already.
-    ranges = merged_ranges([*(both_cases(written) if ignore_case else written), *categories])
+    ranges = merged_ranges([*cases(written), *categories])
     return complement(ranges) if negated else ranges
 
 
@@ -213,6 +220,15 @@ def both_cases(ranges: Ranges) -> Ranges:
     points = (point for first, last in ranges for point in _with_cases(first, last))
     variants = {v for p in points for v in (chr(p).lower(), chr(p).upper()) if len(v) == 1}
     return merged_ranges([*ranges, *((ord(v), ord(v)) for v in variants)])
+
+
+def _both_ascii_cases(ranges: Ranges) -> Ranges:
+    others: Ranges = []
+    for first, last in ranges:
+        for letters, other in ((_UPPER, 32), (_LOWER, -32)):
+            if (start := max(first, letters[0])) <= (end := min(last, letters[1])):
+                others.append((start + other, end + other))
+    return merged_ranges([*ranges, *others])
 
 
 def _with_cases(first: int, last: int) -> Iterable[int]:

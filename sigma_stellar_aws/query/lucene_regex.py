@@ -31,6 +31,9 @@ from sigma_stellar_aws.base.regex_tree import (
 MAX_LENGTH = 1000
 """Longest pattern that a server accepts by default (setting ``index.max_regex_length``), in characters."""
 
+MOST_POSITIONS = 10_000
+"""How many characters a pattern may have once its repetitions are written out; no automaton has room for more."""
+
 
 class LuceneRegex(NamedTuple):
     """A pattern in Lucene's syntax (flags NONE) and whether ASCII case is to be ignored in it."""
@@ -54,9 +57,13 @@ def translate(
 
     Raises:
         UnsupportedRegexError: it uses what Lucene lacks (look-around, back-references, word boundaries, possessive or
-            atomic groups, anchors in the middle), is not valid, or is too long for a server.
+            atomic groups, anchors in the middle), is not valid, or is too long or repeats too much for a server.
     """
     parsed = parse_regex(pattern, ignore_case=ignore_case, multiline=multiline, dot_all=dot_all)
+    if _positions(parsed.nodes) > MOST_POSITIONS:
+        raise UnsupportedRegexError(
+            f"stands for more than {MOST_POSITIONS:,} characters once its repetitions are written out; repeat less"
+        )
     text = _searched(parsed.nodes)
     if len(text) > MAX_LENGTH:
         raise UnsupportedRegexError(f"is {len(text)} characters long in Lucene's syntax; servers accept {MAX_LENGTH}")
@@ -142,6 +149,17 @@ def _searched(nodes: Sequence) -> str:
         return ".*"
     body = _pattern(nodes, alone=not (start or end))
     return start + body + end
+
+
+def _positions(nodes: Sequence) -> int:
+    """Count the characters that nodes stand for, with their repetitions written out."""
+    count = 0
+    for node in nodes:
+        if isinstance(node, Repeat):
+            count += _positions(node.nodes) * max(1, node.least, node.most or 1)
+        else:
+            count += sum(map(_positions, node.alternatives)) if isinstance(node, Group) else 1
+    return count
 
 
 def _strictest(anchors: Sequence) -> str:
