@@ -21,6 +21,18 @@ class UnsupportedConditionError(UnsupportedRuleError):
         super().__init__(rule, f"{where}: {reason}", source)
 
 
+class CorrelationError(UnsupportedRuleError):
+    """A correlation rule, or a filter of one, that is not as it should be."""
+
+    def __init__(
+        self, title: str, reason: str, source: SigmaRuleLocation | None = None, *, is_filter: bool = False
+    ) -> None:
+        """Name the rule (its title), the reason and the place."""
+        super().__init__(title, reason, source)
+        if is_filter:
+            self.args = (f"Filter {title!r}: {reason}",)
+
+
 class RuleBlockError(SigmaConfigurationError):
     """The block ``stellar`` of a rule is not as it should be."""
 

@@ -15,10 +15,19 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.base import yaml_positions
 from sigma_stellar_aws.base.errors import NotFoundError
+from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.base.sigma_errors import CorrelationError
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.rule_files.as_written import misreadings
 from sigma_stellar_aws.rule_files.choose import names_of
+from sigma_stellar_aws.rule_files.correlations import filter_errors, resolve_correlations
 from sigma_stellar_aws.rule_files.regex_errors import with_regex_reason
+from sigma_stellar_aws.rule_files.stated_correlation import (
+    CorrelationFaultError,
+    document_for_pysigma,
+    keep_document,
+    read_correlation,
+)
 
 AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 
@@ -104,8 +113,14 @@ def load_rules(*paths: Path | str, filters: Iterable[Path | str] = (), collect_e
         OSError: a file cannot be opened.
     """
     parsed = [_parsed(file, collect_errors) for file in find_rule_files(paths)]
-    # Where errors are collected, references are resolved by the conversion, where an error names the rule.
-    collection = SigmaCollection.merge(parsed, resolve_references=not collect_errors)
+    # pySigma's own look-up of references, which conversions do, names neither file nor line.
+    collection = SigmaCollection.merge(parsed, resolve_references=False)
+    named = [each for part in parsed for each in part.filters]
+    collection.errors += filter_errors(named, collection.rules)
+    if not collect_errors:
+        wrong = resolve_correlations(collection.rules).errors
+        # Those that are refused may be what another backend can convert.
+        collection.errors += [error for error in wrong if isinstance(error, CorrelationError)]
     if collection.errors and not collect_errors:
         raise SigmaError("\n".join(str(error) for error in collection.errors))
     for file in filters:
@@ -141,6 +156,8 @@ def _apply_filters(collection: SigmaCollection, file: Path) -> None:
         raise SigmaError("\n".join(str(error) for error in parsed.errors))
     if parsed.rules or not parsed.filters:
         raise SigmaError("This file is not a Sigma filter", source=SigmaRuleLocation(file))
+    if errors := filter_errors(parsed.filters, collection.rules):
+        raise errors[0]
     for sigma_filter in parsed.filters:
         before = _conditions(collection)
         collection.rules = [_filtered(rule, sigma_filter) for rule in collection.rules]
@@ -185,19 +202,45 @@ def _parse(file: Path) -> SigmaCollection:
         raise SigmaError("; ".join(map(str, misread)), source=source)
     if not all(isinstance(document, dict) or document is None for document in documents):
         raise SigmaError("This is not a Sigma rule: a rule is a map of keys and values", source=source)
+    documents, correlations, faults = _correlations_read(documents, text, file)
     try:
         maps = cast("list[NestedDict]", documents)
         collection = SigmaCollection.from_dicts(maps, True, source, collect_filters=True, resolve_references=False)
-        collection.errors = [with_regex_reason(error, source) for error in collection.errors]
+        collection.errors = [*faults, *(with_regex_reason(error, source) for error in collection.errors)]
     except SigmaError:
         raise
     except Exception as error:
         # pySigma lets errors of any class out where a value is of a type that it does not expect.
         raise SigmaError(f"This cannot be read as a Sigma rule: {error}", source=source) from error
+    read = [rule for rule in collection.rules if isinstance(rule, SigmaCorrelationRule)]
+    for correlation, document in zip(read, correlations, strict=True):
+        keep_document(correlation, document)
     for rule in collection.rules:
         if isinstance(rule, SigmaRule) and not all(isinstance(c, str) for c in rule.detection.condition):
             raise SigmaError(f"Rule {rule.title!r}: a condition must be a text", source=source)
     return collection
+
+
+def _correlations_read(
+    documents: list[Json], text: str, file: Path
+) -> tuple[list[Json], list[JsonObject], list[SigmaError]]:
+    """Return documents with correlations as pySigma reads them right, those as they are written, and what is wrong."""
+    for_pysigma: list[Json] = []
+    correlations: list[JsonObject] = []
+    faults: list[SigmaError] = []
+    for number, document in enumerate(documents):
+        if not isinstance(document, dict) or "correlation" not in document or "action" in document:
+            for_pysigma.append(document)
+            continue
+        try:
+            stated = read_correlation(document)
+        except CorrelationFaultError as fault:
+            place = SigmaRuleLocation(file, yaml_positions.line_of(text, fault.path, number))
+            faults.append(CorrelationError(str(document.get("title")), fault.reason, place))
+            continue
+        correlations.append(document)
+        for_pysigma.append(document_for_pysigma(document, stated))
+    return for_pysigma, correlations, faults
 
 
 def _is_rule_file(file: Path) -> bool:

@@ -1,0 +1,359 @@
+"""Correlation rules with the rules that they name: what they count, by which fields, and which of them cannot be exact.
+
+A correlation names rules by id or name, wherever they stand. Everything that it names has to be there, once, and no
+correlation may count itself. What cannot be decided from the events alone without ever withdrawing an alert is refused:
+``lt``, ``lte``, ``eq``, ``neq`` and ``not`` hold for a part of a longer burst, and for events that are still to arrive.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import combinations
+from typing import NamedTuple, TypeAlias
+from uuid import UUID
+
+from sigma.correlations import (
+    CorrelationConditionAND,
+    CorrelationConditionNOT,
+    SigmaCorrelationRule,
+    SigmaRuleReference,
+)
+from sigma.exceptions import SigmaRuleLocation
+from sigma.filters import SigmaFilter
+from sigma.rule import SigmaRule
+
+from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.sigma_errors import CorrelationError, UnsupportedRuleError
+from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
+from sigma_stellar_aws.base.yaml_positions import YamlPath, line_of, load_yaml
+from sigma_stellar_aws.rule_files.stated_correlation import (
+    EVENT_COUNT,
+    TEMPORAL_KINDS,
+    TEMPORAL_ORDERED,
+    VALUE_COUNT,
+    ConditionTree,
+    CorrelationFaultError,
+    StatedCorrelation,
+    stated_correlation,
+)
+from sigma_stellar_aws.rule_files.stellar_block import rule_name
+
+NamedRule: TypeAlias = SigmaRule | SigmaCorrelationRule
+
+_MOST_ALTERNATIVES = 100
+_WITHIN_LONGER = "a part of a longer burst holds it, too, and an event that arrives late would withdraw the alert"
+_REFUSED_OPERATORS = ("lt", "lte", "eq", "neq")
+_REFUSED_KINDS = {
+    "value_sum": "a sum has no bounded state that is exact, since one event may lower it",
+    "value_avg": "an event that arrives late can lower an average, and would withdraw the alert",
+    "value_percentile": "an event that arrives late can move a percentile, and would withdraw the alert",
+    "value_median": "an event that arrives late can move a median, and would withdraw the alert",
+}
+
+
+class Member(NamedTuple):
+    """A rule that a correlation counts."""
+
+    name: str
+    """As hits name it, see ``rule_name``."""
+    title: str
+    is_correlation: bool
+    key: tuple[str, ...]
+    """For each field that is grouped by, the dotted name in this rule's events; of a correlation, what it groups by."""
+    values: tuple[str, ...] = ()
+    """Dotted names of the fields whose values are counted."""
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """A correlation rule that can be evaluated exactly."""
+
+    name: str
+    title: str
+    kind: str
+    members: tuple[Member, ...]
+    """In the order of the rule."""
+    group_by: tuple[str, ...]
+    """As they are written: fields or aliases."""
+    timespan: timedelta
+    count: int
+    """How many events, values or rules are needed."""
+    alternatives: tuple[tuple[int, ...], ...] = ()
+    """Members, by their numbers and in their order, of which one set has to be complete; empty where any ``count`` are
+    enough."""
+
+
+@dataclass
+class ResolvedCorrelations:
+    """The correlations among rules."""
+
+    correlations: list[Correlation]
+    """Each after those that it counts."""
+    errors: list[UnsupportedRuleError]
+    """Why others are left out."""
+    silent: set[str]
+    """Names of the rules that do not alert by themselves, since a correlation names them and none says generate."""
+
+
+def resolve_correlations(rules: Iterable[NamedRule], refused: Mapping[str, str] | None = None) -> ResolvedCorrelations:
+    """Find what correlations count.
+
+    Args:
+        rules: all rules, in any order.
+        refused: reasons why rules are left out, by their names.
+    """
+    return _Resolver(list(rules), refused or {}).resolved()
+
+
+def filter_errors(filters: Iterable[SigmaFilter], rules: Sequence[NamedRule]) -> list[CorrelationError]:
+    """Return an error for each filter that names a correlation: it would change nothing."""
+    known = _Names([rule for rule in rules if isinstance(rule, SigmaCorrelationRule)])
+    errors = []
+    for each in filters:
+        references = [] if isinstance(each.filter.rules, str) else each.filter.rules
+        for number, reference in enumerate(references):
+            if known.find(reference.reference):
+                at = location(each, ("filter", "rules", number))
+                reason = f"it names the correlation {reference.reference!r}; name the rules that this one counts"
+                errors.append(CorrelationError(each.title, reason, at, is_filter=True))
+    return errors
+
+
+def correlation_error(rule: SigmaCorrelationRule, path: YamlPath, reason: str) -> CorrelationError:
+    """Return an error that names the rule, its file and the line of a part of it."""
+    return CorrelationError(rule.title or rule_name(rule), reason, location(rule, path))
+
+
+def location(rule: NamedRule | SigmaFilter, path: YamlPath) -> SigmaRuleLocation | None:
+    """Return the file and the line of a part of a rule; the file is read once more, since loading loses the lines."""
+    if rule.source is None:
+        return None
+    with suppress(OSError, ValueError, RecursionError):
+        text = rule.source.path.read_text("utf-8")
+        for number, document in enumerate(load_yaml(text)):
+            if isinstance(document, dict) and _is_of(document, rule):
+                return SigmaRuleLocation(rule.source.path, line_of(text, path, number))
+    return rule.source
+
+
+def _is_of(document: JsonObject, rule: NamedRule | SigmaFilter) -> bool:
+    identity = str(document.get("id") or "").lower()
+    return (document.get("title"), document.get("name"), identity) == (rule.title, rule.name, str(rule.id or ""))
+
+
+class _Names:
+    """Rules by what others may name them."""
+
+    def __init__(self, rules: Sequence[NamedRule]) -> None:
+        self.rules = rules
+        self._by_id: dict[UUID, NamedRule] = {}
+        self._by_name: dict[str, list[NamedRule]] = {}
+        for rule in rules:
+            if rule.id is not None:
+                # Of rules with the same id, a pack has the first.
+                self._by_id.setdefault(rule.id, rule)
+            if rule.name is not None:
+                self._by_name.setdefault(rule.name, []).append(rule)
+
+    def find(self, reference: str) -> list[NamedRule]:
+        with suppress(ValueError):
+            if rule := self._by_id.get(UUID(reference)):
+                return [rule]
+        return self._by_name.get(reference, [])
+
+    def one(self, reference: str) -> NamedRule:
+        """Return the rule of an id or name; raise ValueError with the reason where there is not just one."""
+        found = self.find(reference)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            files = ", ".join(sorted({str(rule.source.path) for rule in found if rule.source}))
+            raise ValueError(f"{len(found)} rules are named {reference!r} ({files}); give each a name of its own")
+        if any(rule.title == reference for rule in self.rules):
+            raise ValueError(f"{reference!r} is the title of a rule; a correlation names its id or its name")
+        hint = did_you_mean(nearest(reference, self._by_name, LOOSELY_ALIKE))
+        raise ValueError(f"there is no rule with the id or name {reference!r}{hint}")
+
+
+class _Resolver:
+    """What is known while correlations are resolved, each after those that it counts."""
+
+    def __init__(self, rules: Sequence[NamedRule], refused: Mapping[str, str]) -> None:
+        self._names = _Names(rules)
+        self._refused = refused
+        self._done: dict[int, Correlation | None] = {}
+        self._path: list[SigmaCorrelationRule] = []
+        self._result = ResolvedCorrelations([], [], set())
+
+    def resolved(self) -> ResolvedCorrelations:
+        named: set[int] = set()
+        generated: set[int] = set()
+        stated: list[tuple[SigmaCorrelationRule, StatedCorrelation]] = []
+        for rule in self._names.rules:
+            if isinstance(rule, SigmaCorrelationRule):
+                with suppress(CorrelationFaultError):
+                    stated.append((rule, stated_correlation(rule)))
+                self._resolve(rule)
+        for _, each in stated:
+            for found in map(self._names.find, each.references):
+                (generated if each.generate else named).update(map(id, found))
+        self._result.silent = {rule_name(rule) for rule in self._names.rules if id(rule) in named - generated}
+        return self._result
+
+    def _resolve(self, rule: SigmaCorrelationRule) -> Correlation | None:
+        if id(rule) in self._done:
+            return self._done[id(rule)]
+        self._path.append(rule)
+        correlation = None
+        try:
+            correlation = self._made(rule, stated_correlation(rule))
+        except CorrelationFaultError as fault:
+            self._result.errors.append(correlation_error(rule, fault.path, fault.reason))
+        except UnsupportedRuleError as error:
+            self._result.errors.append(error)
+        self._path.pop()
+        self._done[id(rule)] = correlation
+        if correlation is not None:
+            self._result.correlations.append(correlation)
+        return correlation
+
+    def _made(self, rule: SigmaCorrelationRule, stated: StatedCorrelation) -> Correlation:
+        members = [self._found(reference, number) for number, reference in enumerate(stated.references)]
+        if len({id(member) for member in members}) < len(members):
+            raise CorrelationFaultError(("correlation", "rules"), "two references are to the same rule")
+        aliases = self._aliases(stated, members)
+        _refuse(rule, stated)
+        known = [self._member(rule, stated, number, member, aliases) for number, member in enumerate(members)]
+        count, alternatives = _needed(rule, stated)
+        title = rule.title or rule_name(rule)
+        return Correlation(
+            rule_name(rule), title, stated.kind, tuple(known), stated.group_by, stated.timespan, count, alternatives
+        )
+
+    def _found(self, reference: str, number: int) -> NamedRule:
+        try:
+            return self._names.one(reference)
+        except ValueError as error:
+            raise CorrelationFaultError(("correlation", "rules", number), str(error)) from None
+
+    def _aliases(self, stated: StatedCorrelation, members: Sequence[NamedRule]) -> dict[tuple[str, int], str]:
+        """Return the field that an alias stands for in the events of a member, by the alias and the member's number."""
+        fields: dict[tuple[str, int], str] = {}
+        used = (*stated.group_by, *(stated.threshold.fields if stated.threshold else ()))
+        for alias, of_rules in stated.aliases.items():
+            at = ("correlation", "aliases", alias)
+            if alias not in used:
+                raise CorrelationFaultError(at, f"alias {alias!r} is used neither in group-by nor as a field")
+            for reference, field in of_rules.items():
+                numbers = [n for n, member in enumerate(members) if _has(self._names.find(reference), member)]
+                if not numbers:
+                    raise CorrelationFaultError(
+                        (*at, reference), f"alias {alias!r} is about {reference!r}, which is none of the rules"
+                    )
+                fields[alias, numbers[0]] = field
+            for number, member in enumerate(members):
+                if (alias, number) not in fields:
+                    raise CorrelationFaultError(at, f"alias {alias!r} names no field of the rule {member.title!r}")
+        return fields
+
+    def _member(
+        self,
+        rule: SigmaCorrelationRule,
+        stated: StatedCorrelation,
+        number: int,
+        member: NamedRule,
+        aliases: Mapping[tuple[str, int], str],
+    ) -> Member:
+        at = ("correlation", "rules", number)
+        key = tuple(aliases.get((field, number), field) for field in stated.group_by)
+        name = rule_name(member)
+        if isinstance(member, SigmaRule):
+            if reason := self._refused.get(name):
+                raise CorrelationFaultError(at, f"the rule {member.title!r} is left out: {reason}")
+            fields = stated.threshold.fields if stated.threshold else ()
+            values = tuple(aliases.get((field, number), field) for field in fields)
+            return Member(name, member.title, False, key, values)
+        if _has(self._path, member):
+            start = next(place for place, each in enumerate(self._path) if each is member)
+            names = " → ".join(repr(each.title) for each in (*self._path[start:], member))
+            raise CorrelationFaultError(at, f"correlations count each other: {names}")
+        if stated.kind not in TEMPORAL_KINDS:
+            raise UnsupportedRuleError(
+                rule.title, f"{stated.kind} of a correlation: only temporal ones can count others", location(rule, at)
+            )
+        inner = self._resolve(member)
+        if inner is None:
+            raise CorrelationFaultError(at, f"the correlation {member.title!r} is left out")
+        if missing := [field for field in key if field not in inner.group_by]:
+            raise CorrelationFaultError(at, f"the correlation {inner.title!r} does not group by {missing[0]!r}")
+        return Member(name, inner.title, True, key)
+
+
+def _has(rules: Iterable[NamedRule], rule: NamedRule) -> bool:
+    # Rules are equal where what pySigma keeps of them is.
+    return any(each is rule for each in rules)
+
+
+def _refuse(rule: SigmaCorrelationRule, stated: StatedCorrelation) -> None:
+    """Raise an error with the reason where a correlation can be read, but not be exact."""
+    if reason := _REFUSED_KINDS.get(stated.kind):
+        at = location(rule, ("correlation", "type"))
+        raise UnsupportedRuleError(rule.title, f"{stated.kind} is not supported: {reason}", at)
+    operator = stated.threshold.operator if stated.threshold else ""
+    if operator in _REFUSED_OPERATORS:
+        at = location(rule, ("correlation", "condition", operator))
+        raise UnsupportedRuleError(rule.title, f"{operator} is not supported: {_WITHIN_LONGER}; use gte", at)
+    if stated.condition is not None and _has_not(stated.condition):
+        at = location(rule, ("correlation", "condition"))
+        reason = "an event that arrives late would withdraw the alert; use and, or"
+        raise UnsupportedRuleError(rule.title, f"not is not supported: {reason}", at)
+
+
+def _has_not(condition: ConditionTree) -> bool:
+    if isinstance(condition, SigmaRuleReference):
+        return False
+    return isinstance(condition, CorrelationConditionNOT) or any(map(_has_not, condition.args))
+
+
+def _needed(rule: SigmaCorrelationRule, stated: StatedCorrelation) -> tuple[int, tuple[tuple[int, ...], ...]]:
+    """Return how many events, values or rules are needed, and the sets of rules of which one has to be complete."""
+    at = ("correlation", "condition")
+    number = len(stated.references)
+    count = number
+    if stated.threshold is not None:
+        count = stated.threshold.number + (stated.threshold.operator == "gt")
+    if stated.kind in (EVENT_COUNT, VALUE_COUNT):
+        return count, ()
+    if count > number:
+        raise CorrelationFaultError(at, f"{count} of {number} rules can never match")
+    sets: Iterable[frozenset[int]] = ()
+    if stated.condition is not None:
+        sets = _sets(stated.condition, {name: each for each, name in enumerate(stated.references)}, at)
+    elif stated.kind == TEMPORAL_ORDERED:
+        sets = _few(map(frozenset, combinations(range(number), count)), at)
+    return count, tuple(sorted(tuple(sorted(each)) for each in sets))
+
+
+def _sets(condition: ConditionTree, numbers: Mapping[str, int], at: YamlPath) -> set[frozenset[int]]:
+    """Return the smallest sets of rules that are enough for a condition without not."""
+    if isinstance(condition, SigmaRuleReference):
+        return {frozenset([numbers[condition.reference]])}
+    parts = [_sets(part, numbers, at) for part in condition.args]
+    sets = parts[0]
+    join: Callable[[set[frozenset[int]], set[frozenset[int]]], Iterable[frozenset[int]]] = (
+        (lambda a, b: (x | y for x in a for y in b)) if isinstance(condition, CorrelationConditionAND) else set.union
+    )
+    for part in parts[1:]:
+        found = _few(join(sets, part), at)
+        sets = {each for each in found if not any(other < each for other in found)}
+    return sets
+
+
+def _few(sets: Iterable[frozenset[int]], at: YamlPath) -> set[frozenset[int]]:
+    found: set[frozenset[int]] = set()
+    for each in sets:
+        found.add(each)
+        if len(found) > _MOST_ALTERNATIVES:
+            raise CorrelationFaultError(at, f"more than {_MOST_ALTERNATIVES} sets of rules would be enough; split it")
+    return found
