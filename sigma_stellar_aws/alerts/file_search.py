@@ -1,6 +1,6 @@
 """Search files for events that match rules, one file after the other."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,19 +9,13 @@ from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.logs.flatten import document_id, flatten
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.logs.reader import read_parts
-from sigma_stellar_aws.query.dsl import Clause, fields
+from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.prefilter import screened
 from sigma_stellar_aws.reference.flat_schema import (
-    EVENT_FIELDS,
     TIME_FIELD,
-    flat_name,
-    name_test,
-    object_around,
-    stands_for_several,
 )
 
 _BATCH_RECORDS, _BATCH_HITS, _BATCH_PROBLEMS = 20_000, 500, 100
-_MOST_KEYS = 100_000
 
 
 class Batch(NamedTuple):
@@ -51,13 +45,6 @@ class FileSearch:
         """Prepare the search that a task describes."""
         self._task = task
         self._candidates = screened(task.query)
-        tested = {
-            TIME_FIELD,
-            *fields(task.query),
-            *EVENT_FIELDS,
-            *(field for key in task.keys.values() for field in key),
-        }
-        self._used = _Used(tested)
 
     def batches(self, files: Sequence[Path]) -> Iterator[Batch]:
         """Search files; yield what is found, a batch at a time."""
@@ -79,7 +66,7 @@ class FileSearch:
 
     def _look_at(self, record: JsonObject, file: Path, line: int, hits: list[Hit], problems: list[Problem]) -> None:
         candidates = self._candidates(record.get("eventSource"), record.get("eventName"))
-        document = flatten({**_useful(record, self._used), "eventTime": record.get("eventTime")})
+        document = flatten(record)
         names = [name for name, matches in candidates if matches(document)]
         if not names:
             return
@@ -96,37 +83,5 @@ class FileSearch:
             self._task.until is not None and time >= self._task.until
         ):
             return
-        identity = document_id(flatten(record))
+        identity = document_id(document)
         hits.append(to_hit(document, names, self._task.keys, time=time, identity=identity, origin=str(file)))
-
-
-class _Used(dict[tuple[str, str], str]):
-    """Cache of (prefix, key) -> flattened name; "" if no field that is needed starts with it."""
-
-    def __init__(self, names: Collection[str]) -> None:
-        """Take the flattened names of the fields that are needed."""
-        self._names = tuple(name for name in names if not stands_for_several(name))
-        self._several = tuple(name for name in names if stands_for_several(name))
-
-    def __missing__(self, path: tuple[str, str]) -> str:
-        name = path[0] + (flat_name(path[1]) or "_")
-        used = any(f"{each}_".startswith(f"{name}_") for each in self._names) or any(
-            f"{object_around(each)}_".startswith(f"{name}_") or name_test(each)(name) for each in self._several
-        )
-        # Keys may be anything, such as names of tags.
-        if len(self) < _MOST_KEYS:
-            self[path] = name if used else ""
-        return name if used else ""
-
-
-def _useful(record: JsonObject, used: _Used, prefix: str = "") -> JsonObject:
-    """Keep of a record what becomes fields that are needed."""
-    kept: JsonObject = {}
-    for key, value in record.items():
-        if name := used[prefix, key]:
-            if isinstance(value, dict):
-                value = _useful(value, used, f"{name}_")
-            elif isinstance(value, list):
-                value = [_useful(each, used, f"{name}_") if isinstance(each, dict) else each for each in value]
-            kept[key] = value
-    return kept

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from sigma_stellar_aws.base.json_types import Scalar
 from sigma_stellar_aws.reference.flat_schema import Document, text_of
 
 # Who acted, from the most to the least telling.
@@ -13,6 +14,16 @@ _ACTOR_FIELDS = (
     "userIdentity_principalId",
     "userIdentity_invokedBy",
     "userIdentity_type",
+)
+# In the order of the texts of a hit.
+_HIT_FIELDS = (
+    "eventID",
+    "eventSource",
+    "eventName",
+    "errorCode",
+    "sourceIPAddress",
+    "recipientAccountId",
+    "awsRegion",
 )
 
 Key = tuple[str | None, ...]
@@ -83,33 +94,29 @@ def to_hit(
         origin: the file or the index that has it.
     """
 
-    def text(*fields: str) -> str:
-        return next((value for field in fields if (value := _text(document, field))), "")
-
-    return Hit(
-        time=time,
-        identity=identity,
-        event_id=text("eventID"),
-        event_source=text("eventSource"),
-        event_name=text("eventName"),
-        error_code=text("errorCode"),
-        actor=text(*_ACTOR_FIELDS),
-        source_address=text("sourceIPAddress"),
-        account=text("recipientAccountId"),
-        region=text("awsRegion"),
-        origin=origin,
-        matches=tuple((name, tuple(_key_text(document, field) for field in keys[name])) for name in names),
-    )
+    event_id, source, name, error, address, account, region = [
+        # Almost all are texts, and asking for the type is what takes least.
+        value if type(value := document.get(field)) is str else _text(value) or ""
+        for field in _HIT_FIELDS
+    ]
+    actor = next((text for field in _ACTOR_FIELDS if (text := _text(document.get(field)))), "")
+    # Most rules suppress by the same fields.
+    known: dict[tuple[str, ...], Key] = {}
+    matches: list[tuple[str, Key]] = []
+    for rule in names:
+        fields = keys[rule]
+        if (key := known.get(fields)) is None:
+            key = known[fields] = tuple([_key_text(document.get(field)) for field in fields])
+        matches.append((rule, key))
+    return Hit(time, identity, event_id, source, name, error, actor, address, account, region, origin, tuple(matches))
 
 
-def _text(document: Document, field: str) -> str | None:
-    value = document.get(field)
-    if isinstance(value, list):
-        return ", ".join(map(text_of, value))
-    return None if value is None else text_of(value)
+def _text(value: Scalar | list[Scalar] | None) -> str | None:
+    if isinstance(value, str) or value is None:
+        return value
+    return ", ".join(map(text_of, value)) if isinstance(value, list) else text_of(value)
 
 
-def _key_text(document: Document, field: str) -> str | None:
-    value = document.get(field)
+def _key_text(value: Scalar | list[Scalar] | None) -> str | None:
     # Two values are another key than one that reads like both.
-    return json.dumps(value) if isinstance(value, list) else _text(document, field)
+    return json.dumps(value) if isinstance(value, list) else _text(value)

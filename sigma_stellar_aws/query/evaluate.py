@@ -7,7 +7,7 @@ A clause that is not known is an error, never a miss.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TypeAlias
 
@@ -74,9 +74,17 @@ def matched_queries(query: Clause) -> Callable[[Document], list[str]]:
 def _bool(body: JsonObject) -> Predicate:
     _known(body, {"filter", "must_not", "should", "minimum_should_match", "_name"})
     groups = {key: [compile_query(clause) for clause in clauses_of(body, key)] for key in _OCCURS}
-    required, excluded, alternatives = (groups[key] for key in _OCCURS)
-    if alternatives and body.get("minimum_should_match") != 1:
+    if groups["should"] and body.get("minimum_should_match") != 1:
         raise UnknownClauseError("a should needs minimum_should_match: 1")
+    return joined(groups["filter"], groups["must_not"], groups["should"])
+
+
+def joined(
+    required: Sequence[Predicate], excluded: Sequence[Predicate], alternatives: Sequence[Predicate]
+) -> Predicate:
+    """Return what a ``bool`` means: all of the required, none of the excluded, and one of the alternatives if any."""
+    if len(required) == 1 and not excluded and not alternatives:
+        return required[0]
 
     # Loops, as generators take several times as long.
     def matches(document: Document) -> bool:
@@ -99,7 +107,11 @@ _OCCURS = ("filter", "must_not", "should")
 
 def _exists(body: JsonObject) -> Predicate:
     _known(body, {"field", "_name"})
-    return _any_value(as_string(body["field"]), lambda text: True)
+    field = as_string(body["field"])
+    if stands_for_several(field):
+        return _any_of_several(field, lambda text: True)
+    # A document has no nulls and no empty lists.
+    return lambda document: field in document
 
 
 def _compared_fields(body: JsonObject) -> Predicate:

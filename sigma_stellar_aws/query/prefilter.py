@@ -1,60 +1,149 @@
-"""What a CloudTrail record must contain to have a chance of matching, so that the rest need not be decoded.
+"""Which clauses of a query can match an event, told by its ``eventSource`` and ``eventName`` alone.
 
-A query is reduced to what it demands of the fields that almost every rule tests, ``eventSource`` and ``eventName``;
-every other demand is dropped, which can only let more records pass. Where that leaves nothing, every record passes.
+Almost every rule tests these two, so that most records need not be decoded, and of those that are, only a few rules are
+asked. Clauses are found by the names that they demand; what they say of the two fields is decided once for each pair of
+values, and only the rest is asked of an event.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
+from sigma_stellar_aws.base.json_types import Json, as_scalar
 from sigma_stellar_aws.logs.screening import Screen
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause, clauses_of
-from sigma_stellar_aws.query.evaluate import Predicate, compile_query
+from sigma_stellar_aws.query.evaluate import Predicate, compile_query, joined
+from sigma_stellar_aws.query.linear import ascii_lower
+from sigma_stellar_aws.reference.flat_schema import Document, text_of
 
 # A flattened name without an underscore can only come from the key of the same name at the top of a record.
-SCREENED_FIELDS = ("eventSource", "eventName")
+_SOURCE, _NAME = "eventSource", "eventName"
+SCREENED_FIELDS = (_SOURCE, _NAME)
+
+Candidates = Sequence[tuple[str, Predicate]]
+"""Names of clauses that can match, each with what is still to be asked of the event."""
+
+
+class _Part(NamedTuple):
+    """A clause, compiled, with its parts if it is a ``bool``."""
+
+    matches: Predicate
+    is_decided: bool
+    """By the screened fields alone."""
+    is_open: bool
+    """They decide nothing of it."""
+    required: "Sequence[_Part]" = ()
+    excluded: "Sequence[_Part]" = ()
+    alternatives: "Sequence[_Part]" = ()
+
+
+def anything(document: Document) -> bool:
+    """Match every document."""
+    return True
 
 
 def screen(query: Clause) -> Screen:
     """Derive the screen of a query: it lets every record pass that can match."""
-    necessary = _necessary(query)
-    if necessary is None:
-        return lambda source, name: True
-    matches = compile_query(necessary)
-
-    def passes(source: object, name: object) -> bool:
-        return not (isinstance(source, str) and isinstance(name, str)) or matches(
-            {"eventSource": source, "eventName": name}
-        )
-
-    return passes
+    candidates = screened(dsl.named(query, "the query"))
+    return lambda source, name: bool(candidates(source, name))
 
 
-def screened(query: Clause) -> Callable[[object, object], Sequence[tuple[str, Predicate]]]:
-    """Return a function of eventSource and eventName that lists the named clauses of a query that can match."""
-    named = [(name, screen(clause), compile_query(clause)) for name, clause in dsl.named_clauses(query)]
+def screened(query: Clause) -> Callable[[object, object], Candidates]:
+    """Return a function of eventSource and eventName that lists the named clauses of a query that can match.
+
+    Each comes with what is left to ask, :func:`anything` where nothing is.
+    """
+    compiled: dict[str, _Part] = {}
+    parts: list[tuple[str, _Part]] = []
+    by_value: dict[str, defaultdict[str, list[int]]] = {field: defaultdict(list) for field in SCREENED_FIELDS}
+    others: list[int] = []
+    for number, (name, clause) in enumerate(dsl.named_clauses(query)):
+        parts.append((name, _part(clause, compiled)))
+        for field in (_NAME, _SOURCE):
+            if (values := _demanded(clause, field)) is not None:
+                for value in values:
+                    by_value[field][value].append(number)
+                break
+        else:
+            others.append(number)
+    everything = [(name, part.matches) for name, part in parts]
 
     @lru_cache(maxsize=65536)
-    def of_texts(source: object, name: object) -> Sequence[tuple[str, Predicate]]:
-        return tuple((clause_name, matches) for clause_name, passes, matches in named if passes(source, name))
+    def of_texts(source: str, name: str) -> Candidates:
+        known: Document = {_SOURCE: source, _NAME: name}
+        found = [*others]
+        for field, text in ((_SOURCE, source), (_NAME, name)):
+            found += by_value[field].get(ascii_lower(text), ())
+        rest = [(parts[number][0], _rest(parts[number][1], known)) for number in sorted(found)]
+        return tuple((clause_name, matches) for clause_name, matches in rest if matches is not None)
 
-    def of(source: object, name: object) -> Sequence[tuple[str, Predicate]]:
-        return of_texts(*(value if isinstance(value, str) else None for value in (source, name)))
+    return lambda source, name: (
+        of_texts(source, name) if isinstance(source, str) and isinstance(name, str) else everything
+    )
 
-    return of
+
+def _part(clause: Clause, compiled: dict[str, _Part]) -> _Part:
+    """Compile a clause; what several rules say is compiled once."""
+    key = str(clause)
+    if (known := compiled.get(key)) is None:
+        body = clause.get("bool")
+        fields = dsl.fields(clause)
+        groups = (
+            [[_part(child, compiled) for child in clauses_of(body, occurrence)] for occurrence in _OCCURRENCES]
+            if isinstance(body, dict)
+            else ()
+        )
+        known = compiled[key] = _Part(
+            compile_query(clause),
+            all(field in SCREENED_FIELDS for field in fields),
+            not any(field in SCREENED_FIELDS for field in fields),
+            *groups,
+        )
+    return known
 
 
-def _necessary(clause: Clause) -> Clause | None:
-    """Return a condition on the screened fields alone that the clause implies; None where it implies nothing."""
+_OCCURRENCES = ("filter", "must_not", "should")
+
+
+def _rest(part: _Part, known: Document) -> Predicate | None:
+    """Return what is left to ask where the screened fields are known; None where the clause cannot match any more."""
+    if part.is_decided:
+        return anything if part.matches(known) else None
+    if part.is_open or not (part.required or part.excluded or part.alternatives):
+        return part.matches
+    required, excluded, alternatives = (
+        [_rest(each, known) for each in group] for group in (part.required, part.excluded, part.alternatives)
+    )
+    possible = [each for each in alternatives if each is not None]
+    if None in required or anything in excluded or (alternatives and not possible):
+        return None
+    asked = (
+        [each for each in required if each is not None and each is not anything],
+        [each for each in excluded if each is not None],
+        [] if anything in possible else possible,
+    )
+    return joined(*asked) if any(asked) else anything
+
+
+def _demanded(clause: Clause, field: str) -> frozenset[str] | None:
+    """Return the values, in lower case, of which a field must have one for a clause to match; None for any.
+
+    Only those are told that are written out; prefixes and patterns demand something as well.
+    """
     body = clause.get("bool")
-    if not isinstance(body, dict):
-        tested = [field for _, field, _ in dsl.leaves(clause)]
-        return clause if len(tested) == 1 and tested[0] in SCREENED_FIELDS else None
-    demands = [_necessary(child) for child in clauses_of(body, "filter")]
-    alternatives = [_necessary(child) for child in clauses_of(body, "should")]
-    if possible := [alternative for alternative in alternatives if alternative is not None]:
-        # Without a demand of one alternative, all of them together demand nothing.
-        demands.append(dsl.any_of(possible) if len(possible) == len(alternatives) else None)
-    known = [demand for demand in demands if demand is not None]
-    return dsl.all_of(known) if known else None
+    if isinstance(body, dict):
+        demands = [_demanded(child, field) for child in clauses_of(body, "filter")]
+        if alternatives := [_demanded(child, field) for child in clauses_of(body, "should")]:
+            some = [values for values in alternatives if values is not None]
+            demands.append(frozenset().union(*some) if len(some) == len(alternatives) else None)
+        return min((values for values in demands if values is not None), key=len, default=None)
+    [(kind, asked, options)] = [*dsl.leaves(clause)][:1]
+    if asked != field or kind not in ("term", "terms"):
+        return None
+    return frozenset(ascii_lower(text_of(as_scalar(value))) for value in _values(options))
+
+
+def _values(options: Json) -> list[Json]:
+    return options if isinstance(options, list) else [options["value"]] if isinstance(options, dict) else []

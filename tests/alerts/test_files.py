@@ -17,11 +17,9 @@ from time import monotonic, sleep, thread_time
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sigma.processing.pipeline import ProcessingPipeline
 
-from sigma_stellar_aws.alerts import file_search, files, workers
+from sigma_stellar_aws.alerts import files, workers
 from sigma_stellar_aws.alerts.file_search import Batch
 from sigma_stellar_aws.alerts.files import scan_files
 from sigma_stellar_aws.alerts.hits import Hit, to_hit
@@ -172,26 +170,6 @@ def test_an_event_without_time_is_told(pack: Pack, tmp_path: Path) -> None:
         found = together(scan_files([file], pack, *bounds))
         assert (found.records, [hit.time for hit in found.hits]) == (2, [None])
         assert [problem[:2] for problem in found.problems] == [(file, 2)]
-
-
-NAMES = st.text("ab._", max_size=3)
-TREES: st.SearchStrategy[JsonObject] = st.dictionaries(
-    NAMES,
-    st.recursive(
-        st.none() | st.integers(0, 3),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
-        max_leaves=6,
-    ),
-    max_size=4,
-)
-
-
-@given(TREES, st.sets(st.text("ab_", min_size=1, max_size=6), max_size=3))
-def test_what_is_left_out_is_of_no_use(tree: JsonObject, names: set[str]) -> None:
-    """The fields that are of use have the same values, whatever else of a record is left out."""
-    used = file_search._Used(names)
-    kept, whole = flatten(file_search._useful(tree, used)), flatten(tree)
-    assert {name: kept.get(name) for name in names} == {name: whole.get(name) for name in names}
 
 
 @pytest.mark.parametrize("held", [0, 10_000])
