@@ -76,10 +76,10 @@ def _bool(body: JsonObject) -> Predicate:
     groups = {key: [compile_query(clause) for clause in clauses_of(body, key)] for key in _OCCURS}
     if groups["should"] and body.get("minimum_should_match") != 1:
         raise UnknownClauseError("a should needs minimum_should_match: 1")
-    return joined(groups["filter"], groups["must_not"], groups["should"])
+    return combined(groups["filter"], groups["must_not"], groups["should"])
 
 
-def joined(
+def combined(
     required: Sequence[Predicate], excluded: Sequence[Predicate], alternatives: Sequence[Predicate]
 ) -> Predicate:
     """Return what a ``bool`` means: all of the required, none of the excluded, and one of the alternatives if any."""

@@ -14,7 +14,7 @@ from sigma_stellar_aws.base.json_types import Json, as_scalar
 from sigma_stellar_aws.logs.screening import Screen
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause, clauses_of
-from sigma_stellar_aws.query.evaluate import Predicate, compile_query, joined
+from sigma_stellar_aws.query.evaluate import Predicate, combined, compile_query
 from sigma_stellar_aws.query.linear import ascii_lower
 from sigma_stellar_aws.reference.flat_schema import Document, text_of
 
@@ -124,7 +124,7 @@ def _rest(part: _Part, known: Document) -> Predicate | None:
         [each for each in excluded if each is not None],
         [] if anything in possible else possible,
     )
-    return joined(*asked) if any(asked) else anything
+    return combined(*asked) if any(asked) else anything
 
 
 def _demanded(clause: Clause, field: str) -> frozenset[str] | None:
