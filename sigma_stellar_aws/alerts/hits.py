@@ -49,6 +49,8 @@ class Hit(NamedTuple):
     """The file or the index that has the event."""
     matches: tuple[tuple[str, Key], ...]
     """The names of the rules that the event matches, each with its key."""
+    values: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What correlations need of the event: flattened names of fields with their values, as texts, each once."""
 
 
 class DistinctHits:
@@ -79,6 +81,7 @@ def to_hit(
     names: Iterable[str],
     keys: Mapping[str, tuple[str, ...]],
     *,
+    correlated: Mapping[str, tuple[str, ...]] | None = None,
     time: int | None,
     identity: str,
     origin: str,
@@ -89,6 +92,7 @@ def to_hit(
         document: the flattened event.
         names: the rules that it matches.
         keys: for each rule the flattened names of the fields that it suppresses by.
+        correlated: for each rule that correlations count, the flattened names of the fields that they need.
         time: milliseconds since 1970-01-01 UTC, if the event has a time.
         identity: equal for copies of one event.
         origin: the file or the index that has it.
@@ -108,13 +112,26 @@ def to_hit(
         if (key := known.get(fields)) is None:
             key = known[fields] = tuple([_key_text(document.get(field)) for field in fields])
         matches.append((rule, key))
-    return Hit(time, identity, event_id, source, name, error, actor, address, account, region, origin, tuple(matches))
+    values = _values(document, matches, correlated) if correlated else ()
+    found = tuple(matches)
+    return Hit(time, identity, event_id, source, name, error, actor, address, account, region, origin, found, values)
 
 
 def _text(value: Scalar | list[Scalar] | None) -> str | None:
     if isinstance(value, str) or value is None:
         return value
     return ", ".join(map(text_of, value)) if isinstance(value, list) else text_of(value)
+
+
+def _values(
+    document: Document, matches: Iterable[tuple[str, Key]], fields: Mapping[str, tuple[str, ...]]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    found: dict[str, tuple[str, ...]] = {}
+    for field in dict.fromkeys(field for name, _ in matches for field in fields.get(name, ())):
+        value = document.get(field, [])
+        if texts := tuple(dict.fromkeys(map(text_of, value if isinstance(value, list) else [value]))):
+            found[field] = texts
+    return tuple(found.items())
 
 
 def _key_text(value: Scalar | list[Scalar] | None) -> str | None:

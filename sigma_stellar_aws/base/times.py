@@ -78,6 +78,15 @@ def millis(time: datetime) -> int:
     return (time - _EPOCH) // _MILLISECOND
 
 
+def whole_millis(duration: timedelta) -> int:
+    """Return the whole milliseconds of a duration.
+
+    >>> whole_millis(timedelta(seconds=1.5))
+    1500
+    """
+    return duration // _MILLISECOND
+
+
 def time_text(time: int | None) -> str | None:
     """Write milliseconds since 1970-01-01 UTC as ISO 8601, to the second where they are whole seconds.
 
