@@ -22,6 +22,7 @@ from sigma_stellar_aws.cli.options import (
     rules_option,
     scripts_option,
     strict_option,
+    told_timeout_option,
 )
 from sigma_stellar_aws.rule_files.choose import choose_rules
 from sigma_stellar_aws.rule_files.load import load_rules
@@ -35,6 +36,7 @@ class StoreChoice:
     index: str | None
     time_field: str | None
     ca_file: Path | None
+    timeout: timedelta | None
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ store_options = record(
     click.option("--index", default=None, help="Index, alias or pattern to search.  [default: aella-cloudtrail-*]"),
     click.option("--time-field", default=None, help="Date field of the data store.  [default: timestamp]"),
     ca_file_option,
+    told_timeout_option,
 )
 time_options = record(
     "times",

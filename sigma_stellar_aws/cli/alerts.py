@@ -91,8 +91,8 @@ def alerts(
 def _check_files(files: tuple[Path, ...], store: StoreChoice, writing: Writing) -> None:
     if bool(files) == bool(store.url):
         raise click.UsageError("name either files or a data store (--url)")
-    if files and (store.time_field or store.index or store.ca_file or writing.write_to):
-        raise click.UsageError("--index, --time-field, --write and --ca-file are for a data store (--url)")
+    if files and (store.time_field or store.index or store.ca_file or store.timeout or writing.write_to):
+        raise click.UsageError("--index, --time-field, --write, --ca-file and --timeout are for a data store (--url)")
 
 
 def _check_writing(times: TimeBounds, output: Output, rules: RuleChoice, writing: Writing) -> None:
@@ -162,6 +162,9 @@ def _update_index(
     problems: Problems,
 ) -> None:
     """Keep the alerts in an index, once or again and again; print those that are new or have changed."""
+    # Files are searched without the packages of the extra.
+    with needs("store"):
+        from sigma_stellar_aws.store import limits
     index, time_field = store.index or STELLAR_INDEX, store.time_field or TIME_FIELD
     search = {"index": index, "time_field": time_field, "url": url, "write": alert_index}
     with _connected(url, store.ca_file) as client:
@@ -173,6 +176,7 @@ def _update_index(
             interval=writing.follow,
         ):
             problems.begin_anew()
+            limits.begin_anew()
             with run as span:
                 update = _update(client, store, alert_index, span, rules, problems)
                 _print(update, index, times, output, problems)

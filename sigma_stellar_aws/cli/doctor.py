@@ -17,6 +17,7 @@ from sigma_stellar_aws.cli.options import (
     filters_option,
     index_option,
     instant,
+    timeout_option,
     url_option,
 )
 from sigma_stellar_aws.cli.problems import UNREAD, as_click_errors
@@ -46,6 +47,7 @@ from sigma_stellar_aws.store.mapping import describe_store
 @filters_option
 @choice_options
 @ca_file_option
+@timeout_option
 def doctor(
     rule_paths: tuple[Path, ...],
     url: str,

@@ -21,6 +21,7 @@ from sigma_stellar_aws.cli.options import (
     published_option,
     rules_option,
     strict_option,
+    timeout_option,
 )
 from sigma_stellar_aws.cli.problems import note
 from sigma_stellar_aws.install import show
@@ -70,6 +71,7 @@ location_options = options(
     click.option("--url", required=True, help="Kibana, such as https://kibana.example.com:5601, or OpenSearch."),
     click.option("--space", default="default", show_default=True, help="Kibana space (elastic)."),
     ca_file_option,
+    timeout_option,
     click.option("--aws-region", metavar="REGION", help="Sign for Amazon OpenSearch Service in this region."),
     click.option("--detector", is_flag=True, help="Custom rules and a detector of Security Analytics (opensearch)."),
     click.option(

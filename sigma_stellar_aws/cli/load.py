@@ -8,7 +8,7 @@ import click
 
 from sigma_stellar_aws.alerts.pack import pack_fields
 from sigma_stellar_aws.base.text import plural
-from sigma_stellar_aws.cli.options import FILES, ca_file_option, url_option
+from sigma_stellar_aws.cli.options import FILES, ca_file_option, timeout_option, url_option
 from sigma_stellar_aws.cli.problems import Problems, as_click_errors, find_logs, note, progress
 from sigma_stellar_aws.logs.find import stored_size
 from sigma_stellar_aws.logs.flatten import flatten
@@ -23,6 +23,7 @@ from sigma_stellar_aws.store.client import connect
 @url_option
 @click.option("--index", required=True, help="Index to load into; it is created if there is none.")
 @ca_file_option
+@timeout_option
 def load(files: tuple[Path, ...], url: str, index: str, ca_file: Path | None) -> None:
     """Flatten the records of CloudTrail FILES (or folders of them) and load them into a data store."""
     problems = Problems()

@@ -11,7 +11,7 @@ import click
 
 from sigma_stellar_aws.base.text import not_read
 from sigma_stellar_aws.base.times import parse_duration, parse_instant
-from sigma_stellar_aws.cli.problems import note
+from sigma_stellar_aws.cli.problems import needs, note
 from sigma_stellar_aws.reference.cloudtrail_fields import is_known, nearest_field
 
 
@@ -124,6 +124,23 @@ strict_option = click.option(
 )
 url_option = click.option("--url", required=True, help="The data store, such as https://search.example.com:9200.")
 index_option = click.option("--index", help="Index, alias or pattern.  [default: aella-cloudtrail-*]")
+
+
+def run_limit(context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
+    """Read an option that says how long the run may take, and let it end then."""
+    span = duration(context, parameter, value)
+    if span is not None:
+        # Of the extra for stores, which not every command needs.
+        with needs("store"):
+            from sigma_stellar_aws.store.limits import run_within
+
+        context.with_resource(run_within(span))
+    return span
+
+
+_TIMEOUT = {"callback": run_limit, "metavar": "TIME", "help": "End a run that takes longer, such as 10m."}
+timeout_option = click.option("--timeout", expose_value=False, **_TIMEOUT)  # type: ignore[arg-type]
+told_timeout_option = click.option("--timeout", **_TIMEOUT)  # type: ignore[arg-type]
 ca_file_option = click.option("--ca-file", type=FILE, help="Certificates (PEM) to trust instead of the system's.")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from sigma_stellar_aws.base.files import replace_text
-from sigma_stellar_aws.cli.options import ca_file_option, index_option, url_option
+from sigma_stellar_aws.cli.options import ca_file_option, index_option, timeout_option, url_option
 from sigma_stellar_aws.cli.problems import as_click_errors, note
 from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX
 from sigma_stellar_aws.query import store_profile
@@ -19,6 +19,7 @@ from sigma_stellar_aws.store.mapping import describe_store
 @index_option
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write to.")
 @ca_file_option
+@timeout_option
 def profile(url: str, index: str | None, output: Path | None, ca_file: Path | None) -> None:
     """Read the field types of a data store, as a store profile for: sigma convert -O store=FILE."""
     with as_click_errors(), connect(url, ca_file, os.environ) as client:

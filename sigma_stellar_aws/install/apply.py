@@ -117,7 +117,7 @@ def _carried_out(step: Step, target: Target, dry_run: bool) -> tuple[Result, int
                 return Result(step, "failed", f"the dry run failed: {reason}", lasting=True), 0
         return Result(step, "done", actions[step.status](step)), 0
     except ServerError as error:
-        cost = _PATIENCE if error.of_all else 1 if error.passing else 0
+        cost = _PATIENCE if error.of_all else 1 if error.passing or error.hopeless else 0
         return Result(step, "failed", str(error), error.lasting), cost
     except StoreError as error:
         return Result(step, "failed", str(error)), _PATIENCE

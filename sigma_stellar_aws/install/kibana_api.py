@@ -16,6 +16,7 @@ from sigma_stellar_aws.formats.elastic_rule import Stack
 from sigma_stellar_aws.install.server_errors import ServerError, no_answer
 from sigma_stellar_aws.store.client import API_KEY, PASSWORD, USER, check_ca_file, check_url, credentials, proxy
 from sigma_stellar_aws.store.connection_errors import refusal_message
+from sigma_stellar_aws.store.limits import LimitedAdapter
 
 TIMEOUT = 60
 """Seconds for an answer."""
@@ -57,12 +58,16 @@ class KibanaApi:
         self._session = requests.Session()
         # Else a .netrc would replace the API key, and variables for other programs the CA file.
         self._session.trust_env = False
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, LimitedAdapter())
         self._session.verify = str(ca_file) if ca_file else True
         through = proxy(url, environment)
         self._session.proxies = {"http": through, "https": through} if through else {}
         user, password, key = credentials(environment)
         self.has_api_key = bool(key)
-        self._session.headers.update({"kbn-xsrf": "sigma-stellar-aws", "Elastic-Api-Version": "2023-10-31"})
+        self._session.headers.update(
+            {"kbn-xsrf": "sigma-stellar-aws", "Elastic-Api-Version": "2023-10-31", "Accept-Encoding": "identity"}
+        )
         if key:
             self._session.headers["Authorization"] = f"ApiKey {key}"
         elif user:

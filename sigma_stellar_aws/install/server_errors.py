@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.store.connection_errors import connection_problem
+from sigma_stellar_aws.store.limits import seconds_left
 from sigma_stellar_aws.store.retries import GaveUpError, answered
 
 T = TypeVar("T")
@@ -27,22 +28,23 @@ _FIRST_NO_SUCCESS = 300
 class ServerError(StoreError):
     """A server refused a request, or could not be asked; the message is for people."""
 
-    def __init__(self, status: int | None, reason: str, *, never_there: bool = False) -> None:
+    def __init__(self, status: int | None, reason: str, *, hopeless: bool = False) -> None:
         """Keep the HTTP status, None where there was no answer.
 
         Args:
             status: of the answer.
             reason: for people.
-            never_there: whether no connection was made, and none before, so that there is no sense in waiting.
+            hopeless: whether there is no sense in waiting: no connection was made, and none before, or the server
+                answers without end.
         """
         super().__init__(reason)
         self.status = status
-        self.never_there = never_there
+        self.hopeless = hopeless
 
     @property
     def passing(self) -> bool:
         """Whether the same request may succeed in a moment."""
-        return self.status in _PASSING and not self.never_there
+        return self.status in _PASSING and not self.hopeless
 
     @property
     def of_all(self) -> bool:
@@ -52,7 +54,7 @@ class ServerError(StoreError):
     @property
     def lasting(self) -> bool:
         """Whether the same request would fail again at any time."""
-        return not self.passing and self.status != _CHANGED and not self.uncertain and not self.never_there
+        return not self.passing and self.status != _CHANGED and not self.uncertain and not self.hopeless
 
     @property
     def uncertain(self) -> bool:
@@ -105,9 +107,11 @@ def no_answer(server: str, url: str, error: Exception, *, known: bool) -> StoreE
         known: whether the server has answered before; one that was never there is not waited for.
     """
     problem = connection_problem(server, error, url=url)
-    if problem.is_lasting:
+    if problem.is_lasting and not problem.was_made:
         return StoreError(problem.message)
-    return ServerError(None, problem.message, never_there=not (known or problem.was_made))
+    if problem.is_lasting:
+        return ServerError(None, problem.message, hopeless=True)
+    return ServerError(None, problem.message, hopeless=not (known or problem.was_made))
 
 
 def order(write: Callable[[], T], done: Callable[[], T | None], *, twice: bool = False) -> T:
@@ -138,5 +142,5 @@ def order(write: Callable[[], T], done: Callable[[], T | None], *, twice: bool =
                     raise ServerError(error.status, f"{error}; it may still be done; run it again") from error
             if not error.passing or wait is None:
                 raise
-            time.sleep(wait)
+            time.sleep(min(wait, seconds_left()))
     raise AssertionError("the last attempt returns or raises")

@@ -28,8 +28,18 @@ class Shards(msgspec.Struct):
     """How many parts of the data an answer is for."""
 
     total: int = 0
+    successful: int | None = None
+    """Also those that can have no hit, and so were passed over."""
     failed: int = 0
     failures: list[dict[str, Any]] = []
+
+
+class _Clusters(msgspec.Struct):
+    """How many clusters an answer is for."""
+
+    total: int = 0
+    successful: int | None = None
+    skipped: int = 0
 
 
 class SearchAnswer(msgspec.Struct):
@@ -40,6 +50,10 @@ class SearchAnswer(msgspec.Struct):
     pit_id: str | None = None
     """The point in time to ask next, which may be another one than before."""
     scroll_id: str | None = msgspec.field(name="_scroll_id", default=None)
+
+
+class _Wholeness(SearchAnswer, kw_only=True):
+    clusters: _Clusters = msgspec.field(name="_clusters", default_factory=_Clusters)
 
 
 class Total(msgspec.Struct):
@@ -119,15 +133,26 @@ def read_whole(kind: type[S], answer: object) -> S:
         NotWholeError: it is for a part of the data only.
         AnswerError: it has another form.
     """
-    common = read_answer(SearchAnswer, answer)
-    shards = common.shards
-    if common.timed_out or shards.failed:
-        reason = f" ({server_error_text(shards.failures[0].get('reason'))})" if shards.failures else ""
-        raise NotWholeError(
-            f"the answer is not whole: {shards.failed} of {shards.total} shards failed{reason}, "
-            f"timed out: {common.timed_out}; nothing can be said about the rest"
-        )
+    if missing := "; ".join(_missing(read_answer(_Wholeness, answer))):
+        raise NotWholeError(f"the answer is not whole: {missing}; nothing can be said about the rest")
     return read_answer(kind, answer)
+
+
+def _missing(answer: _Wholeness) -> Iterator[str]:
+    """Say what an answer is not for.
+
+    ``terminated_early`` tells nothing: OpenSearch 3.8 also sets it in answers that are whole, with the right number.
+    """
+    shards, clusters = answer.shards, answer.clusters
+    if shards.failed:
+        reason = f" ({server_error_text(shards.failures[0].get('reason'))})" if shards.failures else ""
+        yield f"{shards.failed} of {shards.total} shards failed{reason}"
+    elif shards.successful is not None and shards.successful < shards.total:
+        yield f"only {shards.successful} of {shards.total} shards answered"
+    if clusters.skipped or (clusters.successful is not None and clusters.successful < clusters.total):
+        yield f"only {clusters.successful or 0} of {clusters.total} clusters answered, {clusters.skipped} were skipped"
+    if answer.timed_out:
+        yield "the search timed out"
 
 
 def read_one_of_several(kind: type[S], answer: dict[str, Any]) -> S:

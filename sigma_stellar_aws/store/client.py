@@ -24,6 +24,7 @@ from opensearchpy import (
 from requests.utils import should_bypass_proxies
 
 from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.store.limits import LimitedAdapter, limited
 
 API_KEY = "SIGMA_STELLAR_AWS_API_KEY"
 USER = "SIGMA_STELLAR_AWS_USER"
@@ -31,7 +32,7 @@ PASSWORD = "SIGMA_STELLAR_AWS_PASSWORD"
 
 _CONNECTIONS = 8
 TIMEOUT_SECONDS = 60.0
-"""How long to wait for an answer."""
+"""How long to wait for an answer, and for each further byte of it."""
 
 
 class Aws(NamedTuple):
@@ -96,7 +97,11 @@ class _Serializer(JSONSerializer):
 
 
 class _DirectConnection(Urllib3HttpConnection):
-    """Takes any JSON for the text of an error, where the library expects an object."""
+    """Limits answers, and takes any JSON for the text of an error, where the library expects an object."""
+
+    def _create_urllib3_pool(self) -> None:
+        super()._create_urllib3_pool()
+        limited(self.pool)
 
     def _raise_error(self, status_code: int, *answer: Any) -> None:
         with _as_refusal(status_code):
@@ -110,6 +115,8 @@ class _ProxiedConnection(RequestsHttpConnection):
         super().__init__(**options)
         # Else a .netrc would replace the API key, and variables for other programs the CA file.
         self.session.trust_env = False
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, LimitedAdapter(pool_maxsize=_CONNECTIONS))
 
     def perform_request(self, *request: Any, **options: Any) -> Any:
         # Another address gets neither our credentials nor our data.

@@ -12,6 +12,7 @@ import requests
 import urllib3
 
 from sigma_stellar_aws.store.client import API_KEY, PASSWORD, TIMEOUT_SECONDS, USER
+from sigma_stellar_aws.store.limits import LimitError
 
 _PORTS = {"http": 80, "https": 443}
 _TLS_ERRORS = (ssl.SSLError, urllib3.exceptions.SSLError, requests.exceptions.SSLError)
@@ -42,8 +43,9 @@ class _Cause(NamedTuple):
     """Text that the error must have, too."""
 
 
-# The first that applies. In the messages, {detail} is the reason that the system gives.
+# The first that applies. In the messages, {detail} is the reason that the system gives, {limit} what was too much.
 _CAUSES = (
+    _Cause((LimitError,), "{server} {limit}", is_lasting=True),
     _Cause(
         _TLS_ERRORS,
         "{server} does not speak TLS there; is its URL http:// ?",
@@ -89,7 +91,11 @@ def connection_problem(
     else:
         cause = _LOST
     message = cause.message.format(
-        server=server, where=_where(url), detail=_detail(chain, cause), timeout=timeout_seconds
+        server=server,
+        where=_where(url),
+        detail=_detail(chain, cause),
+        timeout=timeout_seconds,
+        limit=next((link for link in chain if isinstance(link, LimitError)), ""),
     )
     return ConnectionProblem(message, cause.is_lasting, cause.was_made)
 

@@ -5,6 +5,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from threading import Event
 from typing import NamedTuple
 
@@ -202,7 +203,8 @@ def load_documents(
         for batch in _batches(documents):
             if len(sending) > threads:
                 wait_for_first()
-            sending.append(pool.submit(_send, client, index, batch, stopped))
+            # The context knows how long the run may take.
+            sending.append(pool.submit(copy_context().run, _send, client, index, batch, stopped))
         while sending:
             wait_for_first()
     finally:

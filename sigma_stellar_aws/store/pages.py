@@ -21,7 +21,14 @@ from opensearchpy import OpenSearch, exceptions
 from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import Engine
-from sigma_stellar_aws.store.answers import AnswerError, SearchAnswer, answered_engine, read_answer, read_whole
+from sigma_stellar_aws.store.answers import (
+    AnswerError,
+    SearchAnswer,
+    Total,
+    answered_engine,
+    read_answer,
+    read_whole,
+)
 from sigma_stellar_aws.store.retries import NotWholeError, answered, may_pass
 
 REMEMBERED = 100_000
@@ -59,6 +66,7 @@ class StoredHit(msgspec.Struct):
 
 class _Hits(msgspec.Struct):
     hits: list[StoredHit]
+    total: Total | None = None
 
 
 class _HitsAnswer(SearchAnswer, kw_only=True):
@@ -187,13 +195,44 @@ def _at_point_in_time(client: OpenSearch, index: str, api: _PointInTime, stopped
 
 
 def _search_after(ask: SendSearch, page: Page) -> Pages:
-    body: JsonObject = {**page.body(), "track_total_hits": False}
+    first: JsonObject = {**page.body(), "track_total_hits": True}
+    body, tally = first, _Tally()
     while True:
-        hits = ask(body, _HitsAnswer).hits.hits
-        yield hits
-        if len(hits) < page.size:
+        answer = ask(body, _HitsAnswer).hits
+        is_last = tally.count(answer, page.size)
+        yield answer.hits
+        if is_last:
             return
-        body = {**body, "search_after": [*hits[-1].sort]}
+        body = {**first, "track_total_hits": False, "search_after": [*answer.hits[-1].sort]}
+
+
+class _Tally:
+    """Compares the hits of pages with their number that the store tells: a short list is an error, and one without end.
+
+    Both are of the same state of the data, and so the same number.
+    """
+
+    def __init__(self) -> None:
+        self._read = 0
+        self._total: int | None = None
+
+    def count(self, answer: _Hits, size: int) -> bool:
+        """Count the hits of a page of at most some size; return whether it is the last one.
+
+        Raises:
+            AnswerError: there are more, or fewer, than there should be.
+        """
+        if self._total is None:
+            if answer.total is None:
+                raise AnswerError("it does not say how many events there are")
+            self._total = answer.total.value
+        self._read += len(answer.hits)
+        is_last = len(answer.hits) < size
+        if self._read > self._total or len(answer.hits) > size:
+            raise AnswerError(f"it has more events than the {self._total:,} that it tells of, as if pages came again")
+        if is_last and self._read < self._total:
+            raise AnswerError(f"it has {self._read:,} of the {self._total:,} events that it tells of")
+        return is_last
 
 
 def _by_scrolls(client: OpenSearch, index: str, stopped: Event) -> Source:
@@ -214,6 +253,7 @@ class _Scroll:
         self._stopped = stopped
         self._page = page
         self._id: str | None = None
+        self._tally = _Tally()
         self._last: float = -math.inf
         """What the last event that was given is sorted by."""
         self._given: set[tuple[str, str]] = set()
@@ -235,21 +275,22 @@ class _Scroll:
     def _next_new_page(self) -> tuple[list[StoredHit], bool]:
         """Return the next page with events that were not given yet, and whether it is the last one."""
         while True:
-            hits = self._next_page()
-            new = [hit for hit in hits if self._is_new(hit)]
-            is_last = len(hits) < self._page.size
+            answer = self._next_page()
+            is_last = self._tally.count(answer, self._page.size)
+            new = [hit for hit in answer.hits if self._is_new(hit)]
             if new or is_last:
                 return new, is_last
 
-    def _next_page(self) -> list[StoredHit]:
+    def _next_page(self) -> _Hits:
         try:
             if self._id is None:
+                self._tally = _Tally()
                 params = {"scroll": _KEEP_ALIVE, **_STRICT}
                 answer = self._client.search(index=self._index, body=self._page.body(), params=params)
             else:
                 answer = self._client.scroll(body={"scroll_id": self._id, "scroll": _KEEP_ALIVE})
             self._id = read_answer(SearchAnswer, answer).scroll_id or self._id
-            return read_whole(_HitsAnswer, answer).hits.hits
+            return read_whole(_HitsAnswer, answer).hits
         except (exceptions.OpenSearchException, NotWholeError):
             self._clear()
             raise

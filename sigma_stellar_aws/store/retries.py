@@ -11,6 +11,7 @@ from tenacity import (
     Retrying,
     retry_if_exception,
     stop_after_attempt,
+    stop_after_delay,
     stop_when_event_set,
     wait_chain,
     wait_fixed,
@@ -20,12 +21,17 @@ from tenacity import (
 from tenacity.nap import sleep, sleep_using_event
 from tenacity.wait import wait_base
 
+from sigma_stellar_aws.store.connection_errors import connection_problem
+from sigma_stellar_aws.store.limits import seconds_left
+
 T = TypeVar("T")
 
 TRIES = 7
 FIRST_WAIT_SECONDS = 1.0
 """The longest first pause. It doubles with each try; how much of it is waited is left to chance."""
 LONGEST_WAIT_SECONDS = 30.0
+LONGEST_SECONDS = 600.0
+"""After so long, there is no further try."""
 
 # 500 among them: so a store answers when one of its nodes does not answer another.
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
@@ -50,7 +56,7 @@ def may_pass(error: BaseException) -> bool:
     """Return whether the same request may be answered later: the store is busy, or the connection was lost."""
     # A certificate that is not trusted is a lost connection, too, for the client.
     if isinstance(error, exceptions.ConnectionError):
-        return not isinstance(error, exceptions.SSLError)
+        return not (isinstance(error, exceptions.SSLError) or connection_problem("the store", error).is_lasting)
     if isinstance(error, exceptions.TransportError):
         return error.status_code in _PASSING
     return isinstance(error, NotWholeError)
@@ -77,10 +83,12 @@ def answered(
         Exception: whatever the request raises, if it will not pass.
     """
     start = time.monotonic()
-    last_try = stop_after_attempt(TRIES if pauses_seconds is None else len(pauses_seconds) + 1)
+    tries = TRIES if pauses_seconds is None else len(pauses_seconds) + 1
+    last_try = stop_after_attempt(tries) | stop_after_delay(LONGEST_SECONDS)
+    waits = _waits(pauses_seconds)
     retrying = Retrying(
         stop=last_try if stopped is None else last_try | stop_when_event_set(stopped),
-        wait=_waits(pauses_seconds),
+        wait=lambda state: min(waits(state), seconds_left()),
         retry=retry_if_exception(may_pass),
         sleep=sleep if stopped is None else sleep_using_event(stopped),
     )

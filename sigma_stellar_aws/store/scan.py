@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from contextvars import copy_context
 from itertools import islice
 from threading import Event
 from typing import NamedTuple
@@ -180,10 +181,15 @@ def _in_turn(
     reading: deque[tuple[_Slice, Pages, Future[list[StoredHit] | None]]] = deque()
     while True:
         for part, pages in islice(following, slices - len(reading)):
-            reading.append((part, pages, pool.submit(next, pages, None)))
+            reading.append((part, pages, _submit(pool, pages)))
         if not reading:
             return
         part, pages, future = reading.popleft()
         if (hits := future.result()) is not None:
-            reading.appendleft((part, pages, pool.submit(next, pages, None)))
+            reading.appendleft((part, pages, _submit(pool, pages)))
             yield part, hits
+
+
+def _submit(pool: ThreadPoolExecutor, pages: Pages) -> Future[list[StoredHit] | None]:
+    # The context knows how long the run may take.
+    return pool.submit(copy_context().run, lambda: next(pages, None))

@@ -91,8 +91,15 @@ def test_a_part_is_known_before_what_is_missing() -> None:
         hits: list[str]
 
     failure = {"reason": {"reason": "why", "caused_by": {"type": "a", "reason": "b"}}}
-    with pytest.raises(NotWholeError, match=r"1 of 2 shards failed \(why \(a: b\)\), timed out: False"):
+    with pytest.raises(NotWholeError, match=r"1 of 2 shards failed \(why \(a: b\)\); "):
         read_whole(Answer, {"_shards": {"total": 2, "failed": 1, "failures": [failure]}})
+    for part, told in (
+        ({"_shards": {"total": 3, "successful": 2, "failed": 0}}, "only 2 of 3 shards answered"),
+        ({"_clusters": {"total": 2, "successful": 1, "skipped": 1}}, "only 1 of 2 clusters answered, 1 were skipped"),
+        ({"timed_out": True}, "the search timed out"),
+    ):
+        with pytest.raises(NotWholeError, match=told):
+            read_whole(Answer, {"hits": ["a"], **part})
     with pytest.raises(AnswerError, match="`hits`"):
         read_whole(Answer, {"_shards": {"total": 2, "failed": 0}})
     assert read_whole(Answer, {"hits": ["a"]}).hits == ["a"]

@@ -217,7 +217,7 @@ TOLD = {
     "refused": "cannot be reached",
     "cut": "cannot be reached",
     "shard failure": "not whole: 1 of 2 shards failed",
-    "timed out": "timed out: True",
+    "timed out": "the search timed out",
 }
 
 
