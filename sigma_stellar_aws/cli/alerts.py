@@ -14,6 +14,7 @@ from sigma_stellar_aws.alerts.alert import alert_json
 from sigma_stellar_aws.alerts.checkpoint import Checkpoint
 from sigma_stellar_aws.alerts.repeat import OVERLAP, RunSpan, repeat
 from sigma_stellar_aws.alerts.run import AlertSearch, OnProgress, Progress, alerts_of_files
+from sigma_stellar_aws.base import run_limit
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.cli.alert_options import (
@@ -162,9 +163,6 @@ def _update_index(
     problems: Problems,
 ) -> None:
     """Keep the alerts in an index, once or again and again; print those that are new or have changed."""
-    # Files are searched without the packages of the extra.
-    with needs("store"):
-        from sigma_stellar_aws.store import limits
     index, time_field = store.index or STELLAR_INDEX, store.time_field or TIME_FIELD
     search = {"index": index, "time_field": time_field, "url": url, "write": alert_index}
     with _connected(url, store.ca_file) as client:
@@ -176,7 +174,7 @@ def _update_index(
             interval=writing.follow,
         ):
             problems.begin_anew()
-            limits.begin_anew()
+            run_limit.begin_anew()
             with run as span:
                 update = _update(client, store, alert_index, span, rules, problems)
                 _print(update, index, times, output, problems)

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
+from sigma_stellar_aws.base.run_limit import run_within
 from sigma_stellar_aws.base.text import not_read
 from sigma_stellar_aws.base.times import parse_duration, parse_instant
-from sigma_stellar_aws.cli.problems import needs, note
+from sigma_stellar_aws.cli.problems import note
 from sigma_stellar_aws.reference.cloudtrail_fields import is_known, nearest_field
 
 
@@ -130,10 +131,6 @@ def run_limit(context: click.Context, parameter: click.Parameter, value: str | N
     """Read an option that says how long the run may take, and let it end then."""
     span = duration(context, parameter, value)
     if span is not None:
-        # Of the extra for stores, which not every command needs.
-        with needs("store"):
-            from sigma_stellar_aws.store.limits import run_within
-
         context.with_resource(run_within(span))
     return span
 

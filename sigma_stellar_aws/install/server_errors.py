@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.base.run_limit import seconds_left
 from sigma_stellar_aws.store.connection_errors import connection_problem
-from sigma_stellar_aws.store.limits import seconds_left
 from sigma_stellar_aws.store.retries import GaveUpError, answered
 
 T = TypeVar("T")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
+from sigma_stellar_aws.base.run_limit import RunOverError
 from sigma_stellar_aws.store.client import API_KEY, PASSWORD, TIMEOUT_SECONDS, USER
 from sigma_stellar_aws.store.limits import LimitError
 
@@ -18,6 +19,7 @@ _PORTS = {"http": 80, "https": 443}
 _TLS_ERRORS = (ssl.SSLError, urllib3.exceptions.SSLError, requests.exceptions.SSLError)
 _PROXY_ERRORS = (urllib3.exceptions.ProxyError, requests.exceptions.ProxyError)
 _READ_TIMEOUTS = (urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout)
+_LIMITS = (LimitError, RunOverError)
 _UNKNOWN_USER = 401
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -45,7 +47,7 @@ class _Cause(NamedTuple):
 
 # The first that applies. In the messages, {detail} is the reason that the system gives, {limit} what was too much.
 _CAUSES = (
-    _Cause((LimitError,), "{server} {limit}", is_lasting=True),
+    _Cause(_LIMITS, "{server} {limit}", is_lasting=True),
     _Cause(
         _TLS_ERRORS,
         "{server} does not speak TLS there; is its URL http:// ?",
@@ -95,7 +97,7 @@ def connection_problem(
         where=_where(url),
         detail=_detail(chain, cause),
         timeout=timeout_seconds,
-        limit=next((link for link in chain if isinstance(link, LimitError)), ""),
+        limit=next((link for link in chain if isinstance(link, _LIMITS)), ""),
     )
     return ConnectionProblem(message, cause.is_lasting, cause.was_made)
 

@@ -1,4 +1,4 @@
-"""How long an answer may take, how large it may be, and how long a whole run may ask: of any server, by either library.
+"""How long an answer may take, and how large it may be: of any server, by either library.
 
 Both libraries that we ask by, opensearch-py and requests, limit the silence between two bytes only, and read whatever
 comes. Both have their connections from urllib3, so the limits stand there, where the bytes arrive.
@@ -8,17 +8,12 @@ import http.client
 import io
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, TypeVar
 
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from sigma_stellar_aws.base.times import duration_text
+from sigma_stellar_aws.base.run_limit import check_run
 
 ANSWER_SECONDS = 300.0
 """How long an answer may take from the end of the request to its own last byte."""
@@ -31,57 +26,6 @@ P = TypeVar("P", bound=urllib3.HTTPConnectionPool)
 
 class LimitError(OSError):
     """An answer that is not waited for, or read, any longer; the message goes on after the name of the server."""
-
-
-class RunOverError(LimitError):
-    """The run has taken as long as it may."""
-
-
-@dataclass
-class _Run:
-    span: timedelta
-    ends: float
-
-
-_run: ContextVar[_Run | None] = ContextVar("run", default=None)
-
-
-@contextmanager
-def run_within(span: timedelta | None) -> Iterator[None]:
-    """Let no server be asked, or waited for, when a run has taken so long; what was begun ends with an error.
-
-    Args:
-        span: None for no limit.
-    """
-    token = _run.set(None if span is None else _Run(span, time.monotonic() + span.total_seconds()))
-    try:
-        yield
-    finally:
-        _run.reset(token)
-
-
-def begin_anew() -> None:
-    """Give another run, of several that follow each other, the whole time."""
-    if (run := _run.get()) is not None:
-        run.ends = time.monotonic() + run.span.total_seconds()
-
-
-def seconds_left() -> float:
-    """Return how long the run may still take, infinite without a limit."""
-    run = _run.get()
-    return math.inf if run is None else max(0.0, run.ends - time.monotonic())
-
-
-def _check_run() -> float:
-    """Return how long the run may still take.
-
-    Raises:
-        RunOverError: not any longer.
-    """
-    run = _run.get()
-    if run is not None and not seconds_left():
-        raise RunOverError(f"was asked for as long as this run may take, {duration_text(run.span)} (--timeout)")
-    return seconds_left()
 
 
 def limited(pool: P) -> P:
@@ -105,7 +49,7 @@ class _Limited(http.client.HTTPConnection):
 
     def putrequest(self, *request: Any, **options: Any) -> None:
         # What is sent may be done, whoever waits for the answer.
-        _check_run()
+        check_run()
         super().putrequest(*request, **options)
 
     def response_class(self, sock: Any, *options: Any, **more: Any) -> http.client.HTTPResponse:  # type: ignore[override]
@@ -155,7 +99,7 @@ class _LimitedStream(io.RawIOBase):
         left = self._ends - time.monotonic()
         if left <= 0:
             raise LimitError(f"did not end its answer within {ANSWER_SECONDS:g} seconds")
-        return min(left, _check_run())
+        return min(left, check_run())
 
     def close(self) -> None:
         self._stream.close()

@@ -21,8 +21,8 @@ from tenacity import (
 from tenacity.nap import sleep, sleep_using_event
 from tenacity.wait import wait_base
 
+from sigma_stellar_aws.base.run_limit import seconds_left
 from sigma_stellar_aws.store.connection_errors import connection_problem
-from sigma_stellar_aws.store.limits import seconds_left
 
 T = TypeVar("T")
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from sigma_stellar_aws.base import run_limit
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.install.kibana_api import KibanaApi
@@ -124,7 +125,7 @@ def test_a_run_ends_in_time(way: Callable[[str], None], monkeypatch: pytest.Monk
 
     for behave in (a_byte_at_a_time, busy):
         start = time.monotonic()
-        with rogue(behave) as url, limits.run_within(timedelta(seconds=SECONDS)):
+        with rogue(behave) as url, run_limit.run_within(timedelta(seconds=SECONDS)):
             with pytest.raises(StoreError, match=r"as long as this run may take, .*\(--timeout\)"):
                 way(url)
             asked = len(seen)
@@ -136,11 +137,11 @@ def test_a_run_ends_in_time(way: Callable[[str], None], monkeypatch: pytest.Monk
 
 def test_each_run_has_the_whole_time() -> None:
     """Of runs that follow each other each may take as long; outside there is no limit."""
-    with limits.run_within(timedelta(seconds=SECONDS)):
+    with run_limit.run_within(timedelta(seconds=SECONDS)):
         time.sleep(SECONDS / 2)
-        limits.begin_anew()
-        assert limits.seconds_left() > 0.9 * SECONDS
-    assert limits.seconds_left() == float("inf")
+        run_limit.begin_anew()
+        assert run_limit.seconds_left() > 0.9 * SECONDS
+    assert run_limit.seconds_left() == float("inf")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ def test_each_command_ends_in_time(
     """With --timeout a command ends, and says why."""
     monkeypatch.setattr(limits, "ANSWER_SECONDS", 1000)
     clock = time.monotonic
-    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: 100 * clock()))
+    monkeypatch.setattr(run_limit, "time", SimpleNamespace(monotonic=lambda: 100 * clock()))
     if command[0] in ("plan", "apply", "remove"):
         command = [*command, "--state", str(tmp_path / "state")]
     with rogue(a_byte_at_a_time) as url, pytest.raises(SystemExit) as ended:
