@@ -15,7 +15,9 @@ from sigma_stellar_aws.alerts.hits import DistinctHits, Hit
 from sigma_stellar_aws.alerts.pack import Override, Pack, PackRule, convert_pack
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts
 from sigma_stellar_aws.base.external_sort import ExternalSort
+from sigma_stellar_aws.logs.deliveries import deliveries_of
 from sigma_stellar_aws.logs.find import require_log_files
+from sigma_stellar_aws.logs.portions import Portion
 from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX, stellar_aws, stellar_aws_published
 from sigma_stellar_aws.query.store_profile import StoreProfile
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
@@ -127,7 +129,8 @@ def alerts_of_files(
     (50, 'AWS CloudWatch Alarm Deletion', ('monitoring.amazonaws.com DeleteAlarms',))
 
     Args:
-        paths: files, and folders of them, in any form that :mod:`sigma_stellar_aws.logs.reader` reads.
+        paths: files, and folders of them, in any form that :mod:`sigma_stellar_aws.logs.reader` reads. With bounds of
+            time, files in folders are passed over that CloudTrail delivered at other times, as their paths say.
         rules: see :func:`load_rules`; the 29 by default. They are not changed.
         since: only events from then on; aware of its time zone, like ``until``.
         until: only events before that.
@@ -141,18 +144,36 @@ def alerts_of_files(
         ChildProcessError: a process that read files ended before its time.
     """
     messages = Messages(progress)
+    wanted = deliveries_of(since, until)
+    files = require_log_files([Path(path) for path in paths], messages.problem, messages.note, wanted)
+    return alerts_of_portions([Portion(files, {})], rules, since, until, options, messages)
+
+
+def alerts_of_portions(
+    portions: Iterable[Portion],
+    rules: SigmaCollection | None,
+    since: datetime | None,
+    until: datetime | None,
+    options: AlertOptions,
+    messages: Messages,
+) -> AlertSearch:
+    """Raise the alerts of files that may be there only while their portion is at its turn.
+
+    See :func:`alerts_of_files` for the arguments, and what is raised.
+    """
     pack = pack_of(rules, options, messages)
-    files = require_log_files([Path(path) for path in paths], messages.problem, messages.note)
     hits: ExternalSort[Hit] = ExternalSort(lambda hit: hit.time, lambda hit: hit.identity)
     records = 0
-    for batch in scan_files(files, pack, since, until):
-        records += batch.records
-        hits.extend(batch.hits)
-        messages.add(
-            (problem for problem in batch.problems if not problem.is_note),
-            (str(problem) for problem in batch.problems if problem.is_note),
-            batch.done_bytes,
-        )
+    for portion in portions:
+        for batch in scan_files(portion.files, pack, since, until):
+            records += batch.records
+            hits.extend(hit._replace(origin=portion.name_of(hit.origin)) for hit in batch.hits)
+            problems = [portion.told(problem) for problem in batch.problems]
+            messages.add(
+                (problem for problem in problems if not problem.is_note),
+                (str(problem) for problem in problems if problem.is_note),
+                batch.done_bytes,
+            )
     return raised(hits, pack, options, messages, records)
 
 

@@ -31,3 +31,7 @@ class NotFoundError(UserError):
 
 class EventError(UserError):
     """No rule can be made from an event."""
+
+
+class S3Error(UserError):
+    """Log files in S3 cannot be listed or read."""

@@ -9,6 +9,7 @@ from sigma.collection import SigmaCollection
 
 from sigma_stellar_aws.alerts.run import AlertOptions
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN
+from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.cli.options import (
     ca_file_option,
     choice_options,
@@ -24,6 +25,7 @@ from sigma_stellar_aws.cli.options import (
     strict_option,
     told_timeout_option,
 )
+from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, Document
 from sigma_stellar_aws.rule_files.choose import choose_rules
 from sigma_stellar_aws.rule_files.load import load_rules
 
@@ -45,6 +47,13 @@ class TimeBounds:
 
     since: datetime | None
     until: datetime | None
+
+    def include(self, document: Document) -> bool:
+        """Tell whether an event is within the bounds; one that has no time is."""
+        time = document.get(TIME_FIELD)
+        return not isinstance(time, int) or (
+            (self.since is None or time >= millis(self.since)) and (self.until is None or time < millis(self.until))
+        )
 
 
 @dataclass(frozen=True)
@@ -128,7 +137,10 @@ output_options = record(
     click.option("--json", "form", flag_value="json", help="One JSON object a line, for each alert."),
     click.option("--csv", "form", flag_value="csv", help="CSV, a line for each alert."),
     click.option(
-        "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Also write a web page."
+        "--html",
+        type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+        metavar="FILE",
+        help="Also write a web page; - writes it to standard output, and no table.",
     ),
     click.option(
         "--group-by",

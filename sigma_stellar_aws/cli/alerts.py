@@ -1,6 +1,7 @@
 """The command alerts."""
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from sigma_stellar_aws.alerts import page, render
 from sigma_stellar_aws.alerts.alert import alert_json
 from sigma_stellar_aws.alerts.checkpoint import Checkpoint
 from sigma_stellar_aws.alerts.repeat import OVERLAP, RunSpan, repeat
-from sigma_stellar_aws.alerts.run import AlertSearch, OnProgress, Progress, alerts_of_files
+from sigma_stellar_aws.alerts.run import AlertSearch, Messages, OnProgress, Progress, alerts_of_portions
 from sigma_stellar_aws.base import run_limit
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.text import plural
@@ -29,16 +30,14 @@ from sigma_stellar_aws.cli.alert_options import (
     time_options,
     writing_options,
 )
-from sigma_stellar_aws.cli.options import LOGS
+from sigma_stellar_aws.cli.log_sources import LogSource, S3Choice, log_sources, open_logs, s3_options
 from sigma_stellar_aws.cli.problems import (
     Problems,
     as_click_errors,
-    find_logs,
     needs,
     note,
-    progress,
-    with_standard_input,
 )
+from sigma_stellar_aws.logs.portions import STANDARD_INPUT
 from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
 
@@ -48,22 +47,27 @@ if TYPE_CHECKING:
     from sigma_stellar_aws.alerts.run_store import AlertUpdate
 
 
+STANDARD_OUTPUT = Path("-")
+
+
 @click.command()
-@click.argument("files", nargs=-1, type=LOGS)
+@click.argument("files", nargs=-1, callback=log_sources)
+@s3_options
 @store_options
 @time_options
 @output_options
 @alert_rule_options
 @writing_options
 def alerts(
-    files: tuple[Path, ...],
+    files: tuple[LogSource, ...],
+    s3: S3Choice,
     store: StoreChoice,
     times: TimeBounds,
     output: Output,
     rules: RuleChoice,
     writing: Writing,
 ) -> None:
-    """Raise the alerts of CloudTrail FILES (folders, or - for standard input), or of a data store (--url).
+    """Raise the alerts of CloudTrail FILES (folders, s3://BUCKET/PREFIX, - for standard input), or of a store (--url).
 
     A rule alerts once in 24 hours for the same account, caller and source address, unless it says otherwise; the alert
     counts the events.
@@ -78,8 +82,7 @@ def alerts(
     problems = Problems()
     with as_click_errors():
         if not store.url:
-            with with_standard_input(files) as logs:
-                _search_files(logs, times, output, rules, problems)
+            _search_files(files, s3, times, output, rules, problems)
         elif writing.write_to is None:
             _search_store(store, store.url, times, output, rules, problems)
         else:
@@ -89,7 +92,7 @@ def alerts(
     problems.leave()
 
 
-def _check_files(files: tuple[Path, ...], store: StoreChoice, writing: Writing) -> None:
+def _check_files(files: tuple[LogSource, ...], store: StoreChoice, writing: Writing) -> None:
     if bool(files) == bool(store.url):
         raise click.UsageError("name either files or a data store (--url)")
     if files and (store.time_field or store.index or store.ca_file or store.timeout or writing.write_to):
@@ -108,25 +111,26 @@ def _check_writing(times: TimeBounds, output: Output, rules: RuleChoice, writing
         raise click.UsageError("--since must be before --until")
     if rules.each_event and (rules.window or rules.suppress_by or writing.write_to):
         raise click.UsageError("--each-event excludes --window, --suppress-by and --write")
+    if output.html == STANDARD_OUTPUT and output.form:
+        raise click.UsageError("--html - writes the page to standard output, and so excludes --json and --csv")
     if output.html and not output.html.absolute().parent.is_dir():
         raise click.UsageError(f"there is no folder for {output.html}")
 
 
 def _search_files(
-    files: tuple[Path, ...], times: TimeBounds, output: Output, rules: RuleChoice, problems: Problems
+    files: tuple[LogSource, ...],
+    s3: S3Choice,
+    times: TimeBounds,
+    output: Output,
+    rules: RuleChoice,
+    problems: Problems,
 ) -> None:
     loaded = rules.load()
-    logs = find_logs(files, problems)
-    with progress(logs) as advance:
-        search = alerts_of_files(
-            logs,
-            loaded,
-            since=times.since,
-            until=times.until,
-            options=rules.options(),
-            progress=_on_progress(problems, advance),
-        )
-    _print(search, ", ".join(map(str, files)), times, output, problems)
+    with open_logs(files, s3, times.since, times.until, problems) as (portions, advance):
+        messages = Messages(_on_progress(problems, advance))
+        search = alerts_of_portions(portions, loaded, times.since, times.until, rules.options(), messages)
+    searched = ", ".join("standard input" if file == STANDARD_INPUT else str(file) for file in files)
+    _print(search, searched, times, output, problems)
     note(f"{_numbers(search)} among {plural(search.records or 0, 'record')}{problems.summary()}")
 
 
@@ -243,7 +247,12 @@ def _print(search: AlertSearch, searched: str, times: TimeBounds, output: Output
             "problem_count": problems.count,
             "version": __version__,
         }
-        page.write_html(map(alert_json, search.alerts), output.html, about=about)
+        is_page_only = output.html == STANDARD_OUTPUT
+        target = sys.stdout.buffer if is_page_only else output.html
+        page.write_html(map(alert_json, search.alerts), target, about=about)
+        if is_page_only:
+            sys.stdout.flush()
+            return
     render.write_alerts(search.alerts, output.form or "table", output.group_by)
 
 

@@ -1,11 +1,9 @@
 """Exit codes of the commands, and how they report errors and what they could not read."""
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import click
 from rich.console import Console
@@ -15,7 +13,6 @@ from sigma.exceptions import SigmaError
 from sigma_stellar_aws.base.errors import UserError
 from sigma_stellar_aws.base.text import plural, printable
 from sigma_stellar_aws.cli.lazy_group import missing_package
-from sigma_stellar_aws.logs.find import require_log_files, stored_size
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.query.index_template import IGNORE_ABOVE, too_long
 from sigma_stellar_aws.reference.flat_schema import Document
@@ -114,28 +111,18 @@ def note(text: str) -> None:
     click.echo(printable(" ".join(text.splitlines())), err=True)
 
 
-@contextmanager
-def with_standard_input(files: tuple[Path, ...]) -> Iterator[tuple[Path, ...]]:
-    """Replace - by a file with a copy of standard input, which several processes may read."""
-    if Path("-") not in files:
-        yield files
-        return
-    with TemporaryDirectory() as folder:
-        copied = Path(folder) / "standard input"
-        with copied.open("wb") as stream:
-            shutil.copyfileobj(sys.stdin.buffer, stream)
-        yield tuple(copied if file == Path("-") else file for file in files)
+class Bar(NamedTuple):
+    """A bar that shows how far reading is."""
 
-
-def find_logs(paths: tuple[Path, ...], problems: Problems) -> list[Path]:
-    """Return the CloudTrail files among the paths and in their folders; there must be at least one."""
-    with as_click_errors():
-        return require_log_files(paths, problems.report, note)
+    expect: Callable[[int, int], None]
+    """To call with a number of files, and of their bytes, that are to be read."""
+    advance: Callable[[int], None]
+    """To call with each number of bytes that was read."""
 
 
 @contextmanager
-def progress(files: list[Path]) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on a terminal; yield a function to call with each number of bytes that was read."""
+def progress() -> Iterator[Bar]:
+    """Show a bar on a terminal while files are read."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -145,5 +132,12 @@ def progress(files: list[Path]) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(plural(len(files), "file"), total=sum(map(stored_size, files)))
-        yield lambda done: bar.advance(task, done)
+        task = bar.add_task("", total=0)
+        files = size = 0
+
+        def expect(more_files: int, more_bytes: int) -> None:
+            nonlocal files, size
+            files, size = files + more_files, size + more_bytes
+            bar.update(task, description=plural(files, "file"), total=size)
+
+        yield Bar(expect, lambda done: bar.advance(task, done))

@@ -1,7 +1,7 @@
 """Patterns for how log files begin, by which their form is recognised before they are read."""
 
 import re
-from pathlib import Path
+from pathlib import PurePath
 
 OPENING = 1 << 10
 """How many bytes show the form of a file; a pattern here matches at most that many."""
@@ -25,10 +25,10 @@ TABLE = re.compile(
 """The header of a table with a column of whole records, under the names that exports give it."""
 
 
-def bare_name(file: Path) -> str:
+def bare_name(file: PurePath) -> str:
     """Return the name of a file in lower case, without the suffix of compressed files.
 
-    >>> bare_name(Path("EXPORT.CSV.gz"))
+    >>> bare_name(PurePath("EXPORT.CSV.gz"))
     'export.csv'
     """
     name = file.name.lower()

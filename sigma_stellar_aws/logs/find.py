@@ -4,13 +4,14 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from zlib_ng import zlib_ng
 
 from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.text import not_read
 from sigma_stellar_aws.logs.beginnings import OPENING, STAMP, TABLE, UTF8_MARK, UTF16_MARKS, bare_name
+from sigma_stellar_aws.logs.deliveries import EVER, Deliveries
 from sigma_stellar_aws.logs.problem import OnProblem, Problem
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".log", ".csv")
@@ -26,7 +27,10 @@ _LOG = re.compile(
 
 
 def find_log_files(
-    paths: Iterable[Path], report: OnProblem, left_out: Callable[[Path], None] = lambda path: None
+    paths: Iterable[Path],
+    report: OnProblem,
+    left_out: Callable[[Path], None] = lambda path: None,
+    deliveries: Deliveries = EVER,
 ) -> list[Path]:
     """Return the files themselves and the CloudTrail files in and below the folders, each once, sorted by path.
 
@@ -37,6 +41,7 @@ def find_log_files(
         paths: files and folders.
         report: called with each problem, such as a folder that may not be read.
         left_out: called with each file in the folders that is not taken.
+        deliveries: files in the folders are passed over that were delivered at other times, as their paths say.
     """
     files: dict[Path, None] = {}
     seen: set[tuple[int, int]] = set()
@@ -44,35 +49,47 @@ def find_log_files(
         if not _is_folder(path):
             files[path] = None
             continue
-        found = sorted(_walk(path, seen, report, left_out))
+        found = sorted(_walk(path, seen, report, left_out, deliveries))
         files.update(dict.fromkeys(file for file in found if is_log(file, left_out)))
     return list(files)
 
 
-def require_log_files(paths: Sequence[Path], report: OnProblem, note: Callable[[str], None]) -> list[Path]:
+def require_log_files(
+    paths: Sequence[Path], report: OnProblem, note: Callable[[str], None], deliveries: Deliveries = EVER
+) -> list[Path]:
     """Return the files that :func:`find_log_files` finds, of which there must be at least one.
 
     Args:
         paths: files and folders.
         report: called with each problem.
         note: called with a sentence on the files in the folders that are not taken, if there are any.
+        deliveries: see :func:`find_log_files`.
 
     Raises:
         NotFoundError: there are no CloudTrail files.
     """
     left_out: list[Path] = []
-    found = find_log_files(paths, report, left_out.append)
+    found = find_log_files(paths, report, left_out.append, deliveries)
     if left_out:
         note(not_read(left_out))
     if not found:
+        if deliveries != EVER and find_log_files(paths, report, left_out.append):
+            note("no file was delivered in the time that is asked for, as their paths say")
+            return []
         raise NotFoundError(
             f"no CloudTrail files in {', '.join(map(str, paths))}; looked for {', '.join(SUFFIXES)}, also with .gz"
         )
     return found
 
 
-def _walk(top: Path, seen: set[tuple[int, int]], report: OnProblem, left_out: Callable[[Path], None]) -> Iterator[Path]:
-    """Yield the files in and below a folder, except those in folders that were seen."""
+def _walk(
+    top: Path,
+    seen: set[tuple[int, int]],
+    report: OnProblem,
+    left_out: Callable[[Path], None],
+    deliveries: Deliveries,
+) -> Iterator[Path]:
+    """Yield the files in and below a folder, except those in folders that were seen, or of other times."""
 
     def refused(error: OSError) -> None:
         report(Problem(Path(error.filename), 1, f"cannot be searched: {error.strerror}"))
@@ -88,11 +105,15 @@ def _walk(top: Path, seen: set[tuple[int, int]], report: OnProblem, left_out: Ca
         seen.add(identity)
         return new
 
+    def is_wanted(folder: str, name: str) -> bool:
+        return deliveries.may_hold(f"{folder}/{name}")
+
     if not is_new(top):
         return
     for folder, folders, names in os.walk(top, onerror=refused, followlinks=True):
-        folders[:] = [name for name in sorted(folders) if is_new(Path(folder, name))]
-        yield from _regular_files([Path(folder, name) for name in sorted(names)], report, left_out)
+        folders[:] = [name for name in sorted(folders) if is_wanted(folder, name) and is_new(Path(folder, name))]
+        wanted = [Path(folder, name) for name in sorted(names) if is_wanted(folder, name)]
+        yield from _regular_files(wanted, report, left_out)
 
 
 def _regular_files(paths: Iterable[Path], report: OnProblem, left_out: Callable[[Path], None]) -> Iterator[Path]:
@@ -134,15 +155,24 @@ def _is_folder(path: Path) -> bool:
 
 def is_log(file: Path, left_out: Callable[[Path], None]) -> bool:
     """Tell whether a file in a folder is a log, by its name or else by how it begins."""
-    name = bare_name(file)
-    if name.endswith((*SUFFIXES, *_ARCHIVES)):
-        return True
-    # CloudWatch Logs exports 000000.gz, Firehose delivers without any suffix.
-    suffix = Path(file.name.lower()).suffix
-    if suffix in ("", ".gz", ".txt") and _holds_records(file):
+    if _is_named_as_log(file) or (may_be_log(file) and _holds_records(file)):
         return True
     left_out(file)
     return False
+
+
+def may_be_log(file: PurePath) -> bool:
+    """Tell by its name whether a file may be a log.
+
+    >>> [may_be_log(PurePath(name)) for name in ("a.json.gz", "000000.gz", "delivery-1-2026-01-05", "a.png")]
+    [True, True, True, False]
+    """
+    # CloudWatch Logs exports 000000.gz, Firehose delivers without any suffix.
+    return _is_named_as_log(file) or file.suffix.lower() in ("", ".gz", ".txt")
+
+
+def _is_named_as_log(file: PurePath) -> bool:
+    return bare_name(file).endswith((*SUFFIXES, *_ARCHIVES))
 
 
 def _holds_records(file: Path) -> bool:

@@ -8,7 +8,8 @@ from typing import NamedTuple, TypeAlias
 class Problem(NamedTuple):
     """Something that could not be read, and why."""
 
-    file: Path
+    file: Path | str
+    """Where it is, or what it is a copy of."""
     line: int
     reason: str
     is_note: bool = False

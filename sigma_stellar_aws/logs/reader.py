@@ -7,11 +7,8 @@ delivers it, lists, one record a line, records one after the other, or CSV; and 
 Nothing is lost in silence: what cannot be read is reported with file and line, and reading continues after it.
 """
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.json_types import JsonObject
@@ -30,6 +27,7 @@ from sigma_stellar_aws.logs.decompress import decompressed, decompressed_chunks
 from sigma_stellar_aws.logs.find import SUFFIXES, looks_like_log, stored_size
 from sigma_stellar_aws.logs.json_reader import JsonReader
 from sigma_stellar_aws.logs.json_window import BLOCK, LONGEST_RECORD, Window
+from sigma_stellar_aws.logs.portions import with_standard_input
 from sigma_stellar_aws.logs.problem import OnProblem
 from sigma_stellar_aws.logs.screening import Screen, everything
 
@@ -76,8 +74,10 @@ def read_event(file: Path, event_id: str | None, number: int | None, report: OnP
     Raises:
         NotFoundError: the file has no such event, or has several and none is asked for.
     """
-    with _as_file(file) as (path, name):
-        events = [record for _, record in read_records(path, lambda problem: report(problem._replace(file=name)))]
+    with with_standard_input([file]) as portion:
+        [path] = portion.files
+        name = portion.name_of(path)
+        events = [record for _, record in read_records(path, lambda problem: report(portion.told(problem)))]
     if event_id is not None:
         events = [event for event in events if event.get("eventID") == event_id]
         if not events:
@@ -95,18 +95,6 @@ def read_event(file: Path, event_id: str | None, number: int | None, report: OnP
             else f"{name}: it has no event"
         )
     return events[0]
-
-
-@contextmanager
-def _as_file(file: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield a file and what to call it in messages. Standard input is first copied to a file."""
-    if str(file) != "-":
-        yield file, file
-        return
-    with TemporaryDirectory() as folder:
-        copied = Path(folder) / "events.json"
-        copied.write_bytes(sys.stdin.buffer.read())
-        yield copied, Path("standard input")
 
 
 def _read(file: Path, collector: Collector, block: int, longest: int) -> Iterator[None]:

@@ -215,8 +215,8 @@ def proxy(url: str, environment: Mapping[str, str]) -> str | None:
 
 def _signer(aws: Aws, proxied: bool) -> RequestsAWSV4SignerAuth | Urllib3AWSV4SignerAuth:
     # Of the extra `aws`, which few need.
-    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
-    from botocore.session import Session  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError
+    from botocore.session import Session
 
     try:
         aws_credentials = Session().get_credentials()

@@ -283,7 +283,7 @@ def test_faulty_test_file_is_told_with_its_line(
     found = [problem.partition(":")[2] for problem in told(suite, tmp_path)]
     assert len(found) == len(problems)
     assert all(reason.startswith(start) for reason, start in zip(found, problems, strict=True)), found
-    assert all(problem.file.parent == tmp_path for problem in suite.problems)
+    assert all(Path(problem.file).parent == tmp_path for problem in suite.problems)
 
 
 def test_one_fault_does_not_keep_the_other_cases_from_running(write: Callable[..., Path], tmp_path: Path) -> None:

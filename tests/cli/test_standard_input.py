@@ -1,7 +1,10 @@
 """Logs on standard input."""
 
 import gzip
+import io
 import json
+import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -21,3 +24,28 @@ def test_alerts_of_standard_input(compressed: bool) -> None:
     assert (piped.exit_code, named.exit_code) == (0, 0)
     rules = [[json.loads(line)["id"] for line in each.stdout.splitlines()] for each in (piped, named)]
     assert rules[0] == rules[1] != []
+
+
+def test_problems_name_standard_input() -> None:
+    """What is wrong with what is piped in is told by that name, also in archives, and so is where alerts come from."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("logs/a.json", EXPORT.read_bytes() + b"{]\n")
+    piped = CliRunner().invoke(main, ["alerts", "-", "--json"], input=content.getvalue())
+    assert piped.exit_code == 3
+    [problem] = [line for line in piped.stderr.splitlines() if line.startswith("warning: ")]
+    assert problem.startswith("warning: standard input/logs/a.json:")
+    assert '"place": "standard input"' in piped.stdout
+    assert tempfile.gettempdir() not in piped.output
+    piped = CliRunner().invoke(main, ["alerts", "-"], input=b"{]")
+    assert piped.stderr.startswith("warning: standard input:1: ")
+
+
+def test_the_page_on_standard_output() -> None:
+    """--html - writes the page, and nothing else, to standard output."""
+    piped = CliRunner().invoke(main, ["alerts", "-", "--html", "-"], input=EXPORT.read_bytes())
+    assert piped.exit_code == 0
+    assert piped.stdout.startswith("<!doctype html>")
+    assert piped.stdout.endswith("</html>\n")
+    assert '"searched":"standard input"' in piped.stdout
+    assert CliRunner().invoke(main, ["alerts", "-", "--html", "-", "--json"], input=b"").exit_code == 2

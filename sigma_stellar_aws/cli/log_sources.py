@@ -1,0 +1,112 @@
+"""Where commands read logs from: files, folders, standard input, S3."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeAlias
+
+import click
+
+from sigma_stellar_aws.base.errors import NotFoundError
+from sigma_stellar_aws.base.text import not_read, plural
+from sigma_stellar_aws.cli.options import LOGS, record
+from sigma_stellar_aws.cli.problems import Bar, Problems, needs, note, progress
+from sigma_stellar_aws.logs.deliveries import Deliveries, deliveries_of
+from sigma_stellar_aws.logs.find import is_log, require_log_files, stored_size
+from sigma_stellar_aws.logs.portions import Portion, with_standard_input
+from sigma_stellar_aws.logs.s3.address import S3Address, s3_address
+
+LogSource: TypeAlias = Path | S3Address
+
+
+def log_sources(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[LogSource, ...]:
+    """Read an argument that names files, folders, ``-`` for standard input, and addresses in S3."""
+    return tuple(_source(text, parameter, context) for text in value)
+
+
+def _source(text: str, parameter: click.Parameter, context: click.Context) -> LogSource:
+    if not text.lower().startswith("s3:"):
+        return Path(os.fsdecode(LOGS.convert(text, parameter, context)))
+    if (address := s3_address(text)) is None:
+        raise click.BadParameter(f"{text!r} is not an address in S3; write s3://BUCKET/PREFIX")
+    return address
+
+
+@dataclass(frozen=True)
+class S3Choice:
+    """How S3 is asked."""
+
+    endpoint_url: str | None
+    aws_profile: str | None
+    requester_pays: bool
+
+
+s3_options = record(
+    "s3",
+    S3Choice,
+    click.option("--endpoint-url", metavar="URL", help="For s3://: another store than Amazon's that speaks S3."),
+    click.option("--aws-profile", metavar="NAME", help="For s3://: this profile of AWS's configuration files."),
+    click.option("--requester-pays", is_flag=True, help="For s3://: pay for the requests where the bucket wants that."),
+)
+
+
+@contextmanager
+def open_logs(
+    sources: Sequence[LogSource], s3: S3Choice, since: datetime | None, until: datetime | None, problems: Problems
+) -> Iterator[tuple[Iterator[Portion], Callable[[int], None]]]:
+    """Yield the log files, in portions, and a function to call with each number of their bytes that was read.
+
+    Args:
+        sources: files, folders, standard input, and addresses in S3.
+        s3: how S3 is asked.
+        since: files that cannot have events from then on, by the time of delivery in their paths, are left out.
+        until: the same for events before this time.
+        problems: reports what cannot be read.
+    """
+    wanted = deliveries_of(since, until)
+    paths = [source for source in sources if isinstance(source, Path)]
+    addresses = [source for source in sources if isinstance(source, S3Address)]
+    with with_standard_input(paths) as given, progress() as bar:
+
+        def portions() -> Iterator[Portion]:
+            if paths:
+                files = require_log_files(given.files, problems.report, note, wanted)
+                bar.expect(len(files), sum(map(stored_size, files)))
+                yield given._replace(files=files)
+            for address in addresses:
+                yield from _in_s3(address, s3, wanted, problems, bar)
+
+        yield portions(), bar.advance
+
+
+def _in_s3(address: S3Address, s3: S3Choice, wanted: Deliveries, problems: Problems, bar: Bar) -> Iterator[Portion]:
+    # boto3 comes with the extra, and takes a third of a second to load.
+    with needs("s3"):
+        from sigma_stellar_aws.logs.s3.client import connect_s3
+        from sigma_stellar_aws.logs.s3.download import Download
+        from sigma_stellar_aws.logs.s3.listing import Listing, S3Object
+    client = connect_s3(s3.endpoint_url, s3.aws_profile)
+    listing = Listing(client, address, wanted, problems.report, requester_pays=s3.requester_pays)
+    listed = listed_bytes = 0
+
+    def objects() -> Iterator[S3Object]:
+        nonlocal listed, listed_bytes
+        for each in listing:
+            listed += 1
+            listed_bytes += each.size
+            bar.expect(1, each.size)
+            yield each
+
+    download = Download(client, address, problems.report, requester_pays=s3.requester_pays)
+    others: list[object] = []
+    for portion in download.portions(objects()):
+        files = [file for file in portion.files if listed == 1 or is_log(file, others.append)]
+        yield portion._replace(files=files)
+    if others or listing.left_out:
+        note(not_read([*listing.left_out, *others]))
+    if not listing.found_any:
+        raise NotFoundError(f"{address}: nothing is there, or not for this identity")
+    note(f"{address}: {plural(download.done, 'object')} of {listed:,} read, {listed_bytes:,} bytes")

@@ -1,0 +1,1 @@
+"""Read log files from S3, and from stores that speak its language."""

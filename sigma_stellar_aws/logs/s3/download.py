@@ -1,0 +1,197 @@
+"""Bring log files from S3 to this machine, many at a time, a portion ahead of whoever reads them.
+
+They are read from disk, whole: an answer that is cut off is asked for again before anything of it is taken, and several
+processes can read. The disk holds two portions.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+from typing import NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, HTTPClientError, IncompleteReadError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from sigma_stellar_aws.logs.portions import Portion
+from sigma_stellar_aws.logs.problem import OnProblem, Problem
+from sigma_stellar_aws.logs.s3.address import S3Address
+from sigma_stellar_aws.logs.s3.client import CONNECTIONS, S3Client, failed, is_about_everything, s3_reason
+from sigma_stellar_aws.logs.s3.listing import S3Object
+
+FIRST_PORTION = 8 << 20
+"""Bytes: the first alerts are not to wait for long. Each portion is twice as large as the one before, up to this:"""
+LARGEST_PORTION = 128 << 20
+_MOST_OBJECTS = 5_000
+_PIECE = 1 << 16
+_ATTEMPTS = 4
+_CUT_OFF = (HTTPClientError, IncompleteReadError, FlexibleChecksumError)
+"""Errors while a body is read, which boto3 does not repeat as it does requests."""
+_HOPELESS = 100
+"""So many objects that all fail, with one reason, before any could be read: then no other can be either."""
+_TOLD_OF_A_KIND = 3
+_LONGEST_NAME = 100
+
+
+class _Outcome(NamedTuple):
+    """What became of an object: its copy, or why there is none."""
+
+    object: S3Object
+    copy: Path
+    reason: str = ""
+
+
+class _Filled(NamedTuple):
+    folder: TemporaryDirectory[str]
+    outcomes: list[_Outcome]
+
+
+class Download:
+    """The objects of an address, as portions of local copies."""
+
+    def __init__(
+        self,
+        client: S3Client,
+        address: S3Address,
+        report: OnProblem,
+        *,
+        requester_pays: bool = False,
+        on_unread: Callable[[S3Object], None] = lambda unread: None,
+        first_portion: int = FIRST_PORTION,
+        wait_seconds: float = 0.2,
+    ) -> None:
+        """Prepare to read objects.
+
+        Args:
+            client: see :func:`.client.connect_s3`.
+            address: the bucket that has them.
+            report: called with what cannot be read: of each kind the first ones, and at the end how many others.
+            requester_pays: whether we pay, where the bucket wants that.
+            on_unread: called with each object that cannot be read.
+            first_portion: bytes of the first portion.
+            wait_seconds: the longest pause before the second attempt; each further one may be twice as long.
+        """
+        self._client = client
+        self._address = address
+        self._report = report
+        self._requester_pays = requester_pays
+        self._on_unread = on_unread
+        self._size = first_portion
+        self._wait = wait_random_exponential(wait_seconds, max=5)
+        self._reasons: Counter[str] = Counter()
+        self.done = 0
+        """How many objects were read."""
+        self._stopped = Event()
+
+    def portions(self, objects: Iterable[S3Object]) -> Iterator[Portion]:
+        """Yield copies of the objects, in portions; those of one are gone when the next is asked for.
+
+        Raises:
+            S3Error: nothing can be read.
+        """
+        waiting = iter(objects)
+        with (
+            ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="s3-read") as readers,
+            ThreadPoolExecutor(1, thread_name_prefix="s3-portion") as ahead,
+        ):
+            following: Future[_Filled | None] | None = None
+            try:
+                filled = ahead.submit(self._fill, waiting, readers).result()
+                while filled is not None:
+                    with filled.folder:
+                        following = ahead.submit(self._fill, waiting, readers)
+                        yield Portion(*self._copies(filled.outcomes))
+                    filled = following.result()
+            finally:
+                self._stopped.set()
+                readers.shutdown(cancel_futures=True)
+                # What was brought ahead of who wants no more.
+                if following is not None and not following.cancel() and following.exception() is None:
+                    left = following.result()
+                    if left is not None:
+                        left.folder.cleanup()
+        self._sum_up()
+
+    def _fill(self, waiting: Iterator[S3Object], readers: ThreadPoolExecutor) -> _Filled | None:
+        """Bring a portion; return None where there is nothing left."""
+        first = next(waiting, None)
+        if first is None:
+            return None
+        folder = TemporaryDirectory(prefix="stellar-s3-")
+        futures: list[Future[_Outcome]] = []
+        size = 0
+        try:
+            for each in chain([first], waiting):
+                name = each.key.rpartition("/")[2][-_LONGEST_NAME:]
+                futures.append(readers.submit(self._bring, each, Path(folder.name, f"{len(futures)}-{name}")))
+                size += each.size
+                if size >= self._size or len(futures) >= _MOST_OBJECTS or self._stopped.is_set():
+                    break
+            outcomes = [future.result() for future in futures]
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            folder.cleanup()
+            raise
+        self._size = min(LARGEST_PORTION, 2 * self._size)
+        return _Filled(folder, outcomes)
+
+    def _bring(self, each: S3Object, copy: Path) -> _Outcome:
+        attempts = Retrying(
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=self._wait,
+            retry=retry_if_exception_type(_CUT_OFF),
+            reraise=True,
+        )
+        try:
+            attempts(self._copy, each, copy)
+        except (BotoCoreError, ClientError) as error:
+            if is_about_everything(error):
+                raise failed(self._address, self._reason(error)) from error
+            return _Outcome(each, copy, self._reason(error))
+        return _Outcome(each, copy)
+
+    def _reason(self, error: Exception) -> str:
+        return s3_reason(error, listing=False, requester_pays=self._requester_pays)
+
+    def _copy(self, each: S3Object, copy: Path) -> None:
+        arguments = {"Bucket": self._address.bucket, "Key": each.key}
+        if self._requester_pays:
+            arguments["RequestPayer"] = "requester"
+        body = self._client.get_object(**arguments)["Body"]
+        try:
+            with copy.open("wb") as stream:
+                for piece in body.iter_chunks(_PIECE):
+                    stream.write(piece)
+                    if self._stopped.is_set():
+                        return
+        finally:
+            body.close()
+
+    def _copies(self, outcomes: Iterable[_Outcome]) -> tuple[list[Path], dict[Path, str]]:
+        """Return the copies, and what they are copies of; tell what could not be read."""
+        names: dict[Path, str] = {}
+        for each, copy, reason in outcomes:
+            name = str(self._address._replace(prefix=each.key))
+            if not reason:
+                self.done += 1
+                names[copy] = name
+                continue
+            self._on_unread(each)
+            self._reasons[reason] += 1
+            if not self.done and self._reasons[reason] >= _HOPELESS:
+                raise failed(
+                    self._address, f"the first {_HOPELESS} objects, such as {each.key}, cannot be read: {reason}"
+                )
+            if self._reasons[reason] <= _TOLD_OF_A_KIND:
+                self._report(Problem(name, 1, f"cannot be read: {reason}"))
+        return list(names), names
+
+    def _sum_up(self) -> None:
+        for reason, count in self._reasons.items():
+            if count > _TOLD_OF_A_KIND:
+                more = count - _TOLD_OF_A_KIND
+                self._report(Problem(str(self._address), 1, f"{more:,} more objects cannot be read: {reason}"))

@@ -1,0 +1,157 @@
+"""List the log files below an address in S3: many folders at a time, and no days but those that are asked for."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sigma_stellar_aws.logs.deliveries import Deliveries, day_folder
+from sigma_stellar_aws.logs.find import may_be_log
+from sigma_stellar_aws.logs.problem import OnProblem, Problem
+from sigma_stellar_aws.logs.s3.address import S3Address, is_of_trail, is_region
+from sigma_stellar_aws.logs.s3.client import (
+    CONNECTIONS,
+    ListedPage,
+    S3Client,
+    failed,
+    is_about_everything,
+    s3_reason,
+)
+
+_LAST_CHARACTER = "\U0010ffff"
+"""Keys are in the order of their bytes in UTF-8, which is that of characters."""
+
+
+class S3Object(NamedTuple):
+    """An object: its key, its size in bytes, and when it was written."""
+
+    key: str
+    size: int
+    modified: datetime
+
+
+class _Task(NamedTuple):
+    """A page to list: that of a folder, or of everything below it."""
+
+    prefix: str
+    is_deep: bool = False
+    after: str = ""
+    token: str = ""
+
+
+class Listing:
+    """A listing, which asks for as much as is taken from it, and what it has left out."""
+
+    def __init__(
+        self,
+        client: S3Client,
+        address: S3Address,
+        deliveries: Deliveries,
+        report: OnProblem,
+        *,
+        requester_pays: bool = False,
+    ) -> None:
+        """Prepare to list what is below an address.
+
+        Args:
+            client: see :func:`.client.connect_s3`.
+            address: what to list.
+            deliveries: when the files were delivered that are wanted.
+            report: called with each folder that cannot be listed.
+            requester_pays: whether we pay, where the bucket wants that.
+        """
+        self._client = client
+        self._address = address
+        self._deliveries = deliveries
+        self._report = report
+        self._requester_pays = requester_pays
+        self.found_any = False
+        """Whether there was anything at all, be it of other days."""
+        self.left_out: list[str] = []
+        """Keys of objects that are no logs, by their names."""
+
+    def __iter__(self) -> Iterator[S3Object]:
+        """Yield the objects.
+
+        Raises:
+            S3Error: nothing can be listed.
+        """
+        waiting = deque([self._first()])
+        running: dict[Future[ListedPage], _Task] = {}
+        with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="s3-list") as pool:
+            try:
+                while waiting or running:
+                    while waiting and len(running) < CONNECTIONS:
+                        # The latest first: what was begun is finished, and few folders wait.
+                        task = waiting.pop()
+                        running[pool.submit(self._ask, task)] = task
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        task = running.pop(future)
+                        if page := self._page(future, task):
+                            waiting.extend(self._further(task, page))
+                            yield from self._objects(page)
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _first(self) -> _Task:
+        prefix = self._address.prefix
+        return self._region(prefix) if is_region(prefix) else _Task(prefix)
+
+    def _region(self, prefix: str) -> _Task:
+        first = self._deliveries.first
+        return _Task(prefix, is_deep=True, after=prefix + day_folder(first) if first else "")
+
+    def _ask(self, task: _Task) -> ListedPage:
+        arguments = {"Bucket": self._address.bucket, "Prefix": task.prefix}
+        if not task.is_deep:
+            arguments["Delimiter"] = "/"
+        if task.token:
+            arguments["ContinuationToken"] = task.token
+        elif task.after:
+            arguments["StartAfter"] = task.after
+        if self._requester_pays:
+            arguments["RequestPayer"] = "requester"
+        return self._client.list_objects_v2(**arguments)
+
+    def _page(self, future: Future[ListedPage], task: _Task) -> ListedPage | None:
+        try:
+            page = future.result()
+        except (BotoCoreError, ClientError) as error:
+            reason = s3_reason(error, listing=True, requester_pays=self._requester_pays)
+            if task.prefix == self._address.prefix or is_about_everything(error):
+                raise failed(self._address, reason) from error
+            self._report(Problem(str(self._address._replace(prefix=task.prefix)), 1, f"cannot be listed: {reason}"))
+            return None
+        self.found_any = self.found_any or "Contents" in page or "CommonPrefixes" in page
+        return page
+
+    def _further(self, task: _Task, page: ListedPage) -> Iterator[_Task]:
+        """Yield what else is to be listed after a page."""
+        token = page.get("NextContinuationToken")
+        if token and not (task.is_deep and self._is_past(task.prefix, page)):
+            yield task._replace(token=token)
+        for folder in page.get("CommonPrefixes", ()):
+            prefix = folder["Prefix"]
+            if is_of_trail(prefix) and self._deliveries.may_hold(prefix):
+                yield self._region(prefix) if is_region(prefix) else _Task(prefix)
+
+    def _is_past(self, region: str, page: ListedPage) -> bool:
+        """Tell whether a page of a region, whose keys are in order, ends after the last day."""
+        last, entries = self._deliveries.last, page.get("Contents", [])
+        return (
+            last is not None and bool(entries) and entries[-1]["Key"] > f"{region}{day_folder(last)}{_LAST_CHARACTER}"
+        )
+
+    def _objects(self, page: ListedPage) -> Iterator[S3Object]:
+        for entry in page.get("Contents", ()):
+            key = entry["Key"]
+            if key.endswith("/") or not self._deliveries.may_hold(key):
+                continue
+            if key == self._address.prefix or may_be_log(PurePosixPath(key)):
+                yield S3Object(key, entry["Size"], entry["LastModified"])
+            else:
+                self.left_out.append(key)
