@@ -35,7 +35,11 @@ def load(
 ) -> None:
     """Flatten the records of CloudTrail FILES (folders, s3://BUCKET/PREFIX, -) and load them into a data store."""
     problems = Problems()
-    with as_click_errors(), connect(url, ca_file, os.environ) as client:
+    with (
+        as_click_errors(),
+        open_logs(files, s3, times.since, times.until, problems) as (portions, advance),
+        connect(url, ca_file, os.environ) as client,
+    ):
         fields = pack_fields()
         is_new = loading.create_index(client, index, fields)
         if not is_new and (analysed := loading.analysed_fields(client, index, fields)):
@@ -43,13 +47,13 @@ def load(
                 f"{index} was there before, and takes the texts of {len(analysed)} fields of the rules for analysed "
                 f"text ({', '.join(analysed[:3])} ...), so not all of them can be found; load into a new index"
             )
-        with open_logs(files, s3, times.since, times.until, problems) as (portions, advance):
-            loaded = loading.load_documents(
-                client,
-                index,
-                problems.watching_length(filter(times.include, _documents(portions, problems, advance))),
-                on_rejected=lambda event: problems.report(f"event {event.event_id} was not taken: {event.reason}"),
-            )
+        documents = filter(times.include, _documents(portions, problems, advance))
+        loaded = loading.load_documents(
+            client,
+            index,
+            problems.watching_length(documents),
+            on_rejected=lambda event: problems.report(f"event {event.event_id} was not taken: {event.reason}"),
+        )
     note(f"{plural(loaded.created, 'event')} loaded into {index}, {loaded.present:,} already there{problems.summary()}")
     problems.leave()
 

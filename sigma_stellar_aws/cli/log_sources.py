@@ -70,12 +70,11 @@ def open_logs(
     paths = [source for source in sources if isinstance(source, Path)]
     addresses = [source for source in sources if isinstance(source, S3Address)]
     with with_standard_input(paths) as given, progress() as bar:
+        files = require_log_files(given.files, problems.report, note, wanted) if paths else []
+        bar.expect(len(files), sum(map(stored_size, files)))
 
         def portions() -> Iterator[Portion]:
-            if paths:
-                files = require_log_files(given.files, problems.report, note, wanted)
-                bar.expect(len(files), sum(map(stored_size, files)))
-                yield given._replace(files=files)
+            yield given._replace(files=files)
             for address in addresses:
                 yield from _in_s3(address, s3, wanted, problems, bar)
 
