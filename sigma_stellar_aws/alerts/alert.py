@@ -2,8 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
+
+import msgspec
 
 from sigma_stellar_aws.alerts.hits import Key
 from sigma_stellar_aws.alerts.pack import PackRule
@@ -70,10 +73,29 @@ def key_id(rule: PackRule, key: Key) -> str:
 
 def alert_json(alert: Alert) -> JsonObject:
     """Write an alert as a JSON object."""
-    rule = alert.rule
+    return {"id": alert.id, **_json_of_rule(alert.rule), **_json_of_events(alert)}
+
+
+def alert_lines(alerts: Iterable[Alert]) -> Iterator[str]:
+    """Write each alert as a line of JSON, in ASCII: what terminals take for commands is escaped."""
+    encode = msgspec.json.Encoder().encode
+    # By their places in memory, and with the rules, so that no other gets the same place.
+    known: dict[int, tuple[PackRule, bytes]] = {}
+    for alert in alerts:
+        rule = known.get(id(alert.rule))
+        if rule is None:
+            rule = known[id(alert.rule)] = alert.rule, encode(_json_of_rule(alert.rule))[1:-1]
+        try:
+            line = b'{"id":%b,%b,%b\n' % (encode(alert.id), rule[1], encode(_json_of_events(alert))[1:])
+            yield line.decode("ascii")
+        except (UnicodeError, OverflowError):
+            # Half a character, or a number of more than 64 bits: JSON can hold both.
+            yield json.dumps(alert_json(alert), separators=(",", ":")) + "\n"
+
+
+def _json_of_rule(rule: PackRule) -> JsonObject:
     known = attack()
     return {
-        "id": alert.id,
         "name": ALERT_NAME,
         "display_name": ALERT_TITLE,
         "severity": rule.severity,
@@ -86,17 +108,26 @@ def alert_json(alert: Alert) -> JsonObject:
             {"id": technique, "name": known.techniques[technique].name if technique in known.techniques else None}
             for technique in rule.techniques
         ],
-        "first_time": time_text(alert.first),
-        "last_time": time_text(alert.last),
+    }
+
+
+def _json_of_events(alert: Alert) -> JsonObject:
+    return {
+        "first_time": _time_text(alert.first),
+        "last_time": _time_text(alert.last),
         "event_count": alert.events,
         "suppression": suppression_json(alert),
         "events": [{"id": event_id, "place": origin} for event_id, origin in alert.sample],
-        "event_names": _list(alert.event_names),
-        "accounts": _list(alert.accounts),
-        "regions": _list(alert.regions),
-        "actors": _list(alert.actors),
-        "source_addresses": _list(alert.source_addresses),
+        "event_names": [*alert.event_names],
+        "accounts": [*alert.accounts],
+        "regions": [*alert.regions],
+        "actors": [*alert.actors],
+        "source_addresses": [*alert.source_addresses],
     }
+
+
+# Alerts come in order of time.
+_time_text = lru_cache(maxsize=1000)(time_text)
 
 
 def suppression_json(alert: Alert) -> JsonObject:
@@ -111,7 +142,3 @@ def suppression_json(alert: Alert) -> JsonObject:
 def hashed_id(parts: list[Json]) -> str:
     """Hash JSON values into a short id that is the same in every run."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-
-
-def _list(values: Iterable[str]) -> list[Json]:
-    return list(values)

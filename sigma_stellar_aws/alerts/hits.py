@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from sigma_stellar_aws.base.json_types import Scalar
+from sigma_stellar_aws.base.packing import Packing
 from sigma_stellar_aws.reference.flat_schema import Document, text_of
 
 # Who acted, from the most to the least telling.
@@ -51,6 +52,16 @@ class Hit(NamedTuple):
     """The names of the rules that the event matches, each with its key."""
     values: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """What correlations need of the event: flattened names of fields with their values, as texts, each once."""
+
+
+HIT: Packing[Hit] = Packing(Hit)
+HITS: Packing[list[Hit]] = Packing(list[Hit])
+"""How hits are written: one on disk, several for another process."""
+
+
+def common_texts(hit: Hit) -> tuple[str, ...]:
+    """Return what a hit says that the next one often says, too: all texts from the source to the region."""
+    return hit[3:10]
 
 
 class DistinctHits:

@@ -2,7 +2,6 @@
 
 import csv
 import heapq
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -11,7 +10,7 @@ from typing import Protocol, TextIO
 from rich.table import Table
 from rich.text import Text
 
-from sigma_stellar_aws.alerts.alert import Alert, alert_json
+from sigma_stellar_aws.alerts.alert import Alert, alert_lines
 from sigma_stellar_aws.base.terminal import console_for, style_of
 from sigma_stellar_aws.base.text import cell, printable
 from sigma_stellar_aws.base.times import time_text
@@ -39,18 +38,13 @@ def write_alerts(alerts: AlertList, form: str, group_by: str) -> None:
         group_by: what the table is grouped by, rule or actor.
     """
     if form == "json":
-        _write_json(alerts, sys.stdout)
+        sys.stdout.writelines(alert_lines(alerts))
     elif form == "csv":
         _write_csv(alerts, sys.stdout)
     else:
         _write_table(alerts, group_by, sys.stdout)
     # While there is still somebody to tell that it could not be written.
     sys.stdout.flush()
-
-
-def _write_json(alerts: Iterable[Alert], stream: TextIO) -> None:
-    for alert in alerts:
-        stream.write(json.dumps(alert_json(alert)) + "\n")
 
 
 def _write_csv(alerts: Iterable[Alert], stream: TextIO) -> None:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 from sigma.collection import SigmaCollection
 
 from sigma_stellar_aws.alerts.alert import Alert
+from sigma_stellar_aws.alerts.alert_packing import AlertPacking
 from sigma_stellar_aws.alerts.files import scan_files
-from sigma_stellar_aws.alerts.hits import DistinctHits, Hit
+from sigma_stellar_aws.alerts.hits import HIT, DistinctHits, Hit
 from sigma_stellar_aws.alerts.pack import Override, Pack, PackRule, convert_pack
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts
 from sigma_stellar_aws.base.external_sort import ExternalSort
@@ -162,12 +163,14 @@ def alerts_of_portions(
     See :func:`alerts_of_files` for the arguments, and what is raised.
     """
     pack = pack_of(rules, options, messages)
-    hits: ExternalSort[Hit] = ExternalSort(lambda hit: hit.time, lambda hit: hit.identity)
+    hits: ExternalSort[Hit] = ExternalSort(
+        lambda hit: hit.time, lambda hit: hit.identity, pack=HIT.pack, unpack=HIT.unpack
+    )
     records = 0
     for portion in portions:
         for batch in scan_files(portion.files, pack, since, until):
             records += batch.records
-            hits.extend(hit._replace(origin=portion.name_of(hit.origin)) for hit in batch.hits)
+            hits.extend(_named(batch.hits, portion))
             problems = [portion.told(problem) for problem in batch.problems]
             messages.add(
                 (problem for problem in problems if not problem.is_note),
@@ -175,6 +178,14 @@ def alerts_of_portions(
                 batch.done_bytes,
             )
     return raised(hits, pack, options, messages, records)
+
+
+def _named(hits: list[Hit], portion: Portion) -> list[Hit]:
+    """Return hits with the names of their files."""
+    if not portion.names:
+        return hits
+    names = {origin: portion.name_of(origin) for origin in {hit.origin for hit in hits}}
+    return [hit._replace(origin=names[hit.origin]) for hit in hits]
 
 
 def pack_of(
@@ -219,4 +230,10 @@ def raised(
 
 def no_alerts() -> ExternalSort[Alert]:
     """Return an empty list of alerts, in order of time, the most severe first."""
-    return ExternalSort(lambda alert: alert.first, lambda alert: f"{100 - alert.rule.severity:03}{alert.id}")
+    packing = AlertPacking()
+    return ExternalSort(
+        lambda alert: alert.first,
+        lambda alert: f"{100 - alert.rule.severity:03}{alert.id}",
+        pack=packing.pack,
+        unpack=packing.unpack,
+    )

@@ -9,9 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, Raised, alert_id, hashed_id, key_id
-from sigma_stellar_aws.alerts.hits import Hit, Key
+from sigma_stellar_aws.alerts.hits import Hit, Key, common_texts
 from sigma_stellar_aws.alerts.pack import PackRule
 from sigma_stellar_aws.base.errors import TooManyAlertsError
 from sigma_stellar_aws.base.times import millis
@@ -118,6 +119,7 @@ class _Window:
     regions: tuple[str, ...] = ()
     actors: tuple[str, ...] = ()
     source_addresses: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
     def count(self, hit: Hit) -> None:
         if not self.events:
@@ -126,6 +128,10 @@ class _Window:
         self.events += 1
         if len(self.sample) < SAMPLE:
             self.sample += ((hit.event_id, hit.origin),)
+        # One event after the other says the same.
+        if self.told == (told := common_texts(hit)):
+            return
+        self.told = told
         self.event_names = _with(self.event_names, f"{hit.event_source} {hit.event_name}".strip())
         self.accounts = _with(self.accounts, hit.account)
         self.regions = _with(self.regions, hit.region)
@@ -193,12 +199,17 @@ def _open(rule: PackRule, key: Key, time: int | None, earlier: _Earlier, begin: 
 
 
 def _of_one_event(rule: PackRule, key: Key, hit: Hit) -> Alert:
-    identity = key_id(rule, key)
+    identity = _known_key_id(rule, key)
     # The same for a file and a store, of which a search reads different parts of the record.
     event = hit.event_id if is_uuid(hit.event_id) else hit.identity
     window = _Window(rule, key, identity, hashed_id([identity, hit.time, event]), hit.time, hit.time)
     window.count(hit)
     return window.alert()
+
+
+@lru_cache(maxsize=10_000)
+def _known_key_id(rule: PackRule, key: Key) -> str:
+    return key_id(rule, key)
 
 
 def _with(values: tuple[str, ...], value: str) -> tuple[str, ...]:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from sigma_stellar_aws.alerts.file_search import Batch, FileSearch, SearchTask
+from sigma_stellar_aws.alerts.hits import HITS
 
-_Message: TypeAlias = Batch | str | None
-"""What a process sends: what it found, the traceback that it fails with, or None after each group."""
+_Message: TypeAlias = tuple[Batch, bytes] | str | None
+"""What a process sends: what it found (the hits apart), the traceback that it fails with, or None after each group."""
 _ParentEnd: TypeAlias = "Connection[list[Path], _Message]"
 _WorkerEnd: TypeAlias = "Connection[_Message, list[Path]]"
 
@@ -83,13 +84,17 @@ def _work(connection: _WorkerEnd, task: SearchTask, inherited: list[_ParentEnd])
         search = FileSearch(task)
         while True:
             for batch in search.batches(connection.recv()):
-                connection.send(batch)
+                connection.send(_message(batch))
             connection.send(None)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         # Nobody wants to know any more.
         return
     except BaseException:
         connection.send(traceback.format_exc())
+
+
+def _message(batch: Batch) -> _Message:
+    return batch._replace(hits=[]), HITS.pack(batch.hits)
 
 
 def _gather(workers: list[_Worker], groups: list[list[Path]]) -> Iterator[Batch]:
@@ -150,7 +155,10 @@ def _receive(worker: _Worker) -> Batch | None:
         raise _ended(worker) from error
     if isinstance(message, str):
         raise ChildProcessError(f"the process that was reading {_files_of(worker)} failed:\n{message}")
-    return message
+    if message is None:
+        return None
+    batch, hits = message
+    return batch._replace(hits=HITS.unpack(hits))
 
 
 def _ended(worker: _Worker) -> ChildProcessError:

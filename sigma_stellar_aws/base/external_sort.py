@@ -25,9 +25,23 @@ class ExternalSort(Generic[T]):
     (4, ['one', 'two', 'four', 'three'])
     """
 
-    def __init__(self, time: Callable[[T], int | None], name: Callable[[T], str]) -> None:
-        """Begin with nothing; ``time`` and ``name`` say where a thing belongs."""
-        self._time, self._name = time, name
+    def __init__(
+        self,
+        time: Callable[[T], int | None],
+        name: Callable[[T], str],
+        *,
+        pack: Callable[[T], bytes] = pickle.dumps,
+        unpack: Callable[[bytes], T] = pickle.loads,
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            time: a thing's time.
+            name: what a thing is ordered by among those of the same time.
+            pack: writes a thing as bytes.
+            unpack: reads it again.
+        """
+        self._time, self._name, self._pack, self._unpack = time, name, pack, unpack
         self._count = 0
         # An empty name stands for a temporary database, which goes to disk when it outgrows its cache.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -61,15 +75,14 @@ class ExternalSort(Generic[T]):
         """
         try:
             rows = self._database.execute("SELECT thing FROM things ORDER BY time IS NULL, time, name, rowid")
-            for (pickled,) in rows:
-                thing: T = pickle.loads(pickled)
-                yield thing
+            for (packed,) in rows:
+                yield self._unpack(packed)
         except sqlite3.OperationalError as error:
             raise _no_room(error) from error
 
     def _row(self, thing: T) -> tuple[int | None, bytes, bytes]:
         # Names come out of log records, which may hold what is not valid text.
-        return self._time(thing), self._name(thing).encode("utf-8", "surrogatepass"), pickle.dumps(thing)
+        return self._time(thing), self._name(thing).encode("utf-8", "surrogatepass"), self._pack(thing)
 
 
 def in_order(things: Iterable[T], time: Callable[[T], int | None], name: Callable[[T], str]) -> ExternalSort[T]:

@@ -204,7 +204,7 @@ class Sender:
     def _first(self, connection: Any, batches: int) -> None:
         connection.recv()
         self._turn.wait(60)
-        connection.send(Batch(7, [], [], 1))
+        connection.send(workers._message(Batch(7, [], [], 1)))
         connection.send(None)
         while connection.recv():
             connection.send(None)
@@ -212,7 +212,7 @@ class Sender:
     def _second(self, connection: Any, batches: int) -> None:
         while connection.recv():
             for _ in range(batches):
-                connection.send(Batch(1, [], [], 1))
+                connection.send(workers._message(Batch(1, [], [], 1)))
                 self.sent += 1
             connection.send(None)
 
@@ -377,7 +377,8 @@ def test_a_process_loads_nothing_of_sigma() -> None:
 def test_hits_and_problems_can_be_sent() -> None:
     """What processes send arrives as it was."""
     hit = Hit(1, "i", "e", "s", "n", "", "a", "192.0.2.1", "1", "r", "p", (("rule", ("x", None)),))
-    batch = Batch(1, [hit], [Problem(Path("a"), 1, "r")], 5)
+    half = hit._replace(actor="\ud800")
+    batch = Batch(1, [hit, half], [Problem(Path("a"), 1, "r")], 5)
     ours, theirs = multiprocessing.Pipe()
-    ours.send(batch)
-    assert theirs.recv() == batch
+    ours.send(workers._message(batch))
+    assert workers._receive(workers._Worker(multiprocessing.current_process(), theirs, deque())) == batch

@@ -65,6 +65,16 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert [json.loads(line) for line in lines] == [alert_json(SECOND), alert_json(FIRST)]
 
 
+def test_json_is_ascii(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a terminal would take for a command, or cannot show, is escaped, and nothing is lost by that."""
+    alerts = [FIRST._replace(actors=(text,), id=text) for text in (HOSTILE, "\ud800", "b\u00f6b")]
+    alerts.append(FIRST._replace(events=2**70))
+    out = written(capsys, "json", *alerts)
+    assert [json.loads(line) for line in out.splitlines()] == [alert_json(alert) for alert in alerts]
+    assert out.isascii()
+    assert "\x1b" not in out
+
+
 def test_csv(capsys: pytest.CaptureFixture[str]) -> None:
     """Every alert is a row of CSV, whose cells join what there may be several of."""
     first, second = rows(written(capsys, "csv", FIRST, SECOND))
