@@ -1,7 +1,7 @@
 """Convert rules to the one query that asks for all of them."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -68,6 +68,13 @@ class Pack(NamedTuple):
         """Return the flattened names of the fields that each rule suppresses by."""
         return {name: tuple(map(flat_name, rule.suppression.fields)) for name, rule in self.rules.items()}
 
+    def without(self, names: Container[str]) -> "Pack":
+        """Return the pack without some of its rules, of which others must be left."""
+        left = [clause for name, clause in dsl.named_clauses(self.query) if name not in names]
+        rules = {name: rule for name, rule in self.rules.items() if name not in names}
+        titles = {rule.title for rule in rules.values()}
+        return Pack(dsl.pack(left), rules, self.refused, [doubt for doubt in self.doubts if doubt.rule in titles])
+
 
 def convert_pack(
     rules: SigmaCollection,
@@ -98,6 +105,7 @@ def convert_pack(
     )
     # Without a store, the query is evaluated in process.
     backend.searches_files = store is None
+    backend.most_clauses = None
     known: dict[str, PackRule] = {}
     errors: list[SigmaError] = [*rules.errors]
     if strict and errors:

@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from opensearchpy import OpenSearch
 from sigma.collection import SigmaCollection
+from sigma.exceptions import SigmaError
 
 from sigma_stellar_aws.alerts.alert_index import (
     Outcome,
@@ -33,9 +35,12 @@ from sigma_stellar_aws.alerts.store_events import count_undated, store_hits
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX
-from sigma_stellar_aws.query import store_profile
+from sigma_stellar_aws.query import dsl, store_profile
+from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.query.store_profile import StoreProfile
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
 from sigma_stellar_aws.store.mapping import describe_store
+from sigma_stellar_aws.store.trial import accepted_queries
 
 
 @dataclass(frozen=True)
@@ -86,11 +91,11 @@ def alerts_of_store(
     """
     messages = Messages(progress)
     dated = bool(since or until)
-    pack, usable_time = _fitted(client, index, rules, time_field, options, messages, dated=dated)
-    if dated and (count := count_undated(client, index, pack, time_field)):
+    pack, queries, usable_time = _fitted(client, index, rules, time_field, options, messages, dated=dated)
+    if dated and (count := count_undated(client, index, queries, time_field)):
         events = plural(count, "event")
         messages.problem(f"{events} of {index} without {time_field}, so not compared with the times asked for")
-    hits = store_hits(client, index, pack, time_field=usable_time, since=since, until=until)
+    hits = store_hits(client, index, pack, queries, time_field=usable_time, since=since, until=until)
     return raised(hits, pack, options, messages)
 
 
@@ -146,10 +151,10 @@ def update_alert_index(
         )
     messages = Messages(progress)
     prepare_alert_index(client, alert_index, index)
-    pack, usable_time = _fitted(client, index, rules, time_field, options, messages, dated=True)
+    pack, queries, usable_time = _fitted(client, index, rules, time_field, options, messages, dated=True)
     begin = begin_of_count(client, alert_index, since)
     events = DistinctHits(
-        store_hits(client, index, pack, time_field=usable_time, since=begin, until=until, undated=True)
+        store_hits(client, index, pack, queries, time_field=usable_time, since=begin, until=until, undated=True)
     )
     stored = store_alerts(
         client,
@@ -184,6 +189,16 @@ def _all_stored(stored: Iterable[StoredAlert], events: DistinctHits, pack: Pack,
     )
 
 
+class _Fitted(NamedTuple):
+    """Rules as a store needs them."""
+
+    pack: Pack
+    queries: list[Clause]
+    """Each with some of the rules, as many as the store takes in one query."""
+    time_field: str | None
+    """None where the store's cannot be used."""
+
+
 def _fitted(
     client: OpenSearch,
     index: str,
@@ -193,14 +208,28 @@ def _fitted(
     messages: Messages,
     *,
     dated: bool,
-) -> tuple[Pack, str | None]:
-    """Convert the rules as the store needs them; return the time field, too, if it can be used, as dates demand."""
+) -> _Fitted:
+    """Convert the rules as the store needs them, and leave out those that it refuses; the time must do where dated."""
     profile = store_profile.profile_from_json(describe_store(client, index), index)
     pack = pack_of(rules, options, messages, index, time_field, profile)
     no_time = profile.no_time(time_field)
     if no_time and dated:
         raise StoreError(no_time)
     check_that_rules_can_match(profile, pack)
+    pack, queries = _accepted(client, profile, pack, options, messages)
     problems, notes = store_doubts(client, profile, pack)
     messages.add(problems, notes)
-    return pack, None if no_time else time_field
+    return _Fitted(pack, queries, None if no_time else time_field)
+
+
+def _accepted(
+    client: OpenSearch, profile: StoreProfile, pack: Pack, options: AlertOptions, messages: Messages
+) -> tuple[Pack, list[Clause]]:
+    """Return the rules that a store takes, and the queries that it takes them in; tell of the others."""
+    clauses = dict(dsl.named_clauses(pack.query))
+    accepted = accepted_queries(client, profile.indices, profile.engine, [*clauses.values()])
+    reasons = [f"Rule {pack.rules[name].title!r}: {reason}" for name, reason in accepted.refused.items()]
+    if reasons and (options.strict or not accepted.queries):
+        raise SigmaError("; ".join(reasons))
+    messages.add(f"this rule is left out: {reason}" for reason in reasons)
+    return pack.without(accepted.refused), accepted.queries

@@ -1,6 +1,6 @@
 """Read the events of a data store that match a pack."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from opensearchpy import OpenSearch
@@ -17,13 +17,14 @@ from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.reference.flat_schema import EVENT_FIELDS
 from sigma_stellar_aws.store.mapping import count_each
-from sigma_stellar_aws.store.scan import scan
+from sigma_stellar_aws.store.scan import scan_each
 
 
 def store_hits(
     client: OpenSearch,
     index: str,
     pack: Pack,
+    queries: Sequence[Clause],
     *,
     time_field: str | None,
     since: datetime | None = None,
@@ -36,6 +37,7 @@ def store_hits(
         client: the data store.
         index: name, alias or pattern.
         pack: converted for this store.
+        queries: each with some of the pack's rules, and as many as the store takes in one query.
         time_field: date field of the store; without one, events have the time that they tell themselves.
         since: the first time, aware of its time zone.
         until: the time that is too late.
@@ -44,29 +46,37 @@ def store_hits(
     Raises:
         StoreError: the store cannot be asked, or did not answer as a whole.
     """
-    query = pack.query if time_field is None else within(pack.query, time_field, since, until, undated=undated)
-    found = _found(client, index, pack, query, time_field)
+    if time_field is not None:
+        queries = [within(query, time_field, since, until, undated=undated) for query in queries]
+    found = _found(client, index, pack, queries, time_field)
     if time_field is not None:
         return found
     return in_order(found, lambda hit: hit.time, lambda hit: hit.identity)
 
 
-def count_undated(client: OpenSearch, index: str, pack: Pack, time_field: str) -> int:
+def count_undated(client: OpenSearch, index: str, queries: Sequence[Clause], time_field: str) -> int:
     """Count the events that match but have no time, and so are within no bounds.
 
     Raises:
         StoreError: the store cannot be asked, or did not answer as a whole.
     """
-    undated = dsl.all_of([pack.query, dsl.none_of(dsl.exists(time_field))])
-    return count_each(client, index, {"undated": undated}).counts["undated"]
+    undated = [dsl.all_of([query, dsl.none_of(dsl.exists(time_field))]) for query in queries]
+    counts = count_each(client, index, {str(number): query for number, query in enumerate(undated)}).counts
+    found = [query for query, count in zip(undated, counts.values(), strict=True) if count]
+    if len(found) < 2:
+        return sum(counts.values())
+    # An event may be among several of these numbers.
+    return sum(1 for _ in scan_each(client, index, found, [], time_field=None))
 
 
-def _found(client: OpenSearch, index: str, pack: Pack, query: Clause, time_field: str | None) -> Iterator[Hit]:
+def _found(
+    client: OpenSearch, index: str, pack: Pack, queries: Sequence[Clause], time_field: str | None
+) -> Iterator[Hit]:
     keys = pack.keys()
     flat = {*EVENT_FIELDS, *(field for fields in keys.values() for field in fields)}
     dotted = {field for rule in pack.rules.values() for field in rule.suppression.fields}
     fields = sorted(flat | dotted | {name.replace("_", ".") for name in EVENT_FIELDS})
-    for found in scan(client, index, query, fields, time_field=time_field):
+    for found in scan_each(client, index, queries, fields, time_field=time_field):
         if unknown := set(found.matched_queries) - set(pack.rules):
             raise StoreError(f"{index!r} answered with names that no rule has: {', '.join(sorted(unknown))}")
         document = flatten(found.source)

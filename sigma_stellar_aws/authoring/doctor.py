@@ -1,5 +1,6 @@
 """Tell whether rules can match in a data store, by its mapping and its data. This reads, and never writes."""
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +15,6 @@ from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.alerts.pack import Pack, convert_pack
-from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.terminal import print_table, table_of
 from sigma_stellar_aws.base.text import plural, printable
@@ -25,6 +25,7 @@ from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import StoreProfile
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 from sigma_stellar_aws.store.mapping import Counted, count_each
+from sigma_stellar_aws.store.trial import accepted_queries
 
 Verdict = Literal["can match", "no events", "may be wrong", "cannot match"]
 
@@ -91,15 +92,13 @@ def diagnose(
     Raises:
         StoreError: the store cannot be asked.
     """
-    packs = [_accepted(client, profile, _converted(rule, profile, time_field)) for rule in rules.rules]
+    packs = _accepted(client, profile, [_converted(rule, profile, time_field) for rule in rules.rules])
     asked = [_questions(pack.query, profile) if isinstance(pack, Pack) else _Questions() for pack in packs]
-    # Named by number, since two rules may have the same id.
-    too_long = {f"too long, rule {number}": each.too_long for number, each in enumerate(asked)}
-    of_service = {f"of the service, rule {number}": each.of_service for number, each in enumerate(asked)}
-    clauses = {name: clause for name, clause in {**too_long, **of_service}.items() if clause is not None}
+    # Many rules ask the same.
+    clauses = {_name(clause): clause for each in asked for clause in each if clause is not None}
     undated = profile.no_time(time_field)
     counted = count_each(client, profile.indices, clauses, None if undated else time_field)
-    counts = zip(map(counted.counts.get, too_long), map(counted.counts.get, of_service), strict=True)
+    counts = [[counted.counts.get(_name(clause)) for clause in each] for each in asked]
     return Diagnosis(
         counted.events,
         counted.newest,
@@ -149,15 +148,16 @@ def _converted(rule: SigmaRule | SigmaCorrelationRule, profile: StoreProfile, ti
         return error
 
 
-def _accepted(client: OpenSearch, profile: StoreProfile, pack: Pack | SigmaError) -> Pack | SigmaError:
-    """Return the pack if the server accepts its query, or why not: a regular expression may be too complex for it."""
-    if isinstance(pack, SigmaError):
-        return pack
-    try:
-        count_each(client, profile.indices, {"query": pack.query})
-    except StoreError as error:
-        return SigmaError(str(error))
-    return pack
+def _name(clause: Clause | None) -> str:
+    return json.dumps(clause)
+
+
+def _accepted(client: OpenSearch, profile: StoreProfile, packs: list[Pack | SigmaError]) -> list[Pack | SigmaError]:
+    """Return each pack if the server accepts its query, or why not: a regular expression may be too complex for it."""
+    # Named by number, since two rules may have the same id.
+    clauses = [dsl.named(pack.query, str(number)) for number, pack in enumerate(packs) if isinstance(pack, Pack)]
+    refused = accepted_queries(client, profile.indices, profile.engine, clauses).refused
+    return [SigmaError(refused[str(number)]) if str(number) in refused else pack for number, pack in enumerate(packs)]
 
 
 def _questions(query: Clause, profile: StoreProfile) -> _Questions:

@@ -142,9 +142,9 @@ def load_suite(
     return Suite(trials, untested, problems, {*of_rules, *of_cases, *orphans, *events})
 
 
-def run_trials(trials: Sequence[Trial], on_engine: Sequence[bool] | None = None) -> list[TrialResult]:
+def run_trials(trials: Sequence[Trial], on_engine: Sequence[bool | None] | None = None) -> list[TrialResult]:
     """Run trials in process, and add the verdicts of an engine (see :mod:`.engine_verdicts`), if any."""
-    verdicts: Sequence[bool | None] = on_engine if on_engine is not None else [None] * len(trials)
+    verdicts = on_engine if on_engine is not None else [None] * len(trials)
     return [
         TrialResult(*trial, trial.rule.matches(flatten(trial.case.event)), verdict)
         for trial, verdict in zip(trials, verdicts, strict=True)

@@ -55,7 +55,8 @@ def convert_all(
     >>> len(body["query"]["bool"]["should"])
     29
 
-    The arguments and errors are those of :func:`convert_each`; to have no rules is an error, too.
+    The arguments and errors are those of :func:`convert_each`; to have no rules is an error, too. OpenSearch takes
+    1,024 clauses in one query; of more rules, the output format ``pack`` of the backend makes several search bodies.
     """
     bodies = _converted(rules, "pack", pipeline, case_sensitive, store)
     if not bodies:
@@ -71,6 +72,7 @@ def _converted(
     store: StoreProfile | None,
 ) -> list[JsonObject]:
     backend = StellarAwsBackend(pipeline or stellar_aws(), case_sensitive=case_sensitive, store=store)
+    backend.most_clauses = None
     # The conversion changes them.
     bodies: list[JsonObject] = backend.convert(copy.deepcopy(rules), output_format)
     return bodies

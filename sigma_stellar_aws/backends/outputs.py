@@ -17,15 +17,16 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.backends.options import Options
 from sigma_stellar_aws.base.json_types import JsonObject
-from sigma_stellar_aws.base.sigma_errors import UnsupportedRuleError
+from sigma_stellar_aws.base.sigma_errors import AssumptionWarning, UnsupportedRuleError
 from sigma_stellar_aws.formats import lucene_text
-from sigma_stellar_aws.formats.converted_rule import ConvertedRule, joined, refusal
+from sigma_stellar_aws.formats.converted_rule import ConvertedRule, joined, refusal, tell
 from sigma_stellar_aws.formats.document_monitor import document_monitors, document_query, refuse_other_indices
 from sigma_stellar_aws.formats.elastic_rule import INVESTIGATED, elastic_rule, tell_of_no_suppression
 from sigma_stellar_aws.formats.opensearch_detector import detector_rule, tell_of_mapped_fields
 from sigma_stellar_aws.formats.opensearch_monitor import SHOWN, bucket_monitor, query_monitor
 from sigma_stellar_aws.formats.pipeline_names import PipelineNames, pipeline_names
 from sigma_stellar_aws.query import dsl
+from sigma_stellar_aws.query.clause_count import MOST_CLAUSES, clause_count, spread
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.rule_files.stellar_block import rule_name, suppression
 
@@ -47,6 +48,8 @@ class OutputFormats(Backend):
     """The output formats, for a backend whose ``finish_query`` makes search bodies."""
 
     options: Options
+    most_clauses: int | None = MOST_CLAUSES
+    """Most clauses of one search body of a pack; None for any number."""
 
     def __init__(self, processing_pipeline: ProcessingPipeline, collect_errors: bool) -> None:
         """Set up a conversion by a pipeline."""
@@ -60,9 +63,9 @@ class OutputFormats(Backend):
         return OneCondition(index, rule, query_of(query))
 
     def finalize_output_pack(self, queries: Sequence[OneCondition[Clause]]) -> list[JsonObject]:
-        """Return one search body for all rules, or none without rules.
+        """Return one search body for all rules, several where they have too many clauses for one, none without rules.
 
-        A list, since sigma-cli writes a single dict to standard output whatever ``-o`` says.
+        sigma-cli writes each of a list of objects as one line.
 
         Raises:
             UnsupportedRuleError: two rules have the same name, so that nothing tells which of them a hit belongs to.
@@ -71,7 +74,10 @@ class OutputFormats(Backend):
             same[0] if len(same) == 1 else dsl.named(dsl.any_of(map(dsl.unnamed, same)), name)
             for name, same in self._by_rule(queries, _same_in_pack).items()
         ]
-        return [dsl.search(dsl.pack(clauses))] if clauses else []
+        packs = [clauses] if self.most_clauses is None else spread(clauses, self.most_clauses)
+        if len(packs) > 1:
+            tell(_several_bodies(packs), "pack")
+        return [dsl.search(dsl.pack(each)) for each in packs if each]
 
     def finalize_query_elastic_rule(
         self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
@@ -192,6 +198,21 @@ class OutputFormats(Backend):
             asked = [*suppression(rule).fields, *INVESTIGATED, *SHOWN, *lucene_text.SPELLED]
             self._names = rule, pipeline_names(rule, self.last_processing_pipeline, asked)
         return self._names[1]
+
+
+def _several_bodies(packs: Sequence[Sequence[Clause]]) -> AssumptionWarning:
+    large = [
+        name
+        for pack in packs
+        for clause in pack
+        for name, _ in dsl.named_clauses(clause)
+        if clause_count(clause) > MOST_CLAUSES
+    ]
+    alone = f"; more are in the rule {', '.join(large)} alone, which OpenSearch may refuse" if large else ""
+    return AssumptionWarning(
+        f"the rules are in {len(packs)} search bodies, a line each, all of which have to be asked: OpenSearch takes "
+        f"{MOST_CLAUSES:,} clauses in one query{alone}"
+    )
 
 
 def query_of(body: JsonObject) -> Clause:

@@ -124,7 +124,7 @@ class StellarAwsBackend(RefusedCorrelations, OutputFormats):
     identifier: ClassVar[str] = "stellar_aws"
     formats: ClassVar[dict[str, str]] = {
         "default": "One search body a rule, the rule's id as the name of its query",
-        "pack": "One search body for all rules, every rule a named clause",
+        "pack": "One search body for all rules, or a few if they are very many; every rule a named clause",
         "elastic_rule": "Detection rules for Elastic Security, NDJSON for Kibana's import",
         "opensearch_monitor": "Monitors of OpenSearch Alerting",
         "opensearch_detector": "Custom rules of OpenSearch Security Analytics, category cloudtrail",

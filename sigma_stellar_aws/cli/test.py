@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,9 @@ from sigma_stellar_aws.base.terminal import UNBROKEN, console_for
 from sigma_stellar_aws.cli.options import FILES, ca_file_option, rule_paths
 from sigma_stellar_aws.cli.problems import FINDINGS, UNREAD, Problems, as_click_errors, errors_exit_with, needs, note
 from sigma_stellar_aws.store.embedded import embedded_opensearch
+
+if TYPE_CHECKING:
+    from sigma_stellar_aws.authoring.engine_verdicts import EngineVerdicts
 
 
 @click.command()
@@ -70,7 +74,10 @@ def test(
         raise click.ClickException(
             "there are no cases; write those of aws_x.yml into aws_x.test.yaml, or name: --cases PATH"
         )
-    results = rule_tests.run_trials(suite.trials, _on_engine(suite.trials, url, engine, ca_file))
+    on_engine = _on_engine(suite.trials, url, engine, ca_file)
+    if on_engine is not None:
+        suite.problems.extend(on_engine.refused)
+    results = rule_tests.run_trials(suite.trials, on_engine.matched if on_engine else None)
     if as_json:
         for result in results:
             click.echo(json.dumps(rule_tests.result_as_json(result)))
@@ -85,7 +92,7 @@ def test(
     problems.leave()
 
 
-def _on_engine(trials: list[Trial], url: str | None, engine: bool, ca_file: Path | None) -> list[bool] | None:
+def _on_engine(trials: list[Trial], url: str | None, engine: bool, ca_file: Path | None) -> "EngineVerdicts | None":
     """Run trials on a real engine, if one is asked for."""
     if not trials or not (url or engine):
         return None

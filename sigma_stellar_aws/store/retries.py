@@ -23,6 +23,7 @@ from tenacity.wait import wait_base
 
 from sigma_stellar_aws.base.run_limit import seconds_left
 from sigma_stellar_aws.store.connection_errors import connection_problem
+from sigma_stellar_aws.store.refusals import refuses_query
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ def may_pass(error: BaseException) -> bool:
     if isinstance(error, exceptions.ConnectionError):
         return not (isinstance(error, exceptions.SSLError) or connection_problem("the store", error).is_lasting)
     if isinstance(error, exceptions.TransportError):
-        return error.status_code in _PASSING
+        return error.status_code in _PASSING and not refuses_query(error)
     return isinstance(error, NotWholeError)
 
 

@@ -7,17 +7,19 @@ events, and to put their hits in order all have to be read at the same pace.
 
 import math
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from contextvars import copy_context
-from itertools import islice
+from heapq import merge
+from itertools import chain, groupby, islice
 from threading import Event
 from typing import NamedTuple
 
 import msgspec
 from opensearchpy import OpenSearch
 
+from sigma_stellar_aws.base.external_sort import in_order
 from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
@@ -29,6 +31,11 @@ PAGE = 5000
 
 SLICES = 3
 """Slices of time that are read at once; each holds one page in memory."""
+
+HELD = 10_000
+"""Most events of one time of several queries in memory, some KB each; beyond that, they are sorted on disk."""
+
+_SMALLEST_PAGE = 500
 
 _BORDERS = 1000
 # A slice that fits into a page needs one request.
@@ -46,6 +53,15 @@ class StoredEvent(NamedTuple):
     """Milliseconds since 1970-01-01 UTC: the first of several times."""
     source: JsonObject
     matched_queries: list[str]
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What no other event has: the index and the id there."""
+        return self.index_name, self.id
+
+    def also(self, names: Iterable[str]) -> "StoredEvent":
+        """Return the event as one that matches further queries, too."""
+        return self._replace(matched_queries=[*self.matched_queries, *names])
 
 
 class _Slice(NamedTuple):
@@ -105,29 +121,86 @@ def scan(
     Raises:
         StoreError: the store cannot be asked, or did not answer as a whole however often it was asked.
     """
+    return scan_each(client, index, [query], fields, time_field=time_field, slices=slices, page=page)
+
+
+def scan_each(
+    client: OpenSearch,
+    index: str,
+    queries: Sequence[Clause],
+    fields: Iterable[str],
+    *,
+    time_field: str | None,
+    slices: int = SLICES,
+    page: int = PAGE,
+) -> Generator[StoredEvent, None, None]:
+    """Yield all events that match one of several queries, as :func:`scan` does: each once, with all that it matches.
+
+    All are asked about the same point in time, where the store knows points in time. Memory is bounded as there, and
+    by ``HELD``.
+
+    Raises:
+        StoreError: the store cannot be asked, or did not answer as a whole however often it was asked.
+    """
     stopped = Event()
     with as_store_errors(index), ExitStack() as stack:
         source = source_of(client, index, stopped, stack)
         sorts: dict[bool, tuple[Json, ...]] = {False: source.tie_break or ("_doc",)}
-        if time_field is None:
-            parts = [_Slice(query, is_timed=False)]
-        else:
+        if time_field is not None:
             sorts[True] = (_by_time(time_field), *source.tie_break)
-            parts = _slices(source.ask, query, time_field, page)
         names = tuple(fields)
+        # So that as many events are in memory as with one query.
+        size, ahead = min(page, max(_SMALLEST_PAGE, page // len(queries))), max(1, slices // len(queries))
         started = [
-            (part, source.read(Page(part.query, names, page, part.is_timed, sorts[part.is_timed]))) for part in parts
+            [
+                (part, source.read(Page(part.query, names, size, part.is_timed, sorts[part.is_timed])))
+                for part in _parts(source.ask, query, time_field, size)
+            ]
+            for query in queries
         ]
-        for _, pages in started:
+        for _, pages in chain.from_iterable(started):
             stack.enter_context(closing(pages))
         pool = stack.enter_context(ThreadPoolExecutor(slices))
         # The first to be done at the end: what waits to try again must not be waited for.
         stack.callback(stopped.set)
-        for part, hits in _in_turn(pool, slices, started):
-            for hit in hits:
-                time = hit.time() if part.is_timed else None
-                if part.start is None or time is None or time >= part.start:
-                    yield StoredEvent(hit.index, hit.id, time, hit.source, hit.matched_queries)
+        streams = [_events(_in_turn(pool, ahead, parts)) for parts in started]
+        yield from streams[0] if len(streams) == 1 else _each_once(streams)
+
+
+def _parts(ask: SendSearch, query: Clause, time_field: str | None, page: int) -> list[_Slice]:
+    return [_Slice(query, is_timed=False)] if time_field is None else _slices(ask, query, time_field, page)
+
+
+def _events(found: Iterable[tuple[_Slice, list[StoredHit]]]) -> Iterator[StoredEvent]:
+    for part, hits in found:
+        for hit in hits:
+            time = hit.time() if part.is_timed else None
+            if part.start is None or time is None or time >= part.start:
+                yield StoredEvent(hit.index, hit.id, time, hit.source, hit.matched_queries)
+
+
+def _each_once(streams: Iterable[Iterator[StoredEvent]]) -> Iterator[StoredEvent]:
+    """Merge events in order of time; one that is in several streams has matched what it has matched in each."""
+    in_time = merge(*streams, key=lambda event: math.inf if event.time is None else event.time)
+    for _, of_one_time in groupby(in_time, key=lambda event: event.time):
+        yield from _joined(of_one_time)
+
+
+def _joined(events: Iterator[StoredEvent]) -> Iterator[StoredEvent]:
+    """Join events that are the same, of those of one time."""
+    held: dict[tuple[str, str], StoredEvent] = {}
+    for event in events:
+        before = held.get(event.place)
+        held[event.place] = event if before is None else before.also(event.matched_queries)
+        if len(held) > HELD:
+            break
+    else:
+        yield from held.values()
+        return
+    ordered = in_order(chain(held.values(), events), lambda event: event.time, lambda event: "/".join(event.place))
+    for _, same in groupby(ordered, key=lambda event: event.place):
+        first, *others = same
+        yield first.also(name for each in others for name in each.matched_queries)
 
 
 def _by_time(field: str) -> JsonObject:

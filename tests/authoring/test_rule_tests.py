@@ -425,7 +425,7 @@ def test_engine_agrees_on_the_pack(engine_url: str, write: Callable[..., Path]) 
         {"name": "a fragment", "event": {"eventSource": "kms.amazonaws.com", "eventName": "CreateKey"}}
     )
     suite = load_suite([], [write("cases.yaml", yaml.safe_dump(list(content.values())))])
-    results = run_trials(suite.trials, ask_engine(client, suite.trials))
+    results = run_trials(suite.trials, ask_engine(client, suite.trials).matched)
     assert all(result.passed and result.on_engine == result.matched for result in results)
     assert {result.on_engine for result in results} == {True, False}
     assert [result_as_json(result)["on_engine"] for result in results] == [result.matched for result in results]
@@ -441,7 +441,7 @@ def test_difference_to_an_engine_is_a_failure(opensearch_url: str, write: Callab
         yaml.safe_dump({"hits": [{"name": "too long", "event": {"userAgent": "curl" + "x" * IGNORE_ABOVE}}]}),
     )
     suite = load_suite([tmp_path], [])
-    results = run_trials(suite.trials, ask_engine(client, suite.trials))
+    results = run_trials(suite.trials, ask_engine(client, suite.trials).matched)
     assert [(result.matched, result.on_engine, result.passed) for result in results] == [(True, False, False)]
     stream = io.StringIO()
     rule_tests.print_failures(results, console_for(stream, width=UNBROKEN))
@@ -449,14 +449,27 @@ def test_difference_to_an_engine_is_a_failure(opensearch_url: str, write: Callab
 
 
 def test_index_is_removed_whatever_happens(opensearch_url: str, write: Callable[..., Path], tmp_path: Path) -> None:
-    """Where the engine refuses a query the error is told, and the index is gone all the same."""
+    """Where the engine refuses an event the error is told, and the index is gone all the same."""
     client = connect(opensearch_url, None, {})
     write("one.yml", rule_text())
     write("one.test.yaml", "hits: [{name: a, event: {eventName: CreateKey}}]")
     [trial] = load_suite([tmp_path], []).trials
-    broken = trial._replace(rule=trial.rule._replace(query={"regexp": {"eventName": {"value": "("}}}))
-    with pytest.raises(StoreError):
-        ask_engine(client, [broken])
+    wrong = trial._replace(case=trial.case._replace(event={"_id": "a field of the engine's own"}))
+    with pytest.raises(StoreError, match="rejected 1 event"):
+        ask_engine(client, [wrong])
     assert [index for index in client.indices.get(index="*") if index.startswith("sigma-stellar-aws-test")] == []
     with pytest.raises(StoreError, match="cannot be reached"):
         ask_engine(connect("http://127.0.0.1:1", None, {}), [trial])
+
+
+def test_a_rule_that_the_engine_refuses_is_told(engine_url: str, write: Callable[..., Path], tmp_path: Path) -> None:
+    """A rule with a pattern that is too complex for the engine is named, and the others are tried."""
+    client = connect(engine_url, None, {})
+    write("one.yml", rule_text())
+    write("one.test.yaml", "hits: [{name: a, event: {eventName: CreateKey}}]")
+    write("two.yml", rule_text("eventName|re: 'a.{20}b'", title="Two", rule_id=ONE[:-1] + "9"))
+    write("two.test.yaml", "misses: [{name: b, event: {eventName: CreateKey}}]")
+    verdicts = ask_engine(client, load_suite([tmp_path], []).trials)
+    assert verdicts.matched == [True, None]
+    [problem] = verdicts.refused
+    assert (Path(problem.file).name, problem.reason[:34]) == ("two.yml", "Two: the store refuses its query: ")

@@ -19,8 +19,14 @@ from sigma.types import CompareOperators, SigmaNumber, SigmaType, TimestampPart
 
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.json_types import JsonObject
-from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedConditionError, UnsupportedRuleError
+from sigma_stellar_aws.base.sigma_errors import (
+    AssumptionWarning,
+    InexactQueryWarning,
+    UnsupportedConditionError,
+    UnsupportedRuleError,
+)
 from sigma_stellar_aws.query import dsl
+from sigma_stellar_aws.query.clause_count import MOST_CLAUSES, clause_count
 from sigma_stellar_aws.query.evaluate import compile_query
 from sigma_stellar_aws.query.lucene_regex import MAX_LENGTH
 from sigma_stellar_aws.query.store_profile import StoreProfile
@@ -292,6 +298,26 @@ def test_pack_refuses_two_rules_of_the_same_id() -> None:
     """Hits of two rules with one name could not be told apart."""
     with pytest.raises(UnsupportedRuleError, match=f"{ID}.*same id"):
         convert(rule({"f": "1"}), rule({"f": "2"}, title="Another Rule"), output_format="pack")
+
+
+def test_a_pack_of_very_many_rules_is_several_search_bodies() -> None:
+    """OpenSearch takes 1,024 clauses in one query: each body has no more, none is lost, and it is told."""
+    ids = [f"00000000-0000-4000-8000-{n:012}" for n in range(300)]
+    rules = [
+        rule({"eventName|startswith": [str(n), *map(str, range(9))]}, title=f"Rule {n}", id=ids[n - 10])
+        for n in range(10, 310)
+    ]
+    with pytest.warns(
+        AssumptionWarning, match="the rules are in 3 search bodies, a line each, all of which have to be"
+    ):
+        bodies = convert(*rules, output_format="pack")
+    counts = [clause_count(body["query"]) for body in bodies]
+    assert (len(counts), sum(counts), max(counts) <= MOST_CLAUSES) == (3, 3000, True)
+    names = [name for body in bodies for name, _ in dsl.named_clauses(body["query"])]
+    assert names == ids
+    large = rule({"eventName|startswith": [*map(str, range(2000))]})
+    with pytest.warns(AssumptionWarning, match=f"more are in the rule {ID} alone, which OpenSearch may refuse"):
+        assert len(convert(large, rules[0], output_format="pack")) == 2
 
 
 @pytest.mark.parametrize("output_format", ["default", "pack"])

@@ -118,6 +118,39 @@ def test_every_event_comes_once_and_in_order(filled: Filled, way: Callable[[Aske
 
 
 @WAYS
+@pytest.mark.parametrize("time_field", ["t", None])
+@pytest.mark.parametrize("held", [50, scan.HELD], ids=["on disk", "in memory"])
+def test_several_queries_are_one_search(
+    filled: Filled,
+    way: Callable[[Asked], Fault | None],
+    time_field: str | None,
+    held: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An event that several queries find comes once, with all that it matches, and all come in order of time."""
+    monkeypatch.setattr(scan, "HELD", held)
+    bounds = {"all": (0, EVENTS), "few": (100, 130), "many": (110, 600), "none": (EVENTS, EVENTS + 1)}
+    queries = [dsl.named(dsl.bounds("n", gte=low, lt=high), name) for name, (low, high) in bounds.items()]
+    with proxy.proxy(filled.url, way) as between:
+        found = list(
+            scan.scan_each(_connect(between.url), filled.indices, queries, ["n"], time_field=time_field, page=700)
+        )
+        opened = [asked for asked in between.asked if asked.method == "POST" and "keep_alive" in asked.path]
+    assert len(opened) == 1
+    assert Counter(map(_seen, found)) == Counter([*filled.times])
+    for each in found:
+        number = each.source["n"]
+        assert isinstance(number, int)
+        assert {*each.matched_queries} == {name for name, (low, high) in bounds.items() if low <= number < high}
+        assert len(each.matched_queries) == len({*each.matched_queries})
+    if time_field:
+        assert {_seen(each): each.time for each in found} == filled.times
+        order = [each.time for each in found if each.time is not None]
+        assert order == sorted(order)
+        assert all(each.time is None for each in found[len(order) :])
+
+
+@WAYS
 def test_without_a_time_field_every_event_comes_once(filled: Filled, way: Callable[[Asked], Fault | None]) -> None:
     """Where there is no field to sort by, the events come in any order, and without time."""
     with proxy.proxy(filled.url, way) as between:
