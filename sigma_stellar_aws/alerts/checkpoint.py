@@ -2,7 +2,7 @@
 
 import json
 import os
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, NamedTuple, TypeAlias
 
@@ -20,6 +20,10 @@ class Checkpoint(NamedTuple):
 
 
 _Instant: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+# Of year 1, nothing can be subtracted.
+_FIRST = datetime(2, 1, 1, tzinfo=timezone.utc)
 
 
 class _Content(msgspec.Struct):
@@ -53,7 +57,9 @@ def read_checkpoint(checkpoint: Checkpoint, since: datetime | None) -> tuple[dat
         text = ""
     try:
         content = msgspec.json.decode(text, type=_Content)
-    except (msgspec.DecodeError, RecursionError):
+        if min(content.through, content.since or content.through) < _FIRST:
+            raise ValueError("no log is as old")
+    except (ValueError, RecursionError):
         raise CheckpointError(
             f"{file} is not a checkpoint; remove it to begin anew (--since), or name another file"
         ) from None

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sigma_stellar_aws.alerts.hits import Hit, to_hit
 from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.times import is_time
 from sigma_stellar_aws.logs.flatten import document_id, flatten
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.logs.reader import read_parts
@@ -72,7 +73,7 @@ class FileSearch:
             return
         event_id = document.get("eventID")
         time = document.get(TIME_FIELD)
-        if not isinstance(time, int):
+        if not is_time(time):
             if self._task.since is not None or self._task.until is not None:
                 reason = (
                     f"event {event_id!r} has no eventTime that could be compared; it is among the events all the same"

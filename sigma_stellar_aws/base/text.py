@@ -6,8 +6,12 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import NamedTuple
 
-_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a spreadsheet takes for the start of a formula, full-width forms included."""
+_FORMULA = re.compile(r"(^|[;\n])(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20])")
+"""Where a spreadsheet may see the start of a formula, full-width forms included.
+
+Where semicolons separate cells, as in much of Europe, a quote within a cell does not keep them, nor line ends, from
+starting another.
+"""
 
 ALIKE = 0.8
 """How like a name the one that was probably meant is at least, from 0 to 1, as difflib measures it."""
@@ -28,11 +32,10 @@ def printable(text: str) -> str:
 def cell(text: str) -> str:
     """Make a text safe as a cell of CSV: printable, and not a formula to a spreadsheet.
 
-    >>> cell("=1+1")
-    "'=1+1"
+    >>> cell("=1+1"), cell("x;=1+1"), cell("a=b; c")
+    ("'=1+1", "x;'=1+1", 'a=b; c')
     """
-    text = printable(text)
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
+    return _FORMULA.sub(r"\1'", printable(text))
 
 
 def plural(count: int, noun: str, nouns: str | None = None) -> str:

@@ -3,6 +3,7 @@
 import re
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
+from typing import TypeGuard
 
 import msgspec
 
@@ -85,6 +86,15 @@ def whole_millis(duration: timedelta) -> int:
     1500
     """
     return duration // _MILLISECOND
+
+
+def is_time(value: object) -> TypeGuard[int]:
+    """Tell whether a value can be the milliseconds of a time: an integer that a data store takes, of 64 bits.
+
+    >>> is_time(2**63 - 1), is_time(2**63), is_time("5"), is_time(None)
+    (True, False, False, False)
+    """
+    return isinstance(value, int) and -(2**63) <= value < 2**63
 
 
 def time_text(time: int | None) -> str | None:

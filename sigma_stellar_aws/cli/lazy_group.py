@@ -1,10 +1,18 @@
 """A group of commands that loads a command when it is asked for."""
 
-from collections.abc import Mapping
+import errno
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import click
+
+from sigma_stellar_aws.base.text import printable
+
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
 class LazyCommand(NamedTuple):
@@ -48,10 +56,49 @@ class LazyGroup(click.Group):
             raise TypeError(f"{cmd_name} is not a command of Click")
         return command
 
+    def make_context(self, *what: Any, **more: Any) -> click.Context:
+        """Read the options, or print the help; what it could not write is told without a traceback."""
+        with _told():
+            return super().make_context(*what, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what it could not write is told without a traceback."""
+        with _told():
+            result = super().invoke(ctx)
+            # While there is still somebody to tell.
+            sys.stdout.flush()
+            return result
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the names and summaries of the commands, without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, self._lazy_commands[name].summary) for name in self.list_commands(ctx)])
+
+
+def reason_of(error: OSError) -> str:
+    """Say what went wrong; the system names no file where it is the output, or temporary data, that has no room."""
+    if error.filename is None and error.errno in _NO_ROOM:
+        return f"the output, or temporary data, cannot be written: {error.strerror}"
+    return str(error)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        # A reader that has seen enough: click ends the command without a word.
+        raise
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            _drop_output()
+        raise click.ClickException(printable(reason_of(error))) from error
+
+
+def _drop_output() -> None:
+    """Let the interpreter not fail once more, with what is left to be written, when it ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def missing_package(error: ModuleNotFoundError, extra: str) -> str:

@@ -12,7 +12,7 @@ from sigma.exceptions import SigmaError
 
 from sigma_stellar_aws.base.errors import UserError
 from sigma_stellar_aws.base.text import plural, printable
-from sigma_stellar_aws.cli.lazy_group import missing_package
+from sigma_stellar_aws.cli.lazy_group import missing_package, reason_of
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.query.index_template import IGNORE_ABOVE, too_long
 from sigma_stellar_aws.reference.flat_schema import Document
@@ -36,7 +36,9 @@ def as_click_errors() -> Iterator[None]:
     except BrokenPipeError:
         # A reader that has seen enough: click ends the command without a word.
         raise
-    except (SigmaError, UserError, OSError) as error:
+    except OSError as error:
+        raise click.ClickException(printable(reason_of(error))) from error
+    except (SigmaError, UserError) as error:
         raise click.ClickException(printable(str(error))) from error
 
 

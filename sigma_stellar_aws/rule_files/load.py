@@ -21,6 +21,7 @@ from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.rule_files.as_written import misreadings
 from sigma_stellar_aws.rule_files.choose import names_of
 from sigma_stellar_aws.rule_files.correlations import filter_errors, resolve_correlations
+from sigma_stellar_aws.rule_files.nesting import MOST_LEVELS, levels
 from sigma_stellar_aws.rule_files.regex_errors import with_regex_reason
 from sigma_stellar_aws.rule_files.stated_correlation import (
     CorrelationFaultError,
@@ -218,6 +219,15 @@ def _parse(file: Path) -> SigmaCollection:
     for rule in collection.rules:
         if isinstance(rule, SigmaRule) and not all(isinstance(c, str) for c in rule.detection.condition):
             raise SigmaError(f"Rule {rule.title!r}: a condition must be a text", source=source)
+        if (
+            isinstance(rule, SigmaRule)
+            and (deepest := max(map(levels, rule.detection.condition), default=0)) > MOST_LEVELS
+        ):
+            raise SigmaError(
+                f"Rule {rule.title!r}: its condition has {deepest:,} parentheses and 'not' within each other; "
+                f"{MOST_LEVELS} are allowed",
+                source=source,
+            )
     return collection
 
 

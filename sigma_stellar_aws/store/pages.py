@@ -19,6 +19,7 @@ import msgspec
 from opensearchpy import OpenSearch, exceptions
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
+from sigma_stellar_aws.base.times import is_time
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import Engine
 from sigma_stellar_aws.store.answers import (
@@ -59,7 +60,7 @@ class StoredHit(msgspec.Struct):
         Raises:
             AnswerError: it is sorted by something else.
         """
-        if not self.sort or not isinstance(self.sort[0], int):
+        if not self.sort or not is_time(self.sort[0]):
             raise AnswerError(f"the event {self.id} of {self.index} has no time to sort by")
         return self.sort[0]
 

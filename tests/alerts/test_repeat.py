@@ -141,6 +141,9 @@ def test_a_clock_that_was_set_back_opens_no_gap(tmp_path: Path) -> None:
         json.dumps({"through": NOON.isoformat(), "search": SEARCH}),
         json.dumps({"through": NOON.isoformat(), "since": "2026-11-24T12:00:00", "search": SEARCH}),
         "\udcff",
+        "[" * 100_000,
+        json.dumps({"through": "0001-01-01T00:00:00+14:00", "since": None, "search": SEARCH}),
+        json.dumps({"through": NOON.isoformat(), "since": "0001-01-01T00:00:00+14:00", "search": SEARCH}),
     ],
 )
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path, text: str) -> None:

@@ -130,6 +130,12 @@ def test_no_cell_is_a_formula(text: str) -> None:
     assert cell(text).startswith("'") or cell(text).startswith("\ufffd")
 
 
+def test_no_part_of_a_cell_is_a_formula() -> None:
+    """Where semicolons or line ends start another cell, it is none either; tabs and returns are replaced."""
+    assert cell("x;=1+1\ny; @SUM(1)\n-2") == "x;'=1+1\ny;' @SUM(1)\n'-2"
+    assert cell("x\t=1\r=2") == "x\ufffd=1\ufffd=2"
+
+
 def test_other_cells_stay() -> None:
     """Other cells stay."""
-    assert cell("a=b") == "a=b"
+    assert cell("a=b; c-d") == "a=b; c-d"
