@@ -111,6 +111,9 @@ class Window:
         """Move on to the next match of a pattern after this position, or to the end.
 
         Return how many bytes were skipped.
+
+        Args:
+            pattern: its matches begin with a brace or a line break.
         """
         start = self.offset
         self.hold(1)
@@ -118,7 +121,7 @@ class Window:
         while True:
             self.hold(_OVERLAP)
             sure = len(self.data) if self.ended else len(self.data) - _OVERLAP
-            match = pattern.search(self.data, self.at)
+            match = pattern.search(self.data, self._next_opening())
             if match and match.start() <= sure:
                 self.move(match.start())
                 return self.offset - start
@@ -127,6 +130,13 @@ class Window:
                 return self.offset - start
             self.move(max(self.at, sure + 1))
             self.extend()
+
+    def _next_opening(self) -> int:
+        """Return where the next brace or line break is, or the end of the window: far quicker than any pattern."""
+        line_break = self.data.find(b"\n", self.at)
+        end = line_break if line_break >= 0 else len(self.data)
+        brace = self.data.find(b"{", self.at, end)
+        return brace if brace >= 0 else end
 
     def _text(self) -> str:
         # In this encoding every byte is one character.
