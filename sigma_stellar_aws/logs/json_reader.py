@@ -133,11 +133,47 @@ class JsonReader:
 
         Return False if not even the first one is.
         """
-        window, collector = self._window, self._collector
+        window = self._window
+        start = window.offset
         self._learn_first_key()
-        data, at, number = window.data, window.at, window.line
+        while self._read_many_lines() or self._read_line_by_line():
+            pass
+        if moved := window.offset > start:
+            window.hold_line()
+        return moved
+
+    def _read_many_lines(self) -> bool:
+        """Read many lines in one go. Return False if they are not a record each, as AWS writes it."""
+        window, collector = self._window, self._collector
+        end = window.data.rfind(b"\n", window.at, window.at + min(window.longest, _MOST_AT_ONCE))
+        if end < 0:
+            return False
+        try:
+            # A line break is no part of a text in JSON, so that here it can only stand between records.
+            screened = decode_all_screened(b"[%b]" % window.data[window.at : end].replace(b"\n", b","))
+        except BROKEN:
+            return False
+        starts = window.line_starts(end)
+        # A record that is spread over lines, with a comma missing where one ends, is for the closer look.
+        if len(screened) != len(starts):
+            return False
         is_needed = collector.needs
-        while (end := data.find(b"\n", at)) >= 0:
+        needed = [number for number, each in enumerate(screened) if is_needed(each.eventSource, each.eventName)]
+        collector.records += len(screened) - len(needed)
+        starts.append(end + 1)
+        for number in needed:
+            line = window.data[starts[number] : starts[number + 1] - 1]
+            collector.add_screened(window.line + number, line, screened[number])
+        window.move(end + 1, len(screened))
+        return True
+
+    def _read_line_by_line(self) -> bool:
+        """Read some lines. Return whether all of them are an object each, and there may be more."""
+        window, collector = self._window, self._collector
+        data, at, number = window.data, window.at, window.line
+        enough = at + _MOST_AT_ONCE
+        is_needed = collector.needs
+        while at < enough and (end := data.find(b"\n", at)) >= 0:
             line = data[at:end]
             if line and not line.isspace():
                 if len(line) > window.longest:
@@ -155,9 +191,8 @@ class JsonReader:
                         collector.records += 1
             at = end + 1
             number += 1
-        moved = at > window.at
         window.move(at)
-        return moved
+        return at >= enough
 
     def _read_value(self) -> Iterator[None]:
         """Read one value, wherever it ends."""

@@ -69,12 +69,30 @@ class Window:
         while len(self.data) - self.at < size and not self.ended:
             self.extend()
 
-    def move(self, to: int) -> None:
-        """Move on to a position in the window."""
+    def move(self, to: int, lines: int | None = None) -> None:
+        """Move on to a position in the window.
+
+        Args:
+            to: the position.
+            lines: how many line breaks lie before it, if that is known.
+        """
         # Counting line breaks is far slower than looking for one, and logs as AWS delivers them have none.
         if not self._on_one_line:
-            self.line += self.data.count(b"\n", self.at, to)
+            self.line += self.data.count(b"\n", self.at, to) if lines is None else lines
         self.at = to
+
+    def hold_line(self) -> None:
+        """Hold more of a line that the window cuts in two, to read it with those that follow."""
+        if self.data.find(b"\n", self.at) < 0:
+            self.hold(len(self.data) - self.at + 1)
+
+    def line_starts(self, end: int) -> list[int]:
+        """Return where the lines from this position up to another one begin."""
+        starts = [self.at]
+        find = self.data.find
+        while at := find(b"\n", starts[-1], end) + 1:
+            starts.append(at)
+        return starts
 
     def skip_blanks(self) -> bytes:
         """Move on past blanks, and return the next byte; empty at the end of the text."""
