@@ -13,6 +13,7 @@ from sigma_stellar_aws.alerts.pack import PackRule
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.times import duration_text, time_text
 from sigma_stellar_aws.reference.attack import attack, tactic_name
+from sigma_stellar_aws.rule_files.correlations import Correlation
 from sigma_stellar_aws.rule_files.stellar_block import ALERT_NAME, ALERT_TITLE
 
 SAMPLE = 10
@@ -32,6 +33,19 @@ class Raised(NamedTuple):
     events: int
 
 
+class ChainEvent(NamedTuple):
+    """An event of a correlation; texts are empty where it does not have them."""
+
+    time: int | None
+    rules: tuple[tuple[str, str], ...]
+    """Ids and titles of the rules that it matches, of those that the correlation counts."""
+    event: str
+    event_id: str
+    origin: str
+    actor: str
+    source_address: str
+
+
 class Alert(NamedTuple):
     """The events of one rule with one key in one window. Times are milliseconds since 1970-01-01 UTC."""
 
@@ -45,7 +59,8 @@ class Alert(NamedTuple):
     """When the window opened; None for the events that have no time."""
     end: int | None
     first: int | None
-    """Time of the first event: before the start where one arrived late, when the alert was raised already."""
+    """Time of the first event, or at which a correlation is first complete: before the start where an event arrived
+    late, when the alert was raised already."""
     last: int | None
     events: int
     counted: int
@@ -59,6 +74,10 @@ class Alert(NamedTuple):
     source_addresses: tuple[str, ...]
     raised: Raised | None = None
     """What an earlier run raised, if it did."""
+    since: int | None = None
+    """Time of the first event that makes a correlation complete."""
+    chain: tuple[ChainEvent, ...] = ()
+    """Events of a correlation, in order of time: the first and last of those that make it complete, then others."""
 
 
 def alert_id(key_id: str, start: int | None) -> str:
@@ -112,7 +131,7 @@ def _json_of_rule(rule: PackRule) -> JsonObject:
 
 
 def _json_of_events(alert: Alert) -> JsonObject:
-    return {
+    written: JsonObject = {
         "first_time": _time_text(alert.first),
         "last_time": _time_text(alert.last),
         "event_count": alert.events,
@@ -123,6 +142,29 @@ def _json_of_events(alert: Alert) -> JsonObject:
         "regions": [*alert.regions],
         "actors": [*alert.actors],
         "source_addresses": [*alert.source_addresses],
+    }
+    if alert.rule.correlation is not None:
+        written["correlation"] = _correlation_json(alert, alert.rule.correlation)
+    return written
+
+
+def _correlation_json(alert: Alert, correlation: Correlation) -> JsonObject:
+    return {
+        "type": correlation.kind,
+        "timespan": duration_text(correlation.timespan),
+        "since": time_text(alert.since),
+        "chain": [
+            {
+                "time": time_text(step.time),
+                "rules": [{"id": name, "title": title} for name, title in step.rules],
+                "event": step.event,
+                "id": step.event_id,
+                "place": step.origin,
+                "actor": step.actor,
+                "source_address": step.source_address,
+            }
+            for step in alert.chain
+        ],
     }
 
 

@@ -14,6 +14,7 @@ import msgspec
 from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.alerts.alert import Alert, Raised, alert_json, suppression_json
+from sigma_stellar_aws.alerts.correlate import Completion, Contribution
 from sigma_stellar_aws.alerts.hits import Hit
 from sigma_stellar_aws.alerts.pack import PackRule
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts, with_earlier
@@ -71,6 +72,13 @@ _MAPPINGS: JsonObject = {
             }
         },
         "events": _texts("id", "place"),
+        "correlation": {
+            "properties": {
+                **_all(("type", "timespan"), _KEYWORD),
+                "since": _TIME,
+                "chain": {"properties": {"time": _TIME, "rules": _texts("id", "title")}},
+            }
+        },
     },
 }
 
@@ -177,7 +185,7 @@ def store_alerts(
     client: OpenSearch,
     index: str,
     rules: Mapping[str, PackRule],
-    hits: Iterable[Hit],
+    hits: Iterable[Hit | Contribution | Completion],
     *,
     since: datetime | None,
     most_open: int = MOST_OPEN,
@@ -292,8 +300,9 @@ def _counted(alert: Alert) -> JsonObject:
     """Return what a run changes in an alert of an earlier run: its lists of events only if it has read all of them."""
     document = alert_document(alert)
     counters = ("first_time", "last_time", "event_count", "suppression")
-    lists = ("events", "event_names", "accounts", "regions", "actors", "source_addresses")
-    return {name: document[name] for name in (*counters, *(lists if alert.counted == alert.events else ()))}
+    lists = ("events", "event_names", "accounts", "regions", "actors", "source_addresses", "correlation")
+    changed = (*counters, *(lists if alert.counted == alert.events else ()))
+    return {name: document[name] for name in changed if name in document}
 
 
 def _send(client: OpenSearch, index: str, actions: Iterable[tuple[str, Alert, JsonObject]]) -> set[str]:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from sigma_stellar_aws.alerts.alert import Alert, Raised
+from sigma_stellar_aws.alerts.alert import Alert, ChainEvent, Raised
 from sigma_stellar_aws.alerts.hits import Key
 from sigma_stellar_aws.alerts.pack import PackRule
 from sigma_stellar_aws.base.packing import Packing
@@ -30,6 +30,8 @@ class _Packed(NamedTuple):
     actors: tuple[str, ...]
     source_addresses: tuple[str, ...]
     raised: Raised | None
+    since: int | None
+    chain: tuple[ChainEvent, ...]
 
 
 class AlertPacking:

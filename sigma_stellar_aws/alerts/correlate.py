@@ -9,14 +9,14 @@ a field takes no part, nor does one without a time. What is complete is an event
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import product
 from operator import attrgetter
 from sys import intern
 from typing import NamedTuple, TypeAlias
 
 from sigma_stellar_aws.alerts.correlation_state import Arrival, CountedEvent, Evidence, KeyState, each_once, new_state
-from sigma_stellar_aws.alerts.hits import Hit
+from sigma_stellar_aws.alerts.hits import Hit, Key
 from sigma_stellar_aws.base.errors import TooManyAlertsError
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.base.times import whole_millis
@@ -26,7 +26,6 @@ from sigma_stellar_aws.rule_files.correlations import Correlation, Member
 MOST_HELD = 400_000
 """How many events may be held for correlations at one time, about 500 bytes of memory each."""
 
-TextKey: TypeAlias = tuple[str, ...]
 _Values: TypeAlias = Mapping[str, tuple[str, ...]]
 _Events: TypeAlias = Mapping[str, Sequence[tuple[Hit, _Values]]]
 """Events of one time by the rules that they match, each with the values that it has."""
@@ -37,8 +36,8 @@ class Contribution(NamedTuple):
 
     time: int
     name: str
-    key: TextKey
-    part: CountedEvent
+    key: Key
+    event: CountedEvent
 
 
 class Completion(NamedTuple):
@@ -46,7 +45,7 @@ class Completion(NamedTuple):
 
     time: int
     name: str
-    key: TextKey
+    key: Key
     evidence: Callable[[], Evidence]
     """Returns the events that make it so, as long as nothing later has been asked for."""
 
@@ -83,7 +82,7 @@ class _Followed:
     """Of each member."""
     places: Sequence[tuple[int, ...]]
     """Of each member that is a correlation, which parts of its key are the key of this one."""
-    states: dict[TextKey, tuple[int, KeyState]] = field(default_factory=dict)
+    states: dict[Key, tuple[int, KeyState]] = field(default_factory=dict)
     held: int = 0
 
 
@@ -104,6 +103,14 @@ def look_back(correlations: Sequence[Correlation]) -> timedelta:
         inner = (reach[member.name] for member in correlation.members if member.is_correlation)
         reach[correlation.name] = correlation.timespan + max(inner, default=timedelta(0))
     return max(reach.values(), default=timedelta(0))
+
+
+def reading_begin(correlations: Sequence[Correlation], since: datetime | None) -> datetime | None:
+    """Return from when on events have to be read for all to be known that is complete from a time on; None for all."""
+    try:
+        return None if since is None else since - look_back(correlations)
+    except OverflowError:
+        return None
 
 
 class Correlator:
@@ -161,7 +168,9 @@ class Correlator:
                 self._undated += 1
             elif counted:
                 waiting.append(hit)
-            if matches := tuple(match for match in hit.matches if match[0] not in self._silent):
+            if self._silent.isdisjoint(name for name, _ in hit.matches):
+                yield hit
+            elif matches := tuple(match for match in hit.matches if match[0] not in self._silent):
                 yield hit._replace(matches=matches)
         if waiting:
             yield from self._moment(waiting)
@@ -181,7 +190,7 @@ class Correlator:
         time = hits[0].time
         assert time is not None
         events = _by_rule(hits)
-        complete: dict[str, dict[TextKey, Evidence]] = {}
+        complete: dict[str, dict[Key, Evidence]] = {}
         completions: list[Completion] = []
         for followed in self._followed:
             if not followed.is_silent:
@@ -199,9 +208,9 @@ class Correlator:
         yield from completions
 
     def _arrivals(
-        self, followed: _Followed, events: _Events, complete: Mapping[str, Mapping[TextKey, Evidence]]
-    ) -> dict[TextKey, list[Arrival]]:
-        arrivals: defaultdict[TextKey, list[Arrival]] = defaultdict(list)
+        self, followed: _Followed, events: _Events, complete: Mapping[str, Mapping[Key, Evidence]]
+    ) -> dict[Key, list[Arrival]]:
+        arrivals: defaultdict[Key, list[Arrival]] = defaultdict(list)
         for number, member in enumerate(followed.correlation.members):
             for key, evidence in complete.get(member.name, {}).items():
                 arrivals[tuple(key[place] for place in followed.places[number])].append(Arrival(number, evidence))
@@ -237,7 +246,7 @@ def _by_rule(hits: list[Hit]) -> _Events:
 
 
 def _contributions(followed: _Followed, time: int, events: _Events) -> Iterator[Contribution]:
-    rules: defaultdict[tuple[TextKey, str], dict[str, Hit]] = defaultdict(dict)
+    rules: defaultdict[tuple[Key, str], dict[str, Hit]] = defaultdict(dict)
     for leaf in followed.leaves:
         for hit, values in events.get(leaf.name, ()):
             if all(name in values for name in leaf.values):
@@ -247,7 +256,7 @@ def _contributions(followed: _Followed, time: int, events: _Events) -> Iterator[
         yield Contribution(time, followed.correlation.name, key, CountedEvent(next(iter(hits.values())), tuple(hits)))
 
 
-def _add(followed: _Followed, key: TextKey, time: int, arrived: Sequence[Arrival]) -> Callable[[], Evidence] | None:
+def _add(followed: _Followed, key: Key, time: int, arrived: Sequence[Arrival]) -> Callable[[], Evidence] | None:
     """Add what arrives for a key at one time; return what says why the correlation is complete then, if it is."""
     _, state = followed.states.pop(key, (0, None))
     if state is None:
@@ -291,7 +300,7 @@ def _places(member: Member, inner: Correlation) -> tuple[int, ...]:
     return tuple(inner.group_by.index(name) for name in member.key)
 
 
-def _combinations(fields: Sequence[str], values: _Values) -> tuple[TextKey, ...]:
+def _combinations(fields: Sequence[str], values: _Values) -> tuple[Key, ...]:
     """Return each combination of the values of fields; none where the event lacks one of them."""
     return tuple(product(*(values.get(name, ()) for name in fields)))
 

@@ -8,7 +8,7 @@ last. Times only grow, and all events of one time come together, so that they co
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-from sigma_stellar_aws.alerts.hits import Hit
+from sigma_stellar_aws.alerts.hits import Hit, Key
 from sigma_stellar_aws.base.times import whole_millis
 from sigma_stellar_aws.rule_files.correlations import Correlation
 from sigma_stellar_aws.rule_files.stated_correlation import EVENT_COUNT, TEMPORAL, VALUE_COUNT
@@ -30,7 +30,7 @@ class Arrival(NamedTuple):
 
     member: int
     evidence: Evidence
-    values: tuple[tuple[str, ...], ...] = ()
+    values: tuple[Key, ...] = ()
     """What it adds to the values that are counted."""
 
 
@@ -100,7 +100,7 @@ class _LastValues:
 
     def __init__(self, needed: int, span: int) -> None:
         self._needed, self._span = needed, span
-        self._held: dict[tuple[str, ...], tuple[int, CountedEvent]] = {}
+        self._held: dict[Key, tuple[int, CountedEvent]] = {}
 
     def add(self, time: int, arrivals: Sequence[Arrival]) -> bool:
         for arrival in arrivals:

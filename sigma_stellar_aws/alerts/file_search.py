@@ -37,6 +37,8 @@ class SearchTask(NamedTuple):
     keys: Mapping[str, tuple[str, ...]]
     since: int | None
     until: int | None
+    correlated: Mapping[str, tuple[str, ...]] | None = None
+    """For each rule that correlations count, the flattened names of the fields that they need."""
 
 
 class FileSearch:
@@ -85,4 +87,7 @@ class FileSearch:
         ):
             return
         identity = document_id(document)
-        hits.append(to_hit(document, names, self._task.keys, time=time, identity=identity, origin=str(file)))
+        keys, correlated = self._task.keys, self._task.correlated
+        hits.append(
+            to_hit(document, names, keys, correlated=correlated, time=time, identity=identity, origin=str(file))
+        )

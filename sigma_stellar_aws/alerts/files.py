@@ -54,7 +54,7 @@ def scan_files(
         ChildProcessError: a process ended before its time, so that what it read is lost.
     """
     first, end = (None if time is None else millis(time) for time in (since, until))
-    task = SearchTask(pack.query, pack.keys(), first, end)
+    task = SearchTask(pack.query, pack.keys(), first, end, pack.correlated())
     groups = list(_groups(files))
     number = min(len(groups), _suitable(files) if processes is None else processes)
     if number > 1:

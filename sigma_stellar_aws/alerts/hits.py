@@ -67,9 +67,13 @@ def common_texts(hit: Hit) -> tuple[str, ...]:
 class DistinctHits:
     """Hits in order of time, each event once: CloudTrail delivers some more than once, with the same time."""
 
-    def __init__(self, hits: Iterable[Hit]) -> None:
-        """Leave out copies of an event; nothing is read before this is."""
+    def __init__(self, hits: Iterable[Hit], since: int | None = None) -> None:
+        """Leave out copies of an event; nothing is read before this is.
+
+        Earlier events (``since`` is in milliseconds since 1970-01-01 UTC) are read, but not counted.
+        """
         self._hits = hits
+        self._since = since
         self.count = 0
         """How many events were read."""
 
@@ -83,7 +87,7 @@ class DistinctHits:
                 time, seen = hit.time, set()
             if hit.identity not in seen:
                 seen.add(hit.identity)
-                self.count += 1
+                self.count += self._since is None or hit.time is None or hit.time >= self._since
                 yield hit
 
 

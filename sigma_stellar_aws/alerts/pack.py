@@ -11,16 +11,19 @@ from sigma.exceptions import SigmaError
 from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
 
+from sigma_stellar_aws.alerts.correlate import needed_fields
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
-from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning
+from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedRuleError
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import StoreProfile
 from sigma_stellar_aws.reference.flat_schema import flat_name
+from sigma_stellar_aws.rule_files.correlations import Correlation, is_only_counted, resolve_correlations
 from sigma_stellar_aws.rule_files.load import load_rules
 from sigma_stellar_aws.rule_files.stellar_block import (
     Suppression,
+    correlation_window,
     rule_name,
     severity,
     suppression,
@@ -41,6 +44,8 @@ class PackRule(NamedTuple):
     """As Sigma tags name them, such as defense-impairment."""
     techniques: tuple[str, ...] = ()
     """By their ids, such as T1685.002."""
+    correlation: Correlation | None = None
+    """What it counts, if it is a correlation."""
 
 
 class Override(NamedTuple):
@@ -63,6 +68,18 @@ class Pack(NamedTuple):
     """Why rules are not part of the query."""
     doubts: Sequence[InexactQueryWarning] = ()
     """In what the query may be wrong."""
+    correlations: Sequence[Correlation] = ()
+    """Each after those that it counts."""
+    silent: frozenset[str] = frozenset()
+    """Rules that do not alert by themselves, since correlations count them."""
+
+    def correlated(self) -> dict[str, tuple[str, ...]]:
+        """Return for each rule that correlations count the flattened names of the fields that they need."""
+        return needed_fields(self.correlations)
+
+    def alerting(self) -> dict[str, PackRule]:
+        """Return the rules that alert."""
+        return {name: rule for name, rule in self.rules.items() if name not in self.silent}
 
     def keys(self) -> dict[str, tuple[str, ...]]:
         """Return the flattened names of the fields that each rule suppresses by."""
@@ -88,9 +105,10 @@ def convert_pack(
 ) -> Pack:
     """Convert rules to a pack; the rules are changed by that, so load them anew to convert them again.
 
-    A rule that cannot be converted, or could not be loaded, is left out, and the pack says why. With a store profile,
-    what the store can answer is converted as well as can be. An override replaces window or fields of every rule's
-    suppression. Only with ``scripts`` a store may be asked by a script.
+    A rule that cannot be converted, or could not be loaded, is left out, and the pack says why; so is a correlation
+    that counts one of them. With a store profile, what the store can answer is converted as well as can be. An override
+    replaces window or fields of every rule's suppression, and the window of correlations. Only with ``scripts`` a store
+    may be asked by a script.
 
     Raises:
         SigmaError: no rule can be converted, or there is none; or, if ``strict``, one cannot be.
@@ -111,30 +129,80 @@ def convert_pack(
     if strict and errors:
         raise errors[0]
     good: list[SigmaRule | SigmaCorrelationRule] = []
+    left_out: dict[str, str] = {}
     for rule in rules.rules:
-        if rule.errors:
-            # They are among the errors of the collection.
+        if rule.errors or isinstance(rule, SigmaCorrelationRule):
+            # Their errors are among those of the collection.
             continue
         try:
-            if isinstance(rule, SigmaRule):
-                # Of rules with the same id, the backend keeps the first.
-                known.setdefault(rule_name(rule), _pack_rule(rule, override))
+            # Of rules with the same id, the backend keeps the first.
+            known.setdefault(rule_name(rule), _pack_rule(rule, override))
             good.append(rule)
         except SigmaError as error:
             if strict:
                 raise
             errors.append(error)
+            left_out[rule_name(rule)] = str(error)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         bodies = backend.convert(SigmaCollection([*good], resolve_references=False), "pack")
     errors += [error for _, error in backend.errors]
+    query: Clause = bodies[0]["query"] if bodies else {}
+    asked = {name for name, _ in dsl.named_clauses(query)} if bodies else set()
+    left_out.update((rule_name(rule), str(error)) for rule, error in backend.errors if rule_name(rule) not in asked)
+    counted = _counted(rules, left_out, known, override)
+    errors += counted.errors
+    if strict and counted.errors:
+        raise counted.errors[0]
     if not bodies:
         if len(errors) == 1:
             raise errors[0]
         raise SigmaError("; ".join(map(str, errors)) or "there are no rules to convert")
     doubts = [warning.message for warning in caught if isinstance(warning.message, InexactQueryWarning)]
-    query: Clause = bodies[0]["query"]
-    return Pack(query, known, [*map(str, errors)], doubts)
+    return Pack(
+        query, known | counted.rules, [*map(str, errors)], doubts, counted.correlations, frozenset(counted.silent)
+    )
+
+
+class _Counted(NamedTuple):
+    correlations: list[Correlation]
+    rules: dict[str, PackRule]
+    silent: set[str]
+    errors: list[SigmaError]
+
+
+def _counted(
+    rules: SigmaCollection, left_out: Mapping[str, str], known: Mapping[str, PackRule], override: Override
+) -> _Counted:
+    """Return the correlations of rules that were converted; those of others are errors."""
+    resolved = resolve_correlations(rules.rules, left_out)
+    stated = {rule_name(rule): rule for rule in reversed(rules.rules) if isinstance(rule, SigmaCorrelationRule)}
+    counted = _Counted([], {}, resolved.silent, [*resolved.errors])
+    counted.silent.update(rule_name(rule) for rule in rules.rules if is_only_counted(rule))
+    for correlation in resolved.correlations:
+        name, rule = correlation.name, stated[correlation.name]
+        try:
+            if name in known or name in counted.rules:
+                raise UnsupportedRuleError(correlation.title, f"another rule has the same id ({name})", rule.source)
+            counted.rules[name] = _correlation_rule(rule, correlation, override)
+            counted.correlations.append(correlation)
+        except SigmaError as error:
+            counted.errors.append(error)
+    return counted
+
+
+def _correlation_rule(rule: SigmaCorrelationRule, correlation: Correlation, override: Override) -> PackRule:
+    window = correlation_window(rule)
+    return PackRule(
+        correlation.name,
+        correlation.title,
+        severity(rule),
+        rule.author or "",
+        Suppression(window if override.window is None else override.window, correlation.group_by),
+        tuple(tactics(rule)),
+        tuple(techniques(rule)),
+        correlation,
+    )
 
 
 def _pack_rule(rule: SigmaRule, override: Override) -> PackRule:

@@ -11,17 +11,20 @@ from sigma.collection import SigmaCollection
 
 from sigma_stellar_aws.alerts.alert import Alert
 from sigma_stellar_aws.alerts.alert_packing import AlertPacking
+from sigma_stellar_aws.alerts.correlate import Correlator, reading_begin
 from sigma_stellar_aws.alerts.files import scan_files
 from sigma_stellar_aws.alerts.hits import HIT, DistinctHits, Hit
 from sigma_stellar_aws.alerts.pack import Override, Pack, PackRule, convert_pack
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts
 from sigma_stellar_aws.base.external_sort import ExternalSort
+from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.logs.deliveries import deliveries_of
 from sigma_stellar_aws.logs.find import require_log_files
 from sigma_stellar_aws.logs.portions import Portion
 from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX, stellar_aws, stellar_aws_published
 from sigma_stellar_aws.query.store_profile import StoreProfile
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
+from sigma_stellar_aws.rule_files.correlations import resolve_correlations
 from sigma_stellar_aws.rule_files.load import load_rules
 
 MOST_PROBLEMS = 100
@@ -145,9 +148,10 @@ def alerts_of_files(
         ChildProcessError: a process that read files ended before its time.
     """
     messages = Messages(progress)
-    wanted = deliveries_of(since, until)
+    loaded = load_rules() if rules is None else rules
+    wanted = deliveries_of(begin_of_reading(loaded, since), until)
     files = require_log_files([Path(path) for path in paths], messages.problem, messages.note, wanted)
-    return alerts_of_portions([Portion(files, {})], rules, since, until, options, messages)
+    return alerts_of_portions([Portion(files, {})], loaded, since, until, options, messages)
 
 
 def alerts_of_portions(
@@ -163,12 +167,13 @@ def alerts_of_portions(
     See :func:`alerts_of_files` for the arguments, and what is raised.
     """
     pack = pack_of(rules, options, messages)
+    begin = reading_begin(pack.correlations, since)
     hits: ExternalSort[Hit] = ExternalSort(
         lambda hit: hit.time, lambda hit: hit.identity, pack=HIT.pack, unpack=HIT.unpack
     )
     records = 0
     for portion in portions:
-        for batch in scan_files(portion.files, pack, since, until):
+        for batch in scan_files(portion.files, pack, begin, until):
             records += batch.records
             hits.extend(_named(batch.hits, portion))
             problems = [portion.told(problem) for problem in batch.problems]
@@ -177,7 +182,12 @@ def alerts_of_portions(
                 (str(problem) for problem in problems if problem.is_note),
                 batch.done_bytes,
             )
-    return raised(hits, pack, options, messages, records)
+    return raised(hits, pack, options, messages, since, records)
+
+
+def begin_of_reading(rules: SigmaCollection, since: datetime | None) -> datetime | None:
+    """Return from when on a search has to read events: correlations need earlier ones, too. None for all."""
+    return reading_begin(resolve_correlations(rules.rules).correlations, since)
 
 
 def _named(hits: list[Hit], portion: Portion) -> list[Hit]:
@@ -217,14 +227,29 @@ def pack_of(
 
 
 def raised(
-    hits: Iterable[Hit], pack: Pack, options: AlertOptions, messages: Messages, records: int | None = None
+    hits: Iterable[Hit],
+    pack: Pack,
+    options: AlertOptions,
+    messages: Messages,
+    since: datetime | None = None,
+    records: int | None = None,
 ) -> AlertSearch:
     """Raise the alerts of hits in order of time: all of them, before any can be read."""
-    events = DistinctHits(hits)
+    events = DistinctHits(hits, None if since is None else millis(since))
+    correlator = Correlator(pack.correlations, pack.silent)
     alerts = no_alerts()
-    alerts.extend(raise_alerts(events, pack.rules, most_open=options.most_open))
+    alerts.extend(
+        raise_alerts(
+            correlator.follow(events) if pack.correlations else events,
+            pack.rules,
+            since=since if pack.correlations else None,
+            most_open=options.most_open,
+        )
+    )
+    for text in correlator.notes():
+        messages.note(text)
     return AlertSearch(
-        alerts, pack.rules, events.count, records, messages.problems, messages.problem_count, messages.notes
+        alerts, pack.alerting(), events.count, records, messages.problems, messages.problem_count, messages.notes
     )
 
 

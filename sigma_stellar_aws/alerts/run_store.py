@@ -18,6 +18,7 @@ from sigma_stellar_aws.alerts.alert_index import (
     prepare_alert_index,
     store_alerts,
 )
+from sigma_stellar_aws.alerts.correlate import Correlator, reading_begin
 from sigma_stellar_aws.alerts.hits import DistinctHits
 from sigma_stellar_aws.alerts.pack import Pack
 from sigma_stellar_aws.alerts.run import (
@@ -34,6 +35,7 @@ from sigma_stellar_aws.alerts.store_doubts import check_that_rules_can_match, st
 from sigma_stellar_aws.alerts.store_events import count_undated, store_hits
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.text import plural
+from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX
 from sigma_stellar_aws.query import dsl, store_profile
 from sigma_stellar_aws.query.dsl import Clause
@@ -95,8 +97,9 @@ def alerts_of_store(
     if dated and (count := count_undated(client, index, queries, time_field)):
         events = plural(count, "event")
         messages.problem(f"{events} of {index} without {time_field}, so not compared with the times asked for")
-    hits = store_hits(client, index, pack, queries, time_field=usable_time, since=since, until=until)
-    return raised(hits, pack, options, messages)
+    begin = reading_begin(pack.correlations, since)
+    hits = store_hits(client, index, pack, queries, time_field=usable_time, since=begin, until=until)
+    return raised(hits, pack, options, messages, since)
 
 
 def update_alert_index(
@@ -153,22 +156,27 @@ def update_alert_index(
     prepare_alert_index(client, alert_index, index)
     pack, queries, usable_time = _fitted(client, index, rules, time_field, options, messages, dated=True)
     begin = begin_of_count(client, alert_index, since)
+    first = reading_begin(pack.correlations, begin)
     events = DistinctHits(
-        store_hits(client, index, pack, queries, time_field=usable_time, since=begin, until=until, undated=True)
+        store_hits(client, index, pack, queries, time_field=usable_time, since=first, until=until, undated=True),
+        None if begin is None else millis(begin),
     )
+    correlator = Correlator(pack.correlations, pack.silent)
     stored = store_alerts(
         client,
         alert_index,
         pack.rules,
-        events,
+        correlator.follow(events) if pack.correlations else events,
         since=begin if floor is None or begin is None else max(begin, floor),
         most_open=options.most_open,
         report=messages.problem,
     )
-    return _all_stored(stored, events, pack, messages)
+    return _all_stored(stored, events, correlator, pack, messages)
 
 
-def _all_stored(stored: Iterable[StoredAlert], events: DistinctHits, pack: Pack, messages: Messages) -> AlertUpdate:
+def _all_stored(
+    stored: Iterable[StoredAlert], events: DistinctHits, correlator: Correlator, pack: Pack, messages: Messages
+) -> AlertUpdate:
     """Wait until all alerts are stored; keep those that are new or have changed."""
     alerts = no_alerts()
     outcomes: Counter[Outcome] = Counter()
@@ -176,9 +184,11 @@ def _all_stored(stored: Iterable[StoredAlert], events: DistinctHits, pack: Pack,
         outcomes[outcome] += 1
         if outcome != "unchanged":
             alerts.extend([alert])
+    for text in correlator.notes():
+        messages.note(text)
     return AlertUpdate(
         alerts,
-        pack.rules,
+        pack.alerting(),
         events.count,
         problems=messages.problems,
         problem_count=messages.problem_count,

@@ -56,10 +56,9 @@ def _missing_notes(profile: StoreProfile, pack: Pack) -> list[str]:
     missing = _missing_fields(pack)
     if not missing:
         return []
-    dead = sum(not dsl.can_match(clause, missing) for _, clause in dsl.named_clauses(pack.query))
-    return [
-        f"{profile.indices} has no field {', '.join(missing)}; {dead} of {len(pack.rules)} rules cannot match there"
-    ]
+    clauses = [clause for _, clause in dsl.named_clauses(pack.query)]
+    dead = sum(not dsl.can_match(clause, missing) for clause in clauses)
+    return [f"{profile.indices} has no field {', '.join(missing)}; {dead} of {len(clauses)} rules cannot match there"]
 
 
 def _cut_values(client: OpenSearch, profile: StoreProfile, pack: Pack) -> StoreDoubts:

@@ -73,8 +73,10 @@ def _found(
     client: OpenSearch, index: str, pack: Pack, queries: Sequence[Clause], time_field: str | None
 ) -> Iterator[Hit]:
     keys = pack.keys()
-    flat = {*EVENT_FIELDS, *(field for fields in keys.values() for field in fields)}
+    correlated = pack.correlated()
+    flat = {*EVENT_FIELDS, *(field for fields in (*keys.values(), *correlated.values()) for field in fields)}
     dotted = {field for rule in pack.rules.values() for field in rule.suppression.fields}
+    dotted |= {field for each in pack.correlations for member in each.members for field in member.key + member.values}
     fields = sorted(flat | dotted | {name.replace("_", ".") for name in EVENT_FIELDS})
     for found in scan_each(client, index, queries, fields, time_field=time_field):
         if unknown := set(found.matched_queries) - set(pack.rules):
@@ -85,6 +87,7 @@ def _found(
             document,
             found.matched_queries,
             keys,
+            correlated=correlated,
             time=event_millis(found.source.get("eventTime")) if time_field is None else found.time,
             identity=document_id(document) if is_uuid(event_id) else f"{found.index_name}/{found.id}",
             origin=found.index_name,

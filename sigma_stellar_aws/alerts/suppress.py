@@ -6,12 +6,15 @@ it; the next one after it opens another window. Only open windows are in memory,
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import count
 
-from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, Raised, alert_id, hashed_id, key_id
+from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, ChainEvent, Raised, alert_id, hashed_id, key_id
+from sigma_stellar_aws.alerts.correlate import Completion, Contribution
+from sigma_stellar_aws.alerts.correlation_state import CountedEvent
 from sigma_stellar_aws.alerts.hits import Hit, Key, common_texts
 from sigma_stellar_aws.alerts.pack import PackRule
 from sigma_stellar_aws.base.errors import TooManyAlertsError
@@ -24,7 +27,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def raise_alerts(
-    hits: Iterable[Hit],
+    hits: Iterable[Hit | Contribution | Completion],
     rules: Mapping[str, PackRule],
     *,
     raised: Iterable[Raised] = (),
@@ -36,10 +39,12 @@ def raise_alerts(
     An event goes into the open window of its key. It goes into an alert that an earlier run raised if it belongs to
     the window of that alert, or arrived so late that its own window would reach the first event of that alert: there
     would then be two in one window. Otherwise it opens a window. Where a rule's window has no length, each event is
-    an alert.
+    an alert. A correlation is alerted on when it is complete: the alert has what made it so, and what counts for it
+    until the window ends.
 
     Args:
-        hits: each event once, in order of time, those without one last.
+        hits: each event once, in order of time, those without one last; with them what counts for correlations and when
+            they are complete, see :mod:`sigma_stellar_aws.alerts.correlate`.
         rules: by the names in the hits.
         raised: alerts of earlier runs, in order of their first events.
         since: earlier events (it is aware of its time zone) are counted but raise nothing.
@@ -48,42 +53,17 @@ def raise_alerts(
     Raises:
         TooManyAlertsError: more windows are open at one time.
     """
-    begin = None if since is None else millis(since)
-    windows: dict[tuple[str, Key], _Window] = {}
-    ends: list[tuple[int, int, tuple[str, Key]]] = []
-    earlier = _Earlier(raised, max((_length(rule) for rule in rules.values()), default=0))
-    for number, hit in enumerate(hits):
-        if hit.time is not None:
-            yield from _closed(windows, ends, hit.time)
-            earlier.advance(hit.time)
-        for name, key in hit.matches:
-            if not _length(rules[name]):
-                yield _of_one_event(rules[name], key, hit)
-                continue
-            window = windows.get((name, key))
-            # Events without a time come last, when no later one can be meant for a window of events with one.
-            if window is not None and (window.end is None) != (hit.time is None):
-                yield windows.pop((name, key)).alert()
-                window = None
-            if window is None:
-                window = _open(rules[name], key, hit.time, earlier, begin)
-                if window is None:
-                    continue
-                windows[name, key] = window
-                if window.end is not None:
-                    heapq.heappush(ends, (window.end, number, (name, key)))
-                if len(windows) > most_open:
-                    raise _too_many(windows, most_open)
-            window.count(hit)
-    yield from (window.alert() for window in windows.values())
-
-
-def _closed(
-    windows: "dict[tuple[str, Key], _Window]", ends: list[tuple[int, int, tuple[str, Key]]], time: int
-) -> Iterator[Alert]:
-    """Close the windows that are over at a time."""
-    while ends and ends[0][0] <= time:
-        yield windows.pop(heapq.heappop(ends)[2]).alert()
+    windows = _Windows(rules, raised, None if since is None else millis(since), most_open)
+    for item in hits:
+        if item.time is not None:
+            yield from windows.closed(item.time)
+        if isinstance(item, Hit):
+            yield from windows.take(item)
+        elif isinstance(item, Contribution):
+            windows.contribute(item)
+        else:
+            yield from windows.complete(item)
+    yield from windows.rest()
 
 
 def with_earlier(alert: Alert, raised: Raised) -> Alert:
@@ -96,6 +76,72 @@ def with_earlier(alert: Alert, raised: Raised) -> Alert:
         last=max(alert.last, raised.last),
         events=max(alert.events, raised.events),
     )
+
+
+class _Windows:
+    """The alerts in the making, and those of earlier runs that they may belong to."""
+
+    def __init__(
+        self, rules: Mapping[str, PackRule], raised: Iterable[Raised], begin: int | None, most_open: int
+    ) -> None:
+        self._rules, self._begin, self._most_open = rules, begin, most_open
+        self._open: dict[tuple[str, Key], _Window] = {}
+        self._ends: list[tuple[int, int, tuple[str, Key]]] = []
+        self._number = count()
+        self._earlier = _Earlier(raised, max((_length(rule) for rule in rules.values()), default=0))
+
+    def closed(self, time: int) -> Iterator[Alert]:
+        """Close the windows that are over at a time."""
+        while self._ends and self._ends[0][0] <= time:
+            yield self._open.pop(heapq.heappop(self._ends)[2]).alert()
+        self._earlier.advance(time)
+
+    def rest(self) -> Iterator[Alert]:
+        return (window.alert() for window in self._open.values())
+
+    def take(self, hit: Hit) -> Iterator[Alert]:
+        for name, key in hit.matches:
+            if not _length(self._rules[name]):
+                if self._begin is None or hit.time is None or hit.time >= self._begin:
+                    yield _of_one_event(self._rules[name], key, hit)
+                continue
+            window = self._open.get((name, key))
+            # Events without a time come last, when no later one can be meant for a window of events with one.
+            if window is not None and (window.end is None) != (hit.time is None):
+                yield self._open.pop((name, key)).alert()
+                window = None
+            if window is None:
+                window = _open(self._rules[name], key, hit.time, self._earlier, self._begin)
+                if window is None:
+                    continue
+                self._keep(name, key, window)
+            window.count(hit)
+
+    def contribute(self, item: Contribution) -> None:
+        if window := self._open.get((item.name, item.key)):
+            window.add([item.event], self._rules)
+
+    def complete(self, item: Completion) -> Iterator[Alert]:
+        if (item.name, item.key) in self._open:
+            return
+        rule = self._rules[item.name]
+        window = _open(rule, item.key, item.time, self._earlier, self._begin)
+        if window is None:
+            return
+        window.add(item.evidence(), self._rules)
+        # A window is told by the times at which the correlation is complete.
+        window.since, window.first = window.first, item.time
+        if _length(rule):
+            self._keep(item.name, item.key, window)
+        else:
+            yield window.alert()
+
+    def _keep(self, name: str, key: Key, window: "_Window") -> None:
+        self._open[name, key] = window
+        if window.end is not None:
+            heapq.heappush(self._ends, (window.end, next(self._number), (name, key)))
+        if len(self._open) > self._most_open:
+            raise _too_many(self._open, self._most_open)
 
 
 @dataclass(slots=True)
@@ -120,6 +166,16 @@ class _Window:
     actors: tuple[str, ...] = ()
     source_addresses: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
+    since: int | None = None
+    chain: tuple[ChainEvent, ...] = ()
+
+    def add(self, events: Sequence[CountedEvent], rules: Mapping[str, PackRule]) -> None:
+        """Count events of a correlation; of many that come together, the first and the last are shown."""
+        for event in events:
+            self.count(event.hit)
+        room = SAMPLE - len(self.chain)
+        shown = events if len(events) <= room else [*events[: room // 2], *events[len(events) - (room - room // 2) :]]
+        self.chain += tuple(_step(event, rules) for event in shown)
 
     def count(self, hit: Hit) -> None:
         if not self.events:
@@ -132,7 +188,7 @@ class _Window:
         if self.told == (told := common_texts(hit)):
             return
         self.told = told
-        self.event_names = _with(self.event_names, f"{hit.event_source} {hit.event_name}".strip())
+        self.event_names = _with(self.event_names, _event_text(hit))
         self.accounts = _with(self.accounts, hit.account)
         self.regions = _with(self.regions, hit.region)
         self.actors = _with(self.actors, hit.actor)
@@ -156,6 +212,8 @@ class _Window:
             regions=self.regions,
             actors=self.actors,
             source_addresses=self.source_addresses,
+            since=self.since,
+            chain=self.chain,
         )
         return alert if self.raised is None else with_earlier(alert, self.raised)
 
@@ -210,6 +268,23 @@ def _of_one_event(rule: PackRule, key: Key, hit: Hit) -> Alert:
 @lru_cache(maxsize=10_000)
 def _known_key_id(rule: PackRule, key: Key) -> str:
     return key_id(rule, key)
+
+
+def _step(event: CountedEvent, rules: Mapping[str, PackRule]) -> ChainEvent:
+    hit = event.hit
+    return ChainEvent(
+        hit.time,
+        tuple((name, rules[name].title) for name in event.rules),
+        _event_text(hit),
+        hit.event_id,
+        hit.origin,
+        hit.actor,
+        hit.source_address,
+    )
+
+
+def _event_text(hit: Hit) -> str:
+    return f"{hit.event_source} {hit.event_name}".strip()
 
 
 def _with(values: tuple[str, ...], value: str) -> tuple[str, ...]:

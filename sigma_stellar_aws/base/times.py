@@ -136,10 +136,12 @@ def amount(number: int, unit: str) -> timedelta:
 
 
 def duration_text(duration: timedelta) -> str:
-    """Write a duration as rules do, in hours, or in minutes where hours do not do.
+    """Write a duration as rules do, in hours, or in minutes or seconds where hours do not do.
 
-    >>> duration_text(timedelta(days=7)), duration_text(timedelta(minutes=90))
-    ('168h', '90m')
+    >>> duration_text(timedelta(days=7)), duration_text(timedelta(minutes=90)), duration_text(timedelta(seconds=90))
+    ('168h', '90m', '90s')
     """
-    minutes = round(duration.total_seconds()) // 60
+    minutes, seconds = divmod(round(duration.total_seconds()), 60)
+    if seconds:
+        return f"{60 * minutes + seconds}s"
     return f"{minutes}m" if minutes % 60 else f"{minutes // 60}h"

@@ -14,7 +14,14 @@ from sigma_stellar_aws.alerts import page, render
 from sigma_stellar_aws.alerts.alert import alert_json
 from sigma_stellar_aws.alerts.checkpoint import Checkpoint
 from sigma_stellar_aws.alerts.repeat import OVERLAP, RunSpan, repeat
-from sigma_stellar_aws.alerts.run import AlertSearch, Messages, OnProgress, Progress, alerts_of_portions
+from sigma_stellar_aws.alerts.run import (
+    AlertSearch,
+    Messages,
+    OnProgress,
+    Progress,
+    alerts_of_portions,
+    begin_of_reading,
+)
 from sigma_stellar_aws.base import run_limit
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.text import plural
@@ -126,7 +133,7 @@ def _search_files(
     problems: Problems,
 ) -> None:
     loaded = rules.load()
-    with open_logs(files, s3, times.since, times.until, problems) as (portions, advance):
+    with open_logs(files, s3, begin_of_reading(loaded, times.since), times.until, problems) as (portions, advance):
         messages = Messages(_on_progress(problems, advance))
         search = alerts_of_portions(portions, loaded, times.since, times.until, rules.options(), messages)
     searched = ", ".join("standard input" if file == STANDARD_INPUT else str(file) for file in files)

@@ -9,11 +9,12 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
+from sigma_stellar_aws.rule_files.correlations import counted_by, only_counted
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 
 def choose_rules(rules: SigmaCollection, only: Sequence[str] = (), exclude: Sequence[str] = ()) -> SigmaCollection:
-    """Return some of the rules, in the same order.
+    """Return some of the rules, in the same order, and what correlations among them count, which alerts for them alone.
 
     Args:
         rules: the rules to choose from.
@@ -30,6 +31,8 @@ def choose_rules(rules: SigmaCollection, only: Sequence[str] = (), exclude: Sequ
     chosen = [rule for number, rule in enumerate(rules.rules) if number in wanted and number not in unwanted]
     if not chosen:
         raise NotFoundError("no rule is left by --only and --exclude")
+    excluded = {id(rules.rules[number]) for number in unwanted}
+    chosen += [only_counted(rule) for rule in counted_by(rules.rules, chosen) if id(rule) not in excluded]
     # Their references are resolved by the conversion, where an error names the rule.
     return SigmaCollection([*chosen], [*rules.errors], resolve_references=False)
 

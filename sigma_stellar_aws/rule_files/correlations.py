@@ -5,6 +5,7 @@ correlation may count itself. What cannot be decided from the events alone witho
 ``lt``, ``lte``, ``eq``, ``neq`` and ``not`` hold for a part of a longer burst, and for events that are still to arrive.
 """
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ from sigma_stellar_aws.rule_files.stellar_block import rule_name
 NamedRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 
 _MOST_ALTERNATIVES = 100
+# In no file: keys of YAML have no spaces in them unasked.
+_ONLY_COUNTED = "only counted"
 _WITHIN_LONGER = "a part of a longer burst holds it, too, and an event that arrives late would withdraw the alert"
 _REFUSED_OPERATORS = ("lt", "lte", "eq", "neq")
 _REFUSED_KINDS = {
@@ -104,6 +107,38 @@ def resolve_correlations(rules: Iterable[NamedRule], refused: Mapping[str, str] 
         refused: reasons why rules are left out, by their names.
     """
     return _Resolver(list(rules), refused or {}).resolved()
+
+
+def only_counted(rule: NamedRule) -> NamedRule:
+    """Return a rule that is there for correlations alone, and does not alert by itself."""
+    marked = copy.copy(rule)
+    marked.custom_attributes = {**rule.custom_attributes, _ONLY_COUNTED: True}
+    return marked
+
+
+def is_only_counted(rule: NamedRule) -> bool:
+    """Tell whether a rule is there for correlations alone."""
+    return _ONLY_COUNTED in rule.custom_attributes
+
+
+def counted_by(rules: Sequence[NamedRule], chosen: Iterable[NamedRule]) -> list[NamedRule]:
+    """Return what correlations among some rules count, also through others, of all rules; without those rules."""
+    names = _Names(rules)
+    found = list(chosen)
+    known = {id(rule) for rule in found}
+    more: list[NamedRule] = []
+    for rule in found:
+        references: Iterable[str] = ()
+        if isinstance(rule, SigmaCorrelationRule):
+            with suppress(CorrelationFaultError):
+                references = stated_correlation(rule).references
+        for member in (member for reference in references for member in names.find(reference)):
+            if id(member) not in known:
+                known.add(id(member))
+                # The loop goes on with it.
+                found.append(member)
+                more.append(member)
+    return more
 
 
 def filter_errors(filters: Iterable[SigmaFilter], rules: Sequence[NamedRule]) -> list[CorrelationError]:

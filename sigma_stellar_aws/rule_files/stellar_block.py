@@ -16,6 +16,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeAlias
 
 from sigma.correlations import SigmaCorrelationRule
 from sigma.rule import SigmaLevel, SigmaRule
@@ -24,6 +25,8 @@ from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.sigma_errors import RuleBlockError
 from sigma_stellar_aws.base.times import parse_duration
 from sigma_stellar_aws.reference.attack import tagged_tactics, tagged_techniques
+
+_AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 
 ALERT_NAME = "aws_malicious_activity"
 ALERT_TITLE = "Potentially Malicious AWS Activity"
@@ -50,12 +53,12 @@ DEFAULT_SUPPRESSION = Suppression(timedelta(hours=24), ("recipientAccountId", "u
 """Who did it, where from, in which account. The window is the platform's; its fields are not public, these are ours."""
 
 
-def rule_name(rule: SigmaRule | SigmaCorrelationRule) -> str:
+def rule_name(rule: _AnyRule) -> str:
     """Return what a rule's query is named: its id, or its name or title if it has no id."""
     return str(rule.id or rule.name or rule.title)
 
 
-def severity(rule: SigmaRule) -> int:
+def severity(rule: _AnyRule) -> int:
     """Return the severity of a rule, 0 to 100: from its block, or else from its level (50 without a level).
 
     Raises:
@@ -86,17 +89,30 @@ def suppression(rule: SigmaRule) -> Suppression:
     return Suppression(DEFAULT_SUPPRESSION.window if window is None else _window(rule, window), names)
 
 
-def techniques(rule: SigmaRule) -> list[str]:
+def correlation_window(rule: SigmaCorrelationRule) -> timedelta:
+    """Return the window in which a correlation alerts once for the same values of the fields that it groups by.
+
+    Raises:
+        RuleBlockError: the block says something that cannot be understood.
+    """
+    stated = stellar_block(rule).get("suppression", {})
+    if not isinstance(stated, dict) or set(stated) - {"window"}:
+        raise _error(rule, "suppression of a correlation has the key window alone; its fields are those of group-by")
+    window = stated.get("window")
+    return DEFAULT_SUPPRESSION.window if window is None else _window(rule, window)
+
+
+def techniques(rule: _AnyRule) -> list[str]:
     """Return the ATT&CK techniques that a rule is tagged with, by their ids, such as T1685.002."""
     return tagged_techniques(_attack_tags(rule))
 
 
-def tactics(rule: SigmaRule) -> list[str]:
+def tactics(rule: _AnyRule) -> list[str]:
     """Return the ATT&CK tactics that a rule is tagged with, such as defense-impairment."""
     return tagged_tactics(_attack_tags(rule))
 
 
-def triage(rule: SigmaRule) -> tuple[str, ...]:
+def triage(rule: _AnyRule) -> tuple[str, ...]:
     """Return the steps of a rule's triage: what a match means, what to look at first, what is harmless, what to do.
 
     Raises:
@@ -141,18 +157,18 @@ def published_reason(rule: SigmaRule) -> str | None:
     return reason
 
 
-def _window(rule: SigmaRule, value: Json) -> timedelta:
+def _window(rule: _AnyRule, value: Json) -> timedelta:
     window = parse_duration(str(value))
     if window is None:
         raise _error(rule, f"suppression.window must be a number with m, h or d, such as 24h, not {value!r}")
     return window
 
 
-def _attack_tags(rule: SigmaRule) -> list[str]:
+def _attack_tags(rule: _AnyRule) -> list[str]:
     return [tag.name for tag in rule.tags if tag.namespace == "attack"]
 
 
-def stellar_block(rule: SigmaRule) -> Mapping[str, Json]:
+def stellar_block(rule: _AnyRule) -> Mapping[str, Json]:
     """Return the block ``stellar`` of a rule, empty where it has none.
 
     Raises:
@@ -164,5 +180,5 @@ def stellar_block(rule: SigmaRule) -> Mapping[str, Json]:
     return block
 
 
-def _error(rule: SigmaRule, reason: str) -> RuleBlockError:
+def _error(rule: _AnyRule, reason: str) -> RuleBlockError:
     return RuleBlockError(f"Rule {rule.title!r}: stellar: {reason}", source=rule.source)

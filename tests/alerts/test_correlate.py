@@ -13,11 +13,11 @@ from sigma_stellar_aws.base.errors import TooManyAlertsError
 from sigma_stellar_aws.rule_files.correlations import Correlation, resolve_correlations
 from tests.support import correlation_oracle as oracle
 from tests.support.correlation_oracle import Event
+from tests.support.random_correlations import BASES, random_blocks, random_events
 from tests.support.settings import RANDOM_CASES, RANDOM_SEED
 
 SECOND = 1000
-BASES = ("a", "b", "c", "d")
-Found = set[tuple[str, tuple[str, ...], int]]
+Found = set[tuple[str, tuple[str | None, ...], int]]
 
 
 def correlations(**blocks: dict[str, Any]) -> list[Correlation]:
@@ -81,53 +81,12 @@ def times(block: dict[str, Any], *events: Event, **inner: dict[str, Any]) -> lis
     return sorted(time / SECOND for name, _, time in found if name == "x")
 
 
-def random_block(draw: random.Random, inner: dict[str, list[str]]) -> dict[str, Any]:
-    """A correlation of some rules, and of correlations, of which the fields they group by are known."""
-    kind = draw.choice(["event_count", "value_count", "temporal", "temporal_ordered"])
-    by = draw.sample(["u", "v"], draw.choice([0, 1, 1, 2]))
-    usable = [name for name, known in inner.items() if set(by) <= set(known)] if kind.startswith("temporal") else []
-    most = 2 if kind.endswith("count") else 3
-    names = draw.sample([*BASES[:3], *usable], draw.randint(1, min(most, 3 + len(usable))))
-    block: dict[str, Any] = {"type": kind, "rules": names, "timespan": f"{draw.randint(1, 4)}s"}
-    if by:
-        block["group-by"] = by
-    if by and not set(names) & set(inner) and draw.random() < 0.3:
-        block["group-by"] = ["who", *by[1:]]
-        block["aliases"] = {"who": {name: draw.choice(["u", "v", "w"]) for name in names}}
-    if kind == "event_count":
-        block["condition"] = {draw.choice(["gte", "gt"]): draw.randint(1, 4)}
-    elif kind == "value_count":
-        block["condition"] = {"gte": draw.randint(1, 3), "field": draw.choice(["w", "v", ["v", "w"]])}
-    elif draw.random() < 0.3:
-        block["condition"] = {"gte": draw.randint(1, len(names))}
-    elif draw.random() < 0.5:
-        text = names[0]
-        for name in names[1:]:
-            text = draw.choice([f"{text} {{}} {name}", f"({text}) {{}} {name}", f"{name} {{}} ({text})"])
-            text = text.format(draw.choice(["and", "or"]))
-        block["condition"] = text
-        if draw.random() < 0.5:
-            del block["rules"]
-    return block
-
-
-def random_event(draw: random.Random, number: int) -> Event:
-    """An event within a few seconds, with few values, some of them missing or several."""
-    values = [None, "1", "2", "2", 1, ["1", "2"], "", "x"]
-    fields = {name: draw.choice(values) for name in ("u", "v", "w")}
-    rules = frozenset(draw.sample(BASES, draw.choice([1, 1, 1, 2])))
-    return Event(draw.randint(0, 16) * 500, f"e{number}", rules, fields)
-
-
 def test_random_streams_agree_with_brute_force() -> None:
     """Random correlations of random events are complete when brute force says so, and have the evidence for it."""
     for case in range(RANDOM_CASES * 2):
         draw = random.Random(f"{RANDOM_SEED} {case}")
-        blocks: dict[str, dict[str, Any]] = {}
-        for name in ("x", "y", "z")[: draw.randint(1, 3)]:
-            known = {other: list(block.get("group-by", [])) for other, block in blocks.items()}
-            blocks[name] = random_block(draw, known)
-        events = [random_event(draw, number) for number in range(draw.randint(1, 14))]
+        blocks = random_blocks(draw)
+        events = random_events(draw, draw.randint(1, 14))
         assert complete(blocks, events) == by_oracle(blocks, events), f"seed {RANDOM_SEED}, case {case}: {blocks}"
 
 
@@ -272,7 +231,7 @@ def test_silent_rules_do_not_alert_by_themselves() -> None:
     assert [item.matches for item in items if isinstance(item, Hit)] == [(("b", ()),)]
     assert {item.name for item in items if isinstance(item, Completion)} == {"x"}
     contributions = [item for item in items if isinstance(item, Contribution)]
-    assert [(item.name, item.time, item.part.rules) for item in contributions] == [
+    assert [(item.name, item.time, item.event.rules) for item in contributions] == [
         ("x", 0, ("a",)),
         ("x", 1000, ("a",)),
     ]
