@@ -10,7 +10,7 @@ from typing import Protocol, TextIO
 from rich.table import Table
 from rich.text import Text
 
-from sigma_stellar_aws.alerts.alert import Alert, alert_lines
+from sigma_stellar_aws.alerts.alert import Alert, ChainEvent, alert_lines
 from sigma_stellar_aws.base.terminal import console_for, style_of
 from sigma_stellar_aws.base.text import cell, printable
 from sigma_stellar_aws.base.times import time_text
@@ -64,6 +64,12 @@ def _key_text(alert: Alert) -> str:
     return _joined(f"{field}={'' if value is None else value}" for field, value in key)
 
 
+def _link(step: ChainEvent) -> str:
+    """Return an event of a correlation as a line: when, what, and for which rules it counts."""
+    when = time_text(step.time) or ""
+    return f"{when} {step.event} ({_joined(title for _, title in step.rules)})"
+
+
 _CSV_COLUMNS: tuple[tuple[str, Callable[[Alert], str | int | None]], ...] = (
     ("severity", lambda alert: alert.rule.severity),
     ("rule_id", lambda alert: alert.rule.id),
@@ -81,6 +87,7 @@ _CSV_COLUMNS: tuple[tuple[str, Callable[[Alert], str | int | None]], ...] = (
     ("event_ids", lambda alert: _joined(event_id for event_id, _ in alert.sample)),
     ("places", lambda alert: _joined(dict.fromkeys(origin for _, origin in alert.sample))),
     ("alert_id", lambda alert: alert.id),
+    ("chain", lambda alert: "; ".join(map(_link, alert.chain))),
 )
 
 
@@ -125,6 +132,10 @@ def _print_groups(alerts: list[Alert], group_by: str, stream: TextIO) -> None:
                 f"{alert.events:,}",
                 *(Text(printable(text)) for text in (other(alert), *map(_joined, texts))),
             )
+            for step in alert.chain:
+                told = f"· {step.event} ({_joined(title for _, title in step.rules)})"
+                shown = (Text(printable(text), "dim") for text in (told, step.source_address))
+                table.add_row("", Text(_short_time(step.time), "dim"), "", "", *shown)
         console.print(table)
 
 

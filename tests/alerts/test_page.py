@@ -469,6 +469,24 @@ def test_details_of_an_alert(open_page: Open) -> None:
     expect(details).to_contain_text("2026-11-09 00:00:00to 2026-11-09 03:00:00")
 
 
+def test_a_chain_is_a_list_of_its_events(open_page: Open) -> None:
+    """The details of a correlation's alert have its events in order, each with its rule, as texts."""
+    step: JsonObject = {"rules": [{"id": "r", "title": "User Created"}], "id": "e", "place": "p", "actor": "alice"}
+    chain: list[Json] = [
+        {**step, "time": iso(0), "event": "iam.amazonaws.com CreateUser", "source_address": ""},
+        {**step, "time": iso(1), "event": HOSTILE["element"], "source_address": "192.0.2.44"},
+    ]
+    correlation: JsonObject = {"type": "temporal_ordered", "timespan": "1h", "since": iso(0), "chain": chain}
+    page = open_page([alert(0, correlation=correlation)])
+    page.locator(".group summary").last.click()
+    expect(page.get_by_role("heading", name="Chain, temporal ordered within 1h")).to_be_visible()
+    items = page.locator(".evidence ol > li")
+    expect(items).to_have_count(2)
+    expect(items.first).to_contain_text("2026-11-09 00:00:00 iam.amazonaws.com CreateUser")
+    expect(items.first).to_contain_text("User Created · alice")
+    expect(items.last).to_contain_text(HOSTILE["element"])
+
+
 def test_alerts_are_copied_as_json(open_page: Open) -> None:
     """One alert, or all that are shown as JSON lines in their order, are in the clipboard as they were given."""
     alerts = [alert(0, actors=[HOSTILE["script"]]), alert(1, severity=99), alert(2, severity=1)]

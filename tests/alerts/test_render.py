@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigma_stellar_aws.alerts.alert import Alert, alert_json
+from sigma_stellar_aws.alerts.alert import Alert, ChainEvent, alert_json
 from sigma_stellar_aws.alerts.pack import PackRule
 from sigma_stellar_aws.alerts.render import ROWS, write_alerts
 from sigma_stellar_aws.base.terminal import style_of
@@ -95,8 +95,24 @@ def test_csv(capsys: pytest.CaptureFixture[str]) -> None:
         "event_ids": "e1, e2, e3",
         "places": "a.json, b.json",
         "alert_id": "i1",
+        "chain": "",
     }
     assert second["actors"] == "bob, \"the\" 'b\u00f6b'"
+
+
+def test_a_chain_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """The events of a correlation stand below its line of the table, and in one cell of CSV, in their order."""
+    steps = [
+        ChainEvent(1_762_668_732_000 + number, (("r", f"Rule {number}"),), f"iam.amazonaws.com Do{number}", *[""] * 4)
+        for number in range(2)
+    ]
+    alert = FIRST._replace(chain=tuple(steps))
+    [row] = rows(written(capsys, "csv", alert))
+    assert row["chain"] == (
+        "2025-11-09T06:12:12Z iam.amazonaws.com Do0 (Rule 0); 2025-11-09T06:12:12.001Z iam.amazonaws.com Do1 (Rule 1)"
+    )
+    text = written(capsys, "table", alert)
+    assert text.index("Rule one") < text.index("Do0 (Rule 0)") < text.index("Do1 (Rule 1)")
 
 
 def test_without_a_time_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:

@@ -827,6 +827,20 @@ function detailsOf(item) {
   const events = alert.events.map(({ id, place }) =>
     element("tr", {}, element("td", { class: "code" }, value(id)), element("td", {}, value(place))),
   );
+  // Only a correlation has one.
+  const chain = (alert.correlation?.chain ?? []).map((step) =>
+    element(
+      "li",
+      {},
+      `${utc(Date.parse(step.time))} `,
+      value(step.event),
+      element(
+        "div",
+        { class: "note" },
+        value([...step.rules.map((rule) => rule.title), step.actor, step.source_address].filter(Boolean).join(" · ")),
+      ),
+    ),
+  );
   const labels = (named) => named.map(({ id, name }) => element("li", {}, value(`${id} ${name}`)));
   const kept =
     alert.events.length < alert.event_count ? ` (${alert.events.length} of ${number(alert.event_count)})` : "";
@@ -855,6 +869,14 @@ function detailsOf(item) {
         element("p", { class: "note" }, `One alert in ${suppression.window} for the same values.`),
         element("dl", { class: "key" }, key),
       ),
+      chain.length
+        ? element(
+            "section",
+            {},
+            element("h4", {}, `Chain, ${alert.correlation.type.replace("_", " ")} within ${alert.correlation.timespan}`),
+            element("ol", {}, chain),
+          )
+        : null,
       element(
         "section",
         {},
