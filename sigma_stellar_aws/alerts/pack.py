@@ -1,7 +1,7 @@
 """Convert rules to the one query that asks for all of them."""
 
 import warnings
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -85,12 +85,23 @@ class Pack(NamedTuple):
         """Return the flattened names of the fields that each rule suppresses by."""
         return {name: tuple(map(flat_name, rule.suppression.fields)) for name, rule in self.rules.items()}
 
-    def without(self, names: Container[str]) -> "Pack":
-        """Return the pack without some of its rules, of which others must be left."""
-        left = [clause for name, clause in dsl.named_clauses(self.query) if name not in names]
-        rules = {name: rule for name, rule in self.rules.items() if name not in names}
+    def without(self, names: Iterable[str]) -> "Pack":
+        """Return the pack without some of its rules and the correlations of those; other rules must be left."""
+        gone = {*names}
+        kept = [each for each in self.correlations if not _counts_any(each, gone)]
+        left = [clause for name, clause in dsl.named_clauses(self.query) if name not in gone]
+        rules = {name: rule for name, rule in self.rules.items() if name not in gone}
         titles = {rule.title for rule in rules.values()}
-        return Pack(dsl.pack(left), rules, self.refused, [doubt for doubt in self.doubts if doubt.rule in titles])
+        doubts = [doubt for doubt in self.doubts if doubt.rule in titles]
+        return self._replace(query=dsl.pack(left), rules=rules, doubts=doubts, correlations=kept)
+
+
+def _counts_any(correlation: Correlation, names: set[str]) -> bool:
+    """Tell whether a correlation counts one of some rules, and is one of them from then on."""
+    counts = not names.isdisjoint(member.name for member in correlation.members)
+    if counts:
+        names.add(correlation.name)
+    return counts
 
 
 def convert_pack(
@@ -182,6 +193,8 @@ def _counted(
     for correlation in resolved.correlations:
         name, rule = correlation.name, stated[correlation.name]
         try:
+            if lost := [member.title for member in correlation.members if member.name not in {*known, *counted.rules}]:
+                raise UnsupportedRuleError(correlation.title, f"the rule {lost[0]!r} is left out", rule.source)
             if name in known or name in counted.rules:
                 raise UnsupportedRuleError(correlation.title, f"another rule has the same id ({name})", rule.source)
             counted.rules[name] = _correlation_rule(rule, correlation, override)

@@ -241,5 +241,8 @@ def _accepted(
     reasons = [f"Rule {pack.rules[name].title!r}: {reason}" for name, reason in accepted.refused.items()]
     if reasons and (options.strict or not accepted.queries):
         raise SigmaError("; ".join(reasons))
+    left = pack.without(accepted.refused)
+    lost = [each for each in pack.correlations if each not in left.correlations]
+    reasons += [f"Rule {each.title!r}: a rule that it counts is left out" for each in lost]
     messages.add(f"this rule is left out: {reason}" for reason in reasons)
-    return pack.without(accepted.refused), accepted.queries
+    return left, accepted.queries

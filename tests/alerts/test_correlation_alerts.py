@@ -15,10 +15,12 @@ from opensearchpy import OpenSearch
 from sigma.collection import SigmaCollection
 
 from sigma_stellar_aws.alerts.alert import Alert, alert_json
+from sigma_stellar_aws.alerts.pack import convert_pack
 from sigma_stellar_aws.alerts.run import AlertOptions, AlertSearch, alerts_of_files
 from sigma_stellar_aws.alerts.run_store import alerts_of_store, update_alert_index
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.logs.flatten import flatten
+from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
 from sigma_stellar_aws.query.index_template import index_mappings
 from sigma_stellar_aws.rule_files.choose import choose_rules
 from sigma_stellar_aws.rule_files.load import load_rules
@@ -308,3 +310,14 @@ def test_late_events_in_an_index_of_alerts(client: OpenSearch, tmp_path: Path) -
             assert all(any(first <= time < end for _, first, end in spans) for time in times)
             ordered = sorted(spans)
             assert all(b[0] >= a[2] for a, b in itertools.pairwise(ordered)), f"seed {RANDOM_SEED}, case {case}"
+
+
+def test_a_pack_without_a_rule_lacks_its_correlations(tmp_path: Path) -> None:
+    """Where a store refuses a rule, the correlations that count it are left out, and those that count these."""
+    outer = "title: Outer\nname: o\ncorrelation: {type: temporal, rules: [chain, c], timespan: 2m}\n"
+    other = CHAIN.replace("22222222", "33333333").replace("[a, b]", "[b, c]").replace("name: chain\n", "")
+    pack = convert_pack(rules_of(tmp_path, CHAIN, outer, other), stellar_aws())
+    assert len(pack.correlations) == 3
+    left = pack.without(["a"])
+    assert [each.name for each in left.correlations] == ["33333333-8f0e-4a3f-9a53-0d3a4a0c9f01"]
+    assert left.rules.keys() == {"b", "c", "d", left.correlations[0].name}
