@@ -26,7 +26,7 @@ from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.index_template import IGNORE_ABOVE
 from sigma_stellar_aws.store.answers import SearchAnswer, as_store_errors, read_answer, read_bulk, read_whole
-from sigma_stellar_aws.store.load import ALERTS_OF, LATER, OWN, check_index_name, create
+from sigma_stellar_aws.store.load import ALERTS_OF, OWN, check_index_name, create, may_be_taken_later
 from sigma_stellar_aws.store.mapping import stored_mappings
 from sigma_stellar_aws.store.retries import NotWholeError, answered
 from sigma_stellar_aws.store.scan import scan
@@ -322,7 +322,7 @@ def _send(client: OpenSearch, index: str, actions: Iterable[tuple[str, Alert, Js
             elif kind == "update" and result.status == 404:
                 # Somebody has deleted it meanwhile.
                 continue
-            elif result.status in LATER:
+            elif may_be_taken_later(result.status):
                 waiting.append(action)
                 reasons.append(result.reason)
             elif result.status >= 300:

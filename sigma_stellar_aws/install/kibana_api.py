@@ -14,7 +14,17 @@ from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.formats.elastic_rule import Stack
 from sigma_stellar_aws.install.server_errors import ServerError, no_answer
-from sigma_stellar_aws.store.client import API_KEY, PASSWORD, USER, check_ca_file, check_url, credentials, proxy
+from sigma_stellar_aws.store.client import (
+    API_KEY,
+    PASSWORD,
+    USER,
+    check_ca_file,
+    check_url,
+    credentials,
+    proxy,
+    secrets_of,
+    without_secrets,
+)
 from sigma_stellar_aws.store.connection_errors import refusal_message
 from sigma_stellar_aws.store.limits import LimitedAdapter
 
@@ -65,6 +75,7 @@ class KibanaApi:
         self._session.proxies = {"http": through, "https": through} if through else {}
         user, password, key = credentials(environment)
         self.has_api_key = bool(key)
+        self._secrets = secrets_of(environment)
         self._session.headers.update(
             {"kbn-xsrf": "sigma-stellar-aws", "Elastic-Api-Version": "2023-10-31", "Accept-Encoding": "identity"}
         )
@@ -126,7 +137,7 @@ class KibanaApi:
         self._answered = True
         try:
             content = answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict) or not answer.ok or answer.is_redirect:
             raise self._error(answer, content)
@@ -141,9 +152,9 @@ class KibanaApi:
             return ServerError(status, f"Kibana is not available now (status {status})")
         if reason is None:
             return ServerError(status, f"{NO_ANSWER} (status {status}, no JSON object); is the URL right?")
+        text = without_secrets(reason if isinstance(reason, str) else json.dumps(cast(Json, reason)), self._secrets)
         if status == 403:
-            return ServerError(status, f"not allowed: {reason}; needed in this space: {self._privilege()}")
-        text = reason if isinstance(reason, str) else json.dumps(cast(Json, reason))
+            return ServerError(status, f"not allowed: {text}; needed in this space: {self._privilege()}")
         if _NO_KEY_FOR_RULES in text:
             return ServerError(
                 status,

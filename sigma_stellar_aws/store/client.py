@@ -4,9 +4,10 @@ Needs the extra ``store``. Credentials come from the environment, never from arg
 ``SIGMA_STELLAR_AWS_API_KEY``, or ``SIGMA_STELLAR_AWS_USER`` and ``SIGMA_STELLAR_AWS_PASSWORD``.
 """
 
+import base64
 import os
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -83,6 +84,7 @@ def connect(
         connection_class=_ProxiedConnection if proxied else _DirectConnection,
         serializer=_Serializer(),
         proxies={"all": proxied},
+        secrets=() if aws else secrets_of(environment),
     )
 
 
@@ -96,23 +98,49 @@ class _Serializer(JSONSerializer):
             raise exceptions.SerializationError("the answer is nested too deeply") from error
 
 
+def without_secrets(text: str, secrets: Iterable[str]) -> str:
+    """Replace secrets in a text of a server, which may repeat what it was sent.
+
+    >>> without_secrets("no user of password hunter2", ["hunter2"])
+    'no user of password ***'
+    """
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+def secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the credentials in the forms in which they are sent."""
+    user, password, key = credentials(environment)
+    basic = base64.b64encode(f"{user}:{password}".encode("latin-1")).decode() if user else ""
+    return tuple(secret for secret in (basic, password, key) if secret)
+
+
 class _DirectConnection(Urllib3HttpConnection):
     """Limits answers, and takes any JSON for the text of an error, where the library expects an object."""
+
+    def __init__(self, *, secrets: tuple[str, ...], **options: Any) -> None:
+        self._secrets = secrets
+        super().__init__(**options)
 
     def _create_urllib3_pool(self) -> None:
         super()._create_urllib3_pool()
         limited(self.pool)
 
-    def _raise_error(self, status_code: int, *answer: Any) -> None:
+    def _raise_error(self, status_code: int, text: Any, *more: Any) -> None:
         with _as_refusal(status_code):
-            super()._raise_error(status_code, *answer)
+            super()._raise_error(status_code, without_secrets(text, self._secrets), *more)
+
+    def _raise_warnings(self, warning_headers: Any) -> None:
+        """Say nothing: they would be printed as they come, whatever they hold."""
 
 
 class _ProxiedConnection(RequestsHttpConnection):
     """Uses no setting but its own, as the connection without a proxy does."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, secrets: tuple[str, ...], **options: Any) -> None:
         super().__init__(**options)
+        self._secrets = secrets
         # Else a .netrc would replace the API key, and variables for other programs the CA file.
         self.session.trust_env = False
         for scheme in ("http://", "https://"):
@@ -122,9 +150,12 @@ class _ProxiedConnection(RequestsHttpConnection):
         # Another address gets neither our credentials nor our data.
         return super().perform_request(*request, **{**options, "allow_redirects": False})
 
-    def _raise_error(self, status_code: int, *answer: Any) -> None:
+    def _raise_error(self, status_code: int, text: Any, *more: Any) -> None:
         with _as_refusal(status_code):
-            super()._raise_error(status_code, *answer)
+            super()._raise_error(status_code, without_secrets(text, self._secrets), *more)
+
+    def _raise_warnings(self, warning_headers: Any) -> None:
+        """Say nothing: they would be printed as they come, whatever they hold."""
 
 
 @contextmanager

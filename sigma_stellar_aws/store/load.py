@@ -22,7 +22,7 @@ from sigma_stellar_aws.reference.flat_schema import Document
 from sigma_stellar_aws.store.answers import as_store_errors, read_bulk
 from sigma_stellar_aws.store.field_types import IndexSettings, MappingOfIndex, described_fields
 from sigma_stellar_aws.store.mapping import stored_mappings
-from sigma_stellar_aws.store.retries import NotWholeError, answered
+from sigma_stellar_aws.store.retries import GaveUpError, NotWholeError, answered
 
 THREADS = 2
 """Requests at once: one is written by the store while the next arrives."""
@@ -33,8 +33,8 @@ OWN = "sigma_stellar_aws"
 ALERTS_OF = "alerts_of"
 """The key there of an index of alerts; its value is the indices that they are raised from."""
 
-LATER = frozenset({429, 503})
-"""Status of a document that can be taken later: the queue of a node is full, or a shard is not there yet."""
+_BUSY = frozenset({429, 503})
+_FIRST_SERVER_ERROR = 500
 
 _BATCH_EVENTS = 1000
 _BATCH_BYTES = 5 * 1024 * 1024
@@ -42,6 +42,15 @@ _CONFLICT = 409
 _FIRST_NO_SUCCESS = 300
 _TOO_LARGE = 413
 _ANSWER = "items.create.status,items.create.error"
+
+
+def may_be_taken_later(status: int) -> bool:
+    """Return whether a document of this status may be taken when it is sent again.
+
+    The queue of a node is full, a shard is not there yet, or, with 500, a new field could not be added in time
+    (``mapper_exception: timed out while waiting for a dynamic mapping update``).
+    """
+    return status in _BUSY or status >= _FIRST_SERVER_ERROR
 
 
 class Rejected(NamedTuple):
@@ -243,6 +252,9 @@ def _send(client: OpenSearch, index: str, batch: list[_Line], stopped: Event) ->
     request = _BulkRequest(client, index, batch)
     try:
         answered(request.send, stopped=stopped)
+    except GaveUpError as gave_up:
+        if not (isinstance(gave_up.error, NotWholeError) and request.reject_broken()):
+            raise
     except exceptions.TransportError as error:
         if error.status_code != _TOO_LARGE:
             raise
@@ -273,6 +285,8 @@ class _BulkRequest:
         self.waiting = batch
         self._created = self._present = 0
         self._rejected: list[Rejected] = []
+        self._last: dict[str, tuple[int, str]] = {}
+        """Status and reason of what was not taken, by id."""
 
     def send(self) -> None:
         """Make the request.
@@ -287,9 +301,10 @@ class _BulkRequest:
         busy: list[_Line] = []
         reason = ""
         for line, result in zip(self.waiting, read_bulk(answer, len(self.waiting), self._index), strict=True):
-            if result.status in LATER:
+            if may_be_taken_later(result.status):
                 busy.append(line)
                 reason = result.reason
+                self._last[line.id] = (result.status, reason)
             elif result.status == _CONFLICT:
                 self._present += 1
             elif result.status < _FIRST_NO_SUCCESS:
@@ -299,6 +314,15 @@ class _BulkRequest:
         self.waiting = busy
         if busy:
             raise NotWholeError(f"{plural(len(busy), 'event')} not taken: {reason}")
+
+    def reject_broken(self) -> bool:
+        """Take what is left for refused if the store fails at just that, and is not too busy; tell whether it is."""
+        left = [(line, *self._last[line.id]) for line in self.waiting]
+        if any(status in _BUSY for _, status, _ in left):
+            return False
+        self._rejected += [Rejected(line.event_id, reason) for line, _, reason in left]
+        self.waiting = []
+        return True
 
     def outcome(self) -> _Sent:
         """Return what became of the documents so far."""

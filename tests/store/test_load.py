@@ -24,6 +24,7 @@ from sigma_stellar_aws.store.load import Rejected, analysed_fields, create_index
 from tests.support import proxy
 from tests.support.proxy import Answer, Asked, Fault, Forward
 from tests.support.records import cases, record
+from tests.support.rogue import Request, answer, rogue
 
 
 @pytest.fixture
@@ -59,20 +60,28 @@ def is_bulk(asked: Asked) -> bool:
 
 
 BUSY: JsonObject = {"type": "es_rejected_execution_exception", "reason": "the queue is full"}
+LATE: JsonObject = {
+    "type": "mapper_exception",
+    "reason": "timed out while waiting for a dynamic mapping update",
+}
 
 
-def half_busy(asked: Asked, forward: Forward) -> Answer:
-    """Every second event of a request is not taken because its shard is busy."""
-    lines = asked.body.split(b"\n")[:-1]
-    pairs = [lines[at : at + 2] for at in range(0, len(lines), 2)]
-    answer = forward(b"\n".join([line for pair in pairs[::2] for line in pair] + [b""]))
-    taken = iter(json.loads(answer.body)["items"])
-    items = [{"create": {"status": 429, "error": BUSY}} if at % 2 else next(taken) for at in range(len(pairs))]
-    return answer._replace(body=json.dumps({"items": items}).encode())
+def half_refused(status: int, error: JsonObject) -> Fault:
+    """Every second event of a request is not taken."""
+
+    def fault(asked: Asked, forward: Forward) -> Answer:
+        lines = asked.body.split(b"\n")[:-1]
+        pairs = [lines[at : at + 2] for at in range(0, len(lines), 2)]
+        answer = forward(b"\n".join([line for pair in pairs[::2] for line in pair] + [b""]))
+        taken = iter(json.loads(answer.body)["items"])
+        items = [{"create": {"status": status, "error": error}} if at % 2 else next(taken) for at in range(len(pairs))]
+        return answer._replace(body=json.dumps({"items": items}).encode())
+
+    return fault
 
 
 FAULTS: dict[str, Fault] = {
-    "busy shards": half_busy,
+    "busy shards": half_refused(429, BUSY),
     "429": proxy.status(429),
     "503": proxy.status(503),
     "lost": proxy.lost,
@@ -82,7 +91,7 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [*FAULTS, "late mapping"])
 @pytest.mark.usefixtures("quick")
 def test_what_passes_is_waited_for(engine_url: str, index: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """If every third request fails, whatever happens to it, each event is there once, and answered for."""
@@ -90,7 +99,8 @@ def test_what_passes_is_waited_for(engine_url: str, index: str, fault: str, monk
     monkeypatch.setattr(retries, "TRIES", 12)
     if fault == "slow":
         monkeypatch.setattr(store_client, "TIMEOUT_SECONDS", proxy.PATIENCE)
-    faulty = proxy.every(3 if fault != "slow" else 9, FAULTS[fault], is_bulk)
+    faults = {**FAULTS, "late mapping": half_refused(500, LATE)}
+    faulty = proxy.every(3 if fault != "slow" else 9, faults[fault], is_bulk)
     with proxy.proxy(engine_url, faulty) as between:
         client = connect(between.url, None, {})
         assert create_index(client, index, [])
@@ -130,6 +140,28 @@ def test_what_does_not_pass_is_told(engine_url: str, index: str, fault: str, mon
             load_documents(client, index, events(2000))
     # What is behind the failure is not sent.
     assert requests <= 3 + 4 * (loading.THREADS + 1)
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_event_that_breaks_the_store_keeps_no_other() -> None:
+    """What is answered by an error of the store again and again is told as not taken; the rest is loaded."""
+    asked: list[int] = []
+
+    def breaks(request: Request, write: Callable[[bytes], None]) -> None:
+        if "_bulk" in request.line:
+            ids = [json.loads(line)["create"]["_id"] for line in request.body.split(b"\n")[:-1:2]]
+            asked.append(len(ids))
+            broken = document_id(next(iter(events(1))))
+            items = [{"create": {"status": 500, "error": LATE} if i == broken else {"status": 201}} for i in ids]
+            write(answer(json.dumps({"items": items}).encode()))
+        else:
+            write(answer(b"{}"))
+
+    told: list[Rejected] = []
+    with rogue(breaks) as url, connect(url, None, {}) as client:
+        assert load_documents(client, "logs", events(10), on_rejected=told.append) == (9, 0, 1)
+    assert asked == [10, 1, 1, 1]
+    assert "dynamic mapping update" in told[0].reason
 
 
 @pytest.mark.parametrize("fault", ["lost", "refused", "cut", "503"])
