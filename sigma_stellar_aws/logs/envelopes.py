@@ -368,6 +368,9 @@ def _content(raw: Raw) -> Raw | None:
         if mended is None or not mended.startswith(b'"'):
             return None
         text = _decode_text(mended).strip().encode()
+    if text.startswith(b'"'):
+        # A text that was made a text once more.
+        return _content(text)
     if not text.startswith((b"{", b"[")):
         text = _unpacked(text).strip()
     return text if text.startswith((b"{", b"[")) else None
