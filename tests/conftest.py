@@ -8,6 +8,7 @@ from contextlib import ExitStack, nullcontext
 
 import pytest
 
+from sigma_stellar_aws.alerts.pack_cache import CACHE
 from sigma_stellar_aws.base.errors import EngineError
 from sigma_stellar_aws.store.embedded import embedded_opensearch
 from tests.support.contract import Alerting, Kibana, alerting, kibana
@@ -68,6 +69,12 @@ def _engine_of(item: pytest.Item) -> str:
         if engine in chosen:
             return engine
     raise pytest.UsageError(f"{item.nodeid}: name the engine in a parameter, or take one of its fixtures")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep converted rules of this run in a folder of its own, also in processes that tests start."""
+    os.environ[CACHE] = str(tmp_path_factory.mktemp("packs") / "kept")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

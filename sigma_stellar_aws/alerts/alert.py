@@ -4,17 +4,17 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from sigma_stellar_aws.alerts.hits import Key
-from sigma_stellar_aws.alerts.pack import PackRule
+from sigma_stellar_aws.alerts.pack_rule import PackRule
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.times import duration_text, time_text
 from sigma_stellar_aws.reference.attack import attack, tactic_name
-from sigma_stellar_aws.rule_files.correlations import Correlation
-from sigma_stellar_aws.rule_files.stellar_block import ALERT_NAME, ALERT_TITLE
+from sigma_stellar_aws.rule_files.counted import Correlation
+from sigma_stellar_aws.rule_files.suppression import ALERT_NAME, ALERT_TITLE
 
 SAMPLE = 10
 """How many events, and how many values of a kind, an alert lists at most: the first ones."""
@@ -78,6 +78,16 @@ class Alert(NamedTuple):
     """Time of the first event that makes a correlation complete."""
     chain: tuple[ChainEvent, ...] = ()
     """Events of a correlation, in order of time: the first and last of those that make it complete, then others."""
+
+
+class AlertList(Protocol):
+    """Alerts that can be counted, such as a list or those of a search."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __iter__(self) -> Iterator[Alert]:
+        """Read them."""
 
 
 def alert_id(key_id: str, start: int | None) -> str:

@@ -16,7 +16,7 @@ from opensearchpy import OpenSearch
 from sigma_stellar_aws.alerts.alert import Alert, Raised, alert_json, suppression_json
 from sigma_stellar_aws.alerts.correlate import Completion, Contribution
 from sigma_stellar_aws.alerts.hits import Hit
-from sigma_stellar_aws.alerts.pack import PackRule
+from sigma_stellar_aws.alerts.pack_rule import PackRule
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts, with_earlier
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import Json, JsonObject

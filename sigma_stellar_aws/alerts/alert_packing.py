@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from sigma_stellar_aws.alerts.alert import Alert, ChainEvent, Raised
 from sigma_stellar_aws.alerts.hits import Key
-from sigma_stellar_aws.alerts.pack import PackRule
+from sigma_stellar_aws.alerts.pack_rule import PackRule
 from sigma_stellar_aws.base.packing import Packing
 
 _RULE = Alert._fields.index("rule")

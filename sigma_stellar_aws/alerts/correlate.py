@@ -21,7 +21,7 @@ from sigma_stellar_aws.base.errors import TooManyAlertsError
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.base.times import whole_millis
 from sigma_stellar_aws.reference.flat_schema import flat_name
-from sigma_stellar_aws.rule_files.correlations import Correlation, Member
+from sigma_stellar_aws.rule_files.counted import Correlation, Member
 
 MOST_HELD = 400_000
 """How many events may be held for correlations at one time, about 500 bytes of memory each."""

@@ -10,8 +10,7 @@ from typing import NamedTuple, Protocol
 
 from sigma_stellar_aws.alerts.hits import Hit, Key
 from sigma_stellar_aws.base.times import whole_millis
-from sigma_stellar_aws.rule_files.correlations import Correlation
-from sigma_stellar_aws.rule_files.stated_correlation import EVENT_COUNT, TEMPORAL, VALUE_COUNT
+from sigma_stellar_aws.rule_files.counted import EVENT_COUNT, TEMPORAL, VALUE_COUNT, Correlation
 
 
 class CountedEvent(NamedTuple):

@@ -15,7 +15,7 @@ from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.logs.find import stored_size
 
 if TYPE_CHECKING:
-    from sigma_stellar_aws.alerts.pack import Pack
+    from sigma_stellar_aws.alerts.pack_rule import Pack
 
 
 MOST_PROCESSES = 3

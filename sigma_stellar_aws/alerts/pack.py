@@ -1,8 +1,8 @@
 """Convert rules to the one query that asks for all of them."""
 
+import copy
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from sigma.collection import SigmaCollection
@@ -11,15 +11,19 @@ from sigma.exceptions import SigmaError
 from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
 
-from sigma_stellar_aws.alerts.correlate import needed_fields
+from sigma_stellar_aws.alerts.pack_rule import NO_OVERRIDE as NO_OVERRIDE
+from sigma_stellar_aws.alerts.pack_rule import Override as Override
+from sigma_stellar_aws.alerts.pack_rule import Pack as Pack
+from sigma_stellar_aws.alerts.pack_rule import PackRule as PackRule
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedRuleError
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import StoreProfile
-from sigma_stellar_aws.reference.flat_schema import flat_name
-from sigma_stellar_aws.rule_files.correlations import Correlation, is_only_counted, resolve_correlations
+from sigma_stellar_aws.reference.flat_schema import STELLAR_INDEX, TIME_FIELD
+from sigma_stellar_aws.rule_files.correlations import is_only_counted, resolve_correlations
+from sigma_stellar_aws.rule_files.counted import Correlation
 from sigma_stellar_aws.rule_files.load import load_rules
 from sigma_stellar_aws.rule_files.stellar_block import (
     Suppression,
@@ -30,78 +34,6 @@ from sigma_stellar_aws.rule_files.stellar_block import (
     tactics,
     techniques,
 )
-
-
-class PackRule(NamedTuple):
-    """What an alert says of its rule."""
-
-    id: str
-    title: str
-    severity: int
-    author: str
-    suppression: Suppression
-    tactics: tuple[str, ...] = ()
-    """As Sigma tags name them, such as defense-impairment."""
-    techniques: tuple[str, ...] = ()
-    """By their ids, such as T1685.002."""
-    correlation: Correlation | None = None
-    """What it counts, if it is a correlation."""
-
-
-class Override(NamedTuple):
-    """What replaces the suppression of every rule; what is empty replaces nothing."""
-
-    window: timedelta | None = None
-    fields: tuple[str, ...] = ()
-    """Dotted CloudTrail names."""
-
-
-NO_OVERRIDE = Override()
-
-
-class Pack(NamedTuple):
-    """One query in which every rule is a clause that is named by the rule's id, and the rules by their ids."""
-
-    query: Clause
-    rules: Mapping[str, PackRule]
-    refused: Sequence[str] = ()
-    """Why rules are not part of the query."""
-    doubts: Sequence[InexactQueryWarning] = ()
-    """In what the query may be wrong."""
-    correlations: Sequence[Correlation] = ()
-    """Each after those that it counts."""
-    silent: frozenset[str] = frozenset()
-    """Rules that do not alert by themselves, since correlations count them."""
-
-    def correlated(self) -> dict[str, tuple[str, ...]]:
-        """Return for each rule that correlations count the flattened names of the fields that they need."""
-        return needed_fields(self.correlations)
-
-    def alerting(self) -> dict[str, PackRule]:
-        """Return the rules that alert."""
-        return {name: rule for name, rule in self.rules.items() if name not in self.silent}
-
-    def keys(self) -> dict[str, tuple[str, ...]]:
-        """Return the flattened names of the fields that each rule suppresses by."""
-        return {name: tuple(map(flat_name, rule.suppression.fields)) for name, rule in self.rules.items()}
-
-    def without(self, names: Iterable[str]) -> "Pack":
-        """Return the pack without some of its rules and the correlations of those; other rules must be left."""
-        gone = {*names}
-        kept = [each for each in self.correlations if not _counts_any(each, gone)]
-        left = [clause for name, clause in dsl.named_clauses(self.query) if name not in gone]
-        rules = {name: rule for name, rule in self.rules.items() if name not in gone}
-        titles = {rule.title for rule in rules.values()}
-        doubts = [doubt for doubt in self.doubts if doubt.rule in titles]
-        return self._replace(query=dsl.pack(left), rules=rules, doubts=doubts, correlations=kept)
-
-
-def _counts_any(correlation: Correlation, names: set[str]) -> bool:
-    """Tell whether a correlation counts one of some rules, and is one of them from then on."""
-    counts = not names.isdisjoint(member.name for member in correlation.members)
-    if counts:
-        names.add(correlation.name)
-    return counts
 
 
 def convert_pack(
@@ -215,6 +147,38 @@ def _correlation_rule(rule: SigmaCorrelationRule, correlation: Correlation, over
         tuple(tactics(rule)),
         tuple(techniques(rule)),
         correlation,
+    )
+
+
+def pack_of_rules(
+    rules: SigmaCollection | None,
+    *,
+    published: bool = False,
+    index: str = STELLAR_INDEX,
+    time_field: str = TIME_FIELD,
+    case_sensitive: bool = False,
+    store: StoreProfile | None = None,
+    override: Override = NO_OVERRIDE,
+    strict: bool = False,
+    scripts: bool = False,
+) -> Pack:
+    """Convert rules, by default the 29, to a pack, with their corrected or their published queries.
+
+    The rules are not changed. See :func:`convert_pack` for the rest.
+
+    Raises:
+        SigmaError: no rule can be converted, or, if ``strict``, one cannot be.
+    """
+    pipeline = stellar_aws_published if published else stellar_aws
+    return convert_pack(
+        # The conversion changes them.
+        load_rules() if rules is None else copy.deepcopy(rules),
+        pipeline(index, time_field, flattened=store.flattened if store else True),
+        case_sensitive=case_sensitive,
+        store=store,
+        override=override,
+        strict=strict,
+        scripts=scripts,
     )
 
 

@@ -1,31 +1,29 @@
 """Search files for events that match rules, and raise their alerts; what searches of all kinds take and return."""
 
-import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
-
-from sigma.collection import SigmaCollection
+from typing import TYPE_CHECKING, NamedTuple
 
 from sigma_stellar_aws.alerts.alert import Alert
 from sigma_stellar_aws.alerts.alert_packing import AlertPacking
 from sigma_stellar_aws.alerts.correlate import Correlator, reading_begin
 from sigma_stellar_aws.alerts.files import scan_files
 from sigma_stellar_aws.alerts.hits import HIT, DistinctHits, Hit
-from sigma_stellar_aws.alerts.pack import Override, Pack, PackRule, convert_pack
+from sigma_stellar_aws.alerts.pack_rule import Override, Pack, PackRule
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts
 from sigma_stellar_aws.base.external_sort import ExternalSort
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.logs.deliveries import deliveries_of
 from sigma_stellar_aws.logs.find import require_log_files
 from sigma_stellar_aws.logs.portions import Portion
-from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX, stellar_aws, stellar_aws_published
-from sigma_stellar_aws.query.store_profile import StoreProfile
-from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
-from sigma_stellar_aws.rule_files.correlations import resolve_correlations
-from sigma_stellar_aws.rule_files.load import load_rules
+from sigma_stellar_aws.reference.flat_schema import STELLAR_INDEX, TIME_FIELD
+
+if TYPE_CHECKING:
+    from sigma.collection import SigmaCollection
+
+    from sigma_stellar_aws.query.store_profile import StoreProfile
 
 MOST_PROBLEMS = 100
 """How many problems a search keeps; it counts all."""
@@ -116,7 +114,7 @@ class Messages:
 
 def alerts_of_files(
     paths: Iterable[Path | str],
-    rules: SigmaCollection | None = None,
+    rules: "SigmaCollection | None" = None,
     *,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -148,15 +146,15 @@ def alerts_of_files(
         ChildProcessError: a process that read files ended before its time.
     """
     messages = Messages(progress)
-    loaded = load_rules() if rules is None else rules
-    wanted = deliveries_of(begin_of_reading(loaded, since), until)
+    pack = pack_of(rules, options, messages)
+    wanted = deliveries_of(reading_begin(pack.correlations, since), until)
     files = require_log_files([Path(path) for path in paths], messages.problem, messages.note, wanted)
-    return alerts_of_portions([Portion(files, {})], loaded, since, until, options, messages)
+    return alerts_of_portions([Portion(files, {})], pack, since, until, options, messages)
 
 
 def alerts_of_portions(
     portions: Iterable[Portion],
-    rules: SigmaCollection | None,
+    pack: Pack,
     since: datetime | None,
     until: datetime | None,
     options: AlertOptions,
@@ -164,9 +162,8 @@ def alerts_of_portions(
 ) -> AlertSearch:
     """Raise the alerts of files that may be there only while their portion is at its turn.
 
-    See :func:`alerts_of_files` for the arguments, and what is raised.
+    See :func:`alerts_of_files` for the other arguments, and what is raised.
     """
-    pack = pack_of(rules, options, messages)
     begin = reading_begin(pack.correlations, since)
     hits: ExternalSort[Hit] = ExternalSort(
         lambda hit: hit.time, lambda hit: hit.identity, pack=HIT.pack, unpack=HIT.unpack
@@ -185,11 +182,6 @@ def alerts_of_portions(
     return raised(hits, pack, options, messages, since, records)
 
 
-def begin_of_reading(rules: SigmaCollection, since: datetime | None) -> datetime | None:
-    """Return from when on a search has to read events: correlations need earlier ones, too. None for all."""
-    return reading_begin(resolve_correlations(rules.rules).correlations, since)
-
-
 def _named(hits: list[Hit], portion: Portion) -> list[Hit]:
     """Return hits with the names of their files."""
     if not portion.names:
@@ -199,31 +191,39 @@ def _named(hits: list[Hit], portion: Portion) -> list[Hit]:
 
 
 def pack_of(
-    rules: SigmaCollection | None,
+    rules: "SigmaCollection | None",
     options: AlertOptions,
     messages: Messages,
     index: str = STELLAR_INDEX,
     time_field: str = TIME_FIELD,
-    profile: StoreProfile | None = None,
+    profile: "StoreProfile | None" = None,
 ) -> Pack:
     """Convert rules to one query, for a data store with its profile; a rule that is left out is a problem.
 
     Raises:
         SigmaError: no rule can be converted, or not all, if the options are strict.
     """
-    pipeline = stellar_aws_published if options.published else stellar_aws
-    pack = convert_pack(
-        # The conversion changes them.
-        load_rules() if rules is None else copy.deepcopy(rules),
-        pipeline(index, time_field, flattened=profile.flattened if profile else True),
+    # It loads pySigma, which takes longer than to read many files; a pack may come from elsewhere.
+    from sigma_stellar_aws.alerts.pack import pack_of_rules
+
+    pack = pack_of_rules(
+        rules,
+        published=options.published,
+        index=index,
+        time_field=time_field,
         case_sensitive=options.case_sensitive,
         store=profile,
         override=Override(options.window, options.suppress_by),
         strict=options.strict,
         scripts=options.scripts,
     )
-    messages.add(f"this rule is left out: {reason}" for reason in pack.refused)
+    tell_refused(pack, messages)
     return pack
+
+
+def tell_refused(pack: Pack, messages: Messages) -> None:
+    """Tell which rules are left out of a pack, and why."""
+    messages.add(f"this rule is left out: {reason}" for reason in pack.refused)
 
 
 def raised(

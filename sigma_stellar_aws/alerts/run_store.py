@@ -20,7 +20,7 @@ from sigma_stellar_aws.alerts.alert_index import (
 )
 from sigma_stellar_aws.alerts.correlate import Correlator, reading_begin
 from sigma_stellar_aws.alerts.hits import DistinctHits
-from sigma_stellar_aws.alerts.pack import Pack
+from sigma_stellar_aws.alerts.pack_rule import Pack
 from sigma_stellar_aws.alerts.run import (
     DEFAULT_OPTIONS,
     AlertOptions,
@@ -36,11 +36,10 @@ from sigma_stellar_aws.alerts.store_events import count_undated, store_hits
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.base.times import millis
-from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX
 from sigma_stellar_aws.query import dsl, store_profile
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import StoreProfile
-from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
+from sigma_stellar_aws.reference.flat_schema import STELLAR_INDEX, TIME_FIELD
 from sigma_stellar_aws.store.mapping import describe_store
 from sigma_stellar_aws.store.trial import accepted_queries
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from opensearchpy import OpenSearch
 
-from sigma_stellar_aws.alerts.pack import Pack
+from sigma_stellar_aws.alerts.pack_rule import Pack
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.query import dsl

@@ -6,7 +6,7 @@ from datetime import datetime
 from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.alerts.hits import Hit, to_hit
-from sigma_stellar_aws.alerts.pack import Pack
+from sigma_stellar_aws.alerts.pack_rule import Pack
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.external_sort import in_order
 from sigma_stellar_aws.base.json_types import Scalar

@@ -16,7 +16,7 @@ from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, ChainEvent, Raised, al
 from sigma_stellar_aws.alerts.correlate import Completion, Contribution
 from sigma_stellar_aws.alerts.correlation_state import CountedEvent
 from sigma_stellar_aws.alerts.hits import Hit, Key, common_texts
-from sigma_stellar_aws.alerts.pack import PackRule
+from sigma_stellar_aws.alerts.pack_rule import PackRule
 from sigma_stellar_aws.base.errors import TooManyAlertsError
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.logs.flatten import is_uuid

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from sigma.collection import SigmaCollection
 
-from sigma_stellar_aws.alerts.run import AlertOptions
+from sigma_stellar_aws.alerts.pack_cache import find_pack, keep_pack, pack_key
+from sigma_stellar_aws.alerts.pack_rule import Pack
+from sigma_stellar_aws.alerts.run import AlertOptions, Messages, pack_of, tell_refused
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.cli.options import (
@@ -26,8 +28,9 @@ from sigma_stellar_aws.cli.options import (
     told_timeout_option,
 )
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, Document
-from sigma_stellar_aws.rule_files.choose import choose_rules
-from sigma_stellar_aws.rule_files.load import load_rules
+
+if TYPE_CHECKING:
+    from sigma.collection import SigmaCollection
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class RuleChoice:
             self.published, self.case_sensitive, window, self.suppress_by, self.strict, self.most_open, self.scripts
         )
 
-    def load(self) -> SigmaCollection:
+    def load(self) -> "SigmaCollection":
         """Load them; what is wrong with a file is among the errors of the collection, unless they are strict.
 
         Raises:
@@ -88,8 +91,36 @@ class RuleChoice:
             NotFoundError: there is no rule of a name that is chosen or excluded, or none is left.
             OSError: a file cannot be opened.
         """
+        # They load pySigma, which is not needed where the rules were converted before.
+        from sigma_stellar_aws.rule_files.choose import choose_rules
+        from sigma_stellar_aws.rule_files.load import load_rules
+
         rules = load_rules(*self.rule_paths, filters=self.filter_paths, collect_errors=not self.strict)
         return choose_rules(rules, self.only, self.exclude)
+
+    def pack(self, messages: Messages) -> Pack:
+        """Convert them for files, or take what an earlier run converted; a rule that is left out is a problem.
+
+        Raises:
+            SigmaError: no rule can be converted, or not all, if they are strict.
+            NotFoundError: there is no rule of a name that is chosen or excluded, or none is left.
+            OSError: a file cannot be opened.
+        """
+        key = self._key()
+        pack = find_pack(key)
+        if pack is not None:
+            tell_refused(pack, messages)
+            return pack
+        pack = pack_of(self.load(), self.options(), messages)
+        # Unless somebody edited a rule in the meantime.
+        if key == self._key():
+            keep_pack(key, pack)
+        return pack
+
+    def _key(self) -> str | None:
+        # A rule may be chosen by a path from where we are.
+        here = str(Path.cwd()) if self.only or self.exclude else ""
+        return pack_key(self.rule_paths, self.filter_paths, (self.options(), self.only, self.exclude, here))
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from sigma_stellar_aws import __version__
-from sigma_stellar_aws.alerts import page, render
+from sigma_stellar_aws.alerts import render
 from sigma_stellar_aws.alerts.alert import alert_json
 from sigma_stellar_aws.alerts.checkpoint import Checkpoint
+from sigma_stellar_aws.alerts.correlate import reading_begin
 from sigma_stellar_aws.alerts.repeat import OVERLAP, RunSpan, repeat
 from sigma_stellar_aws.alerts.run import (
     AlertSearch,
@@ -20,7 +21,6 @@ from sigma_stellar_aws.alerts.run import (
     OnProgress,
     Progress,
     alerts_of_portions,
-    begin_of_reading,
 )
 from sigma_stellar_aws.base import run_limit
 from sigma_stellar_aws.base.json_types import JsonObject
@@ -45,8 +45,7 @@ from sigma_stellar_aws.cli.problems import (
     note,
 )
 from sigma_stellar_aws.logs.portions import STANDARD_INPUT
-from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX
-from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
+from sigma_stellar_aws.reference.flat_schema import STELLAR_INDEX, TIME_FIELD
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -132,10 +131,13 @@ def _search_files(
     rules: RuleChoice,
     problems: Problems,
 ) -> None:
-    loaded = rules.load()
-    with open_logs(files, s3, begin_of_reading(loaded, times.since), times.until, problems) as (portions, advance):
+    pack = rules.pack(Messages(_on_progress(problems)))
+    with open_logs(files, s3, reading_begin(pack.correlations, times.since), times.until, problems) as (
+        portions,
+        advance,
+    ):
         messages = Messages(_on_progress(problems, advance))
-        search = alerts_of_portions(portions, loaded, times.since, times.until, rules.options(), messages)
+        search = alerts_of_portions(portions, pack, times.since, times.until, rules.options(), messages)
     searched = ", ".join("standard input" if file == STANDARD_INPUT else str(file) for file in files)
     _print(search, searched, times, output, problems)
     note(f"{_numbers(search)} among {plural(search.records or 0, 'record')}{problems.summary()}")
@@ -243,6 +245,9 @@ def _on_progress(problems: Problems, advance: Callable[[int], None] = lambda don
 def _print(search: AlertSearch, searched: str, times: TimeBounds, output: Output, problems: Problems) -> None:
     """Print the alerts, and write the page of them that is asked for."""
     if output.html is not None:
+        # Few runs write a page, and all have to wait for what it loads.
+        from sigma_stellar_aws.alerts import page
+
         about: JsonObject = {
             "searched": searched,
             "since": times.since.isoformat() if times.since else None,

@@ -13,7 +13,8 @@ import click
 from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.text import not_read, plural
 from sigma_stellar_aws.cli.options import LOGS, record
-from sigma_stellar_aws.cli.problems import Bar, Problems, needs, note, progress
+from sigma_stellar_aws.cli.problems import Problems, needs, note
+from sigma_stellar_aws.cli.progress import Bar, progress
 from sigma_stellar_aws.logs.deliveries import Deliveries, deliveries_of
 from sigma_stellar_aws.logs.find import is_log, require_log_files, stored_size
 from sigma_stellar_aws.logs.portions import Portion, with_standard_input

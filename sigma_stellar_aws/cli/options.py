@@ -14,6 +14,7 @@ from sigma_stellar_aws.base.text import not_read
 from sigma_stellar_aws.base.times import parse_duration, parse_instant
 from sigma_stellar_aws.cli.problems import note
 from sigma_stellar_aws.reference.cloudtrail_fields import is_known, nearest_field
+from sigma_stellar_aws.rule_files.find import find_unread_files
 
 
 def instant(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
@@ -51,12 +52,8 @@ def field_names(context: click.Context, parameter: click.Parameter, value: str |
 
 def rule_paths(context: click.Context, parameter: click.Parameter, value: tuple[Path, ...]) -> tuple[Path, ...]:
     """Read an option or argument that names rules, and tell what in its folders is not read."""
-    if value:
-        # It loads pySigma, which not every command needs.
-        from sigma_stellar_aws.rule_files.load import find_unread_files
-
-        if unread := find_unread_files(value):
-            note(not_read(unread))
+    if value and (unread := find_unread_files(value)):
+        note(not_read(unread))
     return value
 
 

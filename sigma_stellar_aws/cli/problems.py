@@ -1,14 +1,10 @@
 """Exit codes of the commands, and how they report errors and what they could not read."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-from sigma.exceptions import SigmaError
 
 from sigma_stellar_aws.base.errors import UserError
 from sigma_stellar_aws.base.text import plural, printable
@@ -38,8 +34,15 @@ def as_click_errors() -> Iterator[None]:
         raise
     except OSError as error:
         raise click.ClickException(printable(reason_of(error))) from error
-    except (SigmaError, UserError) as error:
-        raise click.ClickException(printable(str(error))) from error
+    except Exception as error:
+        if isinstance(error, UserError) or _is_of_sigma(error):
+            raise click.ClickException(printable(str(error))) from error
+        raise
+
+
+def _is_of_sigma(error: Exception) -> bool:
+    """Tell whether an error is pySigma's SigmaError, without loading pySigma, which takes a second."""
+    return any((kind.__module__, kind.__name__) == ("sigma.exceptions", "SigmaError") for kind in type(error).__mro__)
 
 
 @contextmanager
@@ -111,35 +114,3 @@ class Problems:
 def note(text: str) -> None:
     """Write a line to standard error."""
     click.echo(printable(" ".join(text.splitlines())), err=True)
-
-
-class Bar(NamedTuple):
-    """A bar that shows how far reading is."""
-
-    expect: Callable[[int, int], None]
-    """To call with a number of files, and of their bytes, that are to be read."""
-    advance: Callable[[int], None]
-    """To call with each number of bytes that was read."""
-
-
-@contextmanager
-def progress() -> Iterator[Bar]:
-    """Show a bar on a terminal while files are read."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=0)
-        files = size = 0
-
-        def expect(more_files: int, more_bytes: int) -> None:
-            nonlocal files, size
-            files, size = files + more_files, size + more_bytes
-            bar.update(task, description=plural(files, "file"), total=size)
-
-        yield Bar(expect, lambda done: bar.advance(task, done))

@@ -17,10 +17,8 @@ from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
 from sigma.processing.transformations import FieldFunctionTransformation, SetStateTransformation
 
 from sigma_stellar_aws.pipelines.transformations import NameWholeObjects, RefuseOtherLogSources, UsePublishedDetection
+from sigma_stellar_aws.reference.flat_schema import STELLAR_INDEX as STELLAR_INDEX
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, flat_name
-
-STELLAR_INDEX = "aella-cloudtrail-*"
-"""Indices in which the platform keeps CloudTrail records."""
 
 PRIORITY = 20
 

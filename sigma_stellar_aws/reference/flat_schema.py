@@ -8,6 +8,9 @@ from sigma_stellar_aws.base.json_types import Scalar
 Document: TypeAlias = dict[str, Scalar | list[Scalar]]
 """A flattened record: no nesting, no nulls; a list is a field with several values."""
 
+STELLAR_INDEX = "aella-cloudtrail-*"
+"""Indices in which the platform keeps CloudTrail records."""
+
 TIME_FIELD = "timestamp"
 """Field with the time of an event, in milliseconds since 1970-01-01 UTC, as the platform has it."""
 

@@ -9,9 +9,8 @@ import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import combinations
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 from sigma.correlations import (
@@ -28,6 +27,8 @@ from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.sigma_errors import CorrelationError, UnsupportedRuleError
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.base.yaml_positions import YamlPath, line_of, load_yaml
+from sigma_stellar_aws.rule_files.counted import Correlation as Correlation
+from sigma_stellar_aws.rule_files.counted import Member as Member
 from sigma_stellar_aws.rule_files.stated_correlation import (
     EVENT_COUNT,
     TEMPORAL_KINDS,
@@ -53,38 +54,6 @@ _REFUSED_KINDS = {
     "value_percentile": "an event that arrives late can move a percentile, and would withdraw the alert",
     "value_median": "an event that arrives late can move a median, and would withdraw the alert",
 }
-
-
-class Member(NamedTuple):
-    """A rule that a correlation counts."""
-
-    name: str
-    """As hits name it, see ``rule_name``."""
-    title: str
-    is_correlation: bool
-    key: tuple[str, ...]
-    """For each field that is grouped by, the dotted name in this rule's events; of a correlation, what it groups by."""
-    values: tuple[str, ...] = ()
-    """Dotted names of the fields whose values are counted."""
-
-
-@dataclass(frozen=True)
-class Correlation:
-    """A correlation rule that can be evaluated exactly."""
-
-    name: str
-    title: str
-    kind: str
-    members: tuple[Member, ...]
-    """In the order of the rule."""
-    group_by: tuple[str, ...]
-    """As they are written: fields or aliases."""
-    timespan: timedelta
-    count: int
-    """How many events, values or rules are needed."""
-    alternatives: tuple[tuple[int, ...], ...] = ()
-    """Members, by their numbers and in their order, of which one set has to be complete; empty where any ``count`` are
-    enough."""
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """Rules on disk: which files are rules, and what they hold."""
 
 import copy
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias, cast
@@ -21,6 +20,13 @@ from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.rule_files.as_written import misreadings
 from sigma_stellar_aws.rule_files.choose import names_of
 from sigma_stellar_aws.rule_files.correlations import filter_errors, resolve_correlations
+from sigma_stellar_aws.rule_files.find import files_below as files_below
+from sigma_stellar_aws.rule_files.find import filters_path as filters_path
+from sigma_stellar_aws.rule_files.find import find_rule_files as find_rule_files
+from sigma_stellar_aws.rule_files.find import find_unread_files as find_unread_files
+from sigma_stellar_aws.rule_files.find import is_test_file as is_test_file
+from sigma_stellar_aws.rule_files.find import is_yaml_file as is_yaml_file
+from sigma_stellar_aws.rule_files.find import pack_path as pack_path
 from sigma_stellar_aws.rule_files.nesting import MOST_LEVELS, levels
 from sigma_stellar_aws.rule_files.regex_errors import with_regex_reason
 from sigma_stellar_aws.rule_files.stated_correlation import (
@@ -31,68 +37,6 @@ from sigma_stellar_aws.rule_files.stated_correlation import (
 )
 
 AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
-
-_SUFFIXES = (".yml", ".yaml")
-_DOCUMENTATION = (".md", ".rst")
-
-
-def pack_path() -> Path:
-    """Return the folder of the 29 rules: in an installed package, or at the top level of a checkout."""
-    installed = Path(__file__).parents[1] / "rules"
-    return installed if installed.is_dir() else Path(__file__).parents[2] / "rules"
-
-
-def filters_path() -> Path:
-    """Return the folder of our filters: not among the rules, where ``sigma convert`` would apply them unasked."""
-    return Path(__file__).parents[1] / "filters"
-
-
-def is_test_file(file: Path) -> bool:
-    """Tell whether a file holds sample events for the rules beside it.
-
-    >>> is_test_file(Path("aws_x.test.yaml")), is_test_file(Path("aws_x.Test.YML")), is_test_file(Path("aws_x.yml"))
-    (True, True, False)
-    """
-    return file.name.lower().endswith(tuple(f".test{suffix}" for suffix in _SUFFIXES))
-
-
-def is_yaml_file(file: Path) -> bool:
-    """Tell whether a file is YAML by its name: .yml or .yaml, in any case."""
-    return file.suffix.lower() in _SUFFIXES
-
-
-def files_below(folder: Path) -> list[Path]:
-    """List all files in a folder and the folders below it, in order of their names; hidden ones are left out."""
-    return [
-        file
-        for file in sorted(folder.rglob("*"))
-        if not file.is_dir() and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    ]
-
-
-def find_rule_files(paths: Iterable[Path | str] = ()) -> list[Path]:
-    """List the rule files that paths name, each once, in the order of the paths and then of the names.
-
-    Args:
-        paths: files, whatever they are called, and folders, of which all ``.yml`` and ``.yaml`` files are taken (in any
-            case) but for test files; by default the folder of the 29 rules.
-    """
-    unique: dict[str, Path] = {}
-    for path in tuple(map(Path, paths)) or (pack_path(),):
-        for file in filter(_is_rule_file, files_below(path)) if path.is_dir() else [path]:
-            unique.setdefault(os.path.realpath(file), file)
-    return list(unique.values())
-
-
-def find_unread_files(paths: Iterable[Path]) -> list[Path]:
-    """List what stands in folders and is neither a rule nor a test nor documentation, and so is passed over."""
-    return [
-        file
-        for path in paths
-        if path.is_dir()
-        for file in files_below(path)
-        if not is_yaml_file(file) and file.suffix.lower() not in _DOCUMENTATION
-    ]
 
 
 def load_rules(*paths: Path | str, filters: Iterable[Path | str] = (), collect_errors: bool = False) -> SigmaCollection:
@@ -251,7 +195,3 @@ def _correlations_read(
         correlations.append(document)
         for_pysigma.append(document_for_pysigma(document, stated))
     return for_pysigma, correlations, faults
-
-
-def _is_rule_file(file: Path) -> bool:
-    return is_yaml_file(file) and not is_test_file(file)

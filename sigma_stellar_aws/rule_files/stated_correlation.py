@@ -24,11 +24,14 @@ from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.text import did_you_mean, nearest
 from sigma_stellar_aws.base.times import amount
 from sigma_stellar_aws.base.yaml_positions import YamlPath
+from sigma_stellar_aws.rule_files.counted import EVENT_COUNT as EVENT_COUNT
+from sigma_stellar_aws.rule_files.counted import TEMPORAL as TEMPORAL
+from sigma_stellar_aws.rule_files.counted import TEMPORAL_KINDS as TEMPORAL_KINDS
+from sigma_stellar_aws.rule_files.counted import TEMPORAL_ORDERED as TEMPORAL_ORDERED
+from sigma_stellar_aws.rule_files.counted import VALUE_COUNT as VALUE_COUNT
 
 ConditionTree = CorrelationConditionItem | SigmaRuleReference
 
-EVENT_COUNT, VALUE_COUNT, TEMPORAL, TEMPORAL_ORDERED = "event_count", "value_count", "temporal", "temporal_ordered"
-TEMPORAL_KINDS = (TEMPORAL, TEMPORAL_ORDERED)
 _KINDS = (
     *(EVENT_COUNT, VALUE_COUNT, *TEMPORAL_KINDS),
     *("value_sum", "value_avg", "value_percentile", "value_median"),

@@ -14,7 +14,6 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
 
@@ -25,11 +24,12 @@ from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.sigma_errors import RuleBlockError
 from sigma_stellar_aws.base.times import parse_duration
 from sigma_stellar_aws.reference.attack import tagged_tactics, tagged_techniques
+from sigma_stellar_aws.rule_files.suppression import ALERT_NAME as ALERT_NAME
+from sigma_stellar_aws.rule_files.suppression import ALERT_TITLE as ALERT_TITLE
+from sigma_stellar_aws.rule_files.suppression import DEFAULT_SUPPRESSION as DEFAULT_SUPPRESSION
+from sigma_stellar_aws.rule_files.suppression import Suppression as Suppression
 
 _AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
-
-ALERT_NAME = "aws_malicious_activity"
-ALERT_TITLE = "Potentially Malicious AWS Activity"
 
 SEVERITY_OF_LEVEL = {
     SigmaLevel.INFORMATIONAL: 10,
@@ -39,18 +39,6 @@ SEVERITY_OF_LEVEL = {
     SigmaLevel.CRITICAL: 100,
 }
 """Severity (0 to 100) of a rule that states only a level; the platform's own steps, critical being our inference."""
-
-
-@dataclass(frozen=True)
-class Suppression:
-    """How often a rule alerts: once in a window for the same values of the fields (dotted CloudTrail names)."""
-
-    window: timedelta
-    fields: tuple[str, ...]
-
-
-DEFAULT_SUPPRESSION = Suppression(timedelta(hours=24), ("recipientAccountId", "userIdentity.arn", "sourceIPAddress"))
-"""Who did it, where from, in which account. The window is the platform's; its fields are not public, these are ours."""
 
 
 def rule_name(rule: _AnyRule) -> str:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sigma_stellar_aws.alerts.alert import Alert, ChainEvent, alert_json
 from sigma_stellar_aws.alerts.pack import PackRule
-from sigma_stellar_aws.alerts.render import ROWS, write_alerts
+from sigma_stellar_aws.alerts.render import write_alerts
+from sigma_stellar_aws.alerts.table import ROWS
 from sigma_stellar_aws.base.terminal import style_of
 from sigma_stellar_aws.base.text import printable
 from sigma_stellar_aws.rule_files.stellar_block import Suppression
