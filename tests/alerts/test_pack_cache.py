@@ -91,6 +91,24 @@ def test_a_pack_is_found_as_it_was_kept(pipeline: Callable[[], Any], override: O
     assert find_pack("b" * 64) is None
 
 
+def test_correlations_are_kept(tmp_path: Path) -> None:
+    """What they count, and the rules that do not alert by themselves."""
+    counted = RULE.replace("title: Key", "title: Key\nname: key") % "CreateKey"
+    correlation = """---
+title: Many keys
+id: 9f1f6f0e-3b0f-4d0a-9f0e-6d6a0f1c2b3a
+correlation: {type: value_count, rules: [key], group-by: [sourceIPAddress], timespan: 1h,
+  condition: {gte: 3, field: recipientAccountId}}
+"""
+    file = tmp_path / "many.yml"
+    file.write_text(counted + correlation, encoding="utf-8")
+    pack = convert_pack(load_rules(file), stellar_aws())
+    assert pack.correlations
+    assert pack.silent
+    keep_pack("c" * 64, pack)
+    assert find_pack("c" * 64) == pack._replace(doubts=())
+
+
 def test_a_second_run_converts_nothing(alerts: Alerts, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The alerts are the same, and nobody else can read the rules."""
     first = names(alerts())
@@ -280,7 +298,7 @@ def test_a_rule_that_is_edited_while_it_is_read_is_not_kept(
 
 def test_few_packs_are_kept(folder: Path) -> None:
     """Those that were used last."""
-    pack = Pack({"exists": {"field": "a"}}, {}, [])
+    pack = Pack({"exists": {"field": "a"}}, {}, [], (), [])
     for number in range(MOST_PACKS):
         keep_pack(f"{number:064}", pack)
         os.utime(folder / f"{number:064}.pack.json", ns=(number, number))
