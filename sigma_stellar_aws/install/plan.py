@@ -3,7 +3,9 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+
+import msgspec
 
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import Json, JsonObject
@@ -32,8 +34,29 @@ TO_DECIDE: frozenset[Status] = frozenset({"conflict", "ambiguous", "foreign", "k
 
 
 _FORMAT = 1
-_PLACE = ("target", "url", "space")
-_TEXTS = ("status", "rule_id", "name")
+
+
+class _KeptStep(msgspec.Struct):
+    """What every step of a kept plan says."""
+
+    status: str
+    rule_id: str
+    name: str
+
+
+class _KeptPlan(msgspec.Struct):
+    """What ``as_plan`` returned, as a file holds it."""
+
+    format: Literal[1]
+    target: str
+    url: str
+    space: str
+    options: dict[str, Any]
+    steps: list[dict[str, Any]]
+
+    def __post_init__(self) -> None:
+        """Refuse steps that do not say what every step says."""
+        msgspec.convert(self.steps, list[_KeptStep])
 
 
 class Live(NamedTuple):
@@ -267,30 +290,22 @@ def check_as_planned(now: JsonObject, kept: object, file: str) -> None:
     Raises:
         StoreError: it is not a plan, or says something else.
     """
-    planned = _kept_plan(kept, file)
-    other_place = [planned[key] for key in _PLACE if planned.get(key) != now[key]]
-    if other_place:
-        raise StoreError(f"{file} is a plan for {' '.join(str(planned.get(key)) for key in _PLACE)}")
-    options, others = cast(JsonObject, now["options"]), cast(JsonObject, planned["options"])
+    made = msgspec.convert(now, _KeptPlan)
+    try:
+        planned = msgspec.convert(kept, _KeptPlan)
+    except msgspec.ValidationError as error:
+        reason = f"{file} is not a plan of this version of the program ({error}); make one with: plan -o FILE"
+        raise StoreError(reason) from error
+    place = (planned.target, planned.url, planned.space)
+    if place != (made.target, made.url, made.space):
+        raise StoreError(f"{file} is a plan for {' '.join(place)}")
+    options, others = made.options, planned.options
     if options != others:
         names = [name for name in {**options, **others} if options.get(name) != others.get(name)]
         told = ", ".join(f"--{name.replace('_', '-')} (there {json.dumps(others.get(name))})" for name in names)
         raise StoreError(f"nothing was done, since {file} was made with other options: {told}")
-    if other := _not_planned(cast("list[JsonObject]", now["steps"]), cast("list[JsonObject]", planned["steps"])):
+    if other := _not_planned(made.steps, planned.steps):
         raise StoreError(f"nothing was done, since things are not as {file} saw them: {', '.join(other)}; plan again")
-
-
-def _kept_plan(kept: object, file: str) -> JsonObject:
-    steps = kept.get("steps") if isinstance(kept, dict) else None
-    if (
-        not isinstance(kept, dict)
-        or kept.get("format") != _FORMAT
-        or not isinstance(kept.get("options"), dict)
-        or not isinstance(steps, list)
-        or not all(isinstance(step, dict) and all(isinstance(step.get(key), str) for key in _TEXTS) for step in steps)
-    ):
-        raise StoreError(f"{file} is not a plan of this version of the program; make one with: plan -o FILE")
-    return cast(JsonObject, kept)
 
 
 def _not_planned(now: list[JsonObject], before: list[JsonObject]) -> list[str]:

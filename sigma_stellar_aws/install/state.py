@@ -7,18 +7,36 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
+
+import msgspec
 
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.file_lock import locked
 from sigma_stellar_aws.base.files import replace_text
-from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.base.json_types import JsonObject
 
 FOLDER = ".sigma-stellar-aws"
-_FORMAT = 1
 _PORTS = {"http": 80, "https": 443}
-_Rules: TypeAlias = dict[str, JsonObject]
+
+
+class _Applied(msgspec.Struct, frozen=True):
+    """An artefact that was applied, and the server's id of it."""
+
+    id: str
+    applied: dict[str, Any]
+
+
+_Rules: TypeAlias = dict[str, _Applied]
+
+
+class _Content(msgspec.Struct):
+    """What the file holds."""
+
+    format: Literal[1]
+    where: str
+    rules: _Rules
 
 
 def same_url(url: str) -> str:
@@ -61,15 +79,15 @@ class State:
 
     def rules(self) -> dict[str, str]:
         """Return the server's ids of the artefacts, by the ids of the rules that were applied."""
-        return {key: cast(str, rule["id"]) for key, rule in self._rules.items()}
+        return {key: rule.id for key, rule in self._rules.items()}
 
     def has(self, key: str, server_id: str) -> bool:
         """Tell whether it was the artefact of that id that was applied for a rule."""
-        return key in self._rules and self._rules[key]["id"] == server_id
+        return key in self._rules and self._rules[key].id == server_id
 
     def applied(self, key: str, server_id: str) -> JsonObject | None:
         """Return what was applied last for a rule, if it is the artefact of that id."""
-        return cast(JsonObject, self._rules[key]["applied"]) if self.has(key, server_id) else None
+        return self._rules[key].applied if self.has(key, server_id) else None
 
     def record(self, key: str, server_id: str, applied: JsonObject) -> None:
         """Keep that an artefact was applied, in the file too.
@@ -82,7 +100,7 @@ class State:
         Raises:
             OSError: the file cannot be written, or has become something else.
         """
-        self._change(lambda rules: {**rules, key: {"id": server_id, "applied": applied}})
+        self._change(lambda rules: {**rules, key: _Applied(server_id, applied)})
 
     def forget(self, key: str, server_id: str) -> None:
         """Keep that the artefact of a rule is gone, in the file too.
@@ -90,7 +108,7 @@ class State:
         Raises:
             OSError: the file cannot be written, or has become something else.
         """
-        self._change(lambda rules: {k: rule for k, rule in rules.items() if (k, rule["id"]) != (key, server_id)})
+        self._change(lambda rules: {k: rule for k, rule in rules.items() if (k, rule.id) != (key, server_id)})
 
     def write(self) -> None:
         """Write the file as it is: what cannot be recorded later fails now.
@@ -111,7 +129,7 @@ class State:
                 rules = change(self._read())
             except StoreError as error:
                 raise OSError(str(error)) from error
-            content: Json = {"format": _FORMAT, "where": self._where, "rules": cast(Json, rules)}
+            content = msgspec.to_builtins(_Content(1, self._where, rules))
             # It tells what is watched, and what is not.
             replace_text(self.file, json.dumps(content, indent=1, sort_keys=True) + "\n", private=True)
         self._rules = rules
@@ -120,16 +138,11 @@ class State:
         if not self.file.exists():
             return {}
         try:
-            content = json.loads(self.file.read_text("utf-8"))
-            if content["format"] != _FORMAT or not isinstance(content["where"], str):
-                raise ValueError(f"its format is not {_FORMAT}")
-            rules = {key: {"id": rule["id"], "applied": rule["applied"]} for key, rule in content["rules"].items()}
-            if not all(isinstance(rule["id"], str) and isinstance(rule["applied"], dict) for rule in rules.values()):
-                raise ValueError("a rule in it is not as it should be")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            content = msgspec.json.decode(self.file.read_bytes(), type=_Content)
+        except (msgspec.DecodeError, RecursionError) as error:
             raise StoreError(f"{self.file} is not a state file: {error}; name another one with --state") from error
-        if content["where"] != self._where:
+        if content.where != self._where:
             raise StoreError(
-                f"{self.file} is the state of {content['where']}, not of {self._where}; name another one with --state"
+                f"{self.file} is the state of {content.where}, not of {self._where}; name another one with --state"
             )
-        return rules
+        return content.rules

@@ -304,7 +304,7 @@ PROOFS = (
         {"type": "text", "fields": {"n": {"type": "long", "ignore_malformed": True}}},
         least=4,
     ),
-    Proof("keyword of 3", {"type": "keyword", "ignore_above": 3}, least=20),
+    Proof("keyword of 3", {"type": "keyword", "ignore_above": 3}, least=19),
     Proof(
         "lower-cased, sets of one case",
         {"type": "keyword", "normalizer": "lowercase"},
