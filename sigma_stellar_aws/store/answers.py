@@ -12,7 +12,7 @@ from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.query.store_profile import Engine
 from sigma_stellar_aws.store import client as store_client
 from sigma_stellar_aws.store.connection_errors import connection_problem, refusal_message
-from sigma_stellar_aws.store.retries import GaveUpError, NotWholeError, answered, may_pass
+from sigma_stellar_aws.store.retries import GaveUpError, NotWholeError, answered, may_pass, may_pass_at_first
 
 T = TypeVar("T")
 S = TypeVar("S", bound="SearchAnswer")
@@ -204,7 +204,7 @@ def answered_engine(client: OpenSearch, *, known: bool = False, stopped: Event |
     return answered(
         lambda: _engine(client),
         stopped=stopped,
-        may_pass=lambda error: may_pass(error) and (known or not isinstance(error, exceptions.ConnectionError)),
+        may_pass=may_pass if known else may_pass_at_first,
     )
 
 

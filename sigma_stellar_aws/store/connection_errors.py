@@ -62,6 +62,7 @@ _CAUSES = (
         was_made=False,
     ),
     _Cause(_TLS_ERRORS, "{server} and this client find no way to speak TLS{detail}", is_lasting=True, was_made=False),
+    _Cause((UnicodeDecodeError,), "what answers there is not {server}: its answer is not a text", is_lasting=True),
     _Cause(_PROXY_ERRORS, "the proxy does not answer, or does not let us through"),
     _Cause(_READ_TIMEOUTS, "{server} did not answer within {timeout:g} seconds"),
     # Of a connection that was never made, NewConnectionError and NameResolutionError among them.

@@ -22,7 +22,8 @@ from sigma_stellar_aws.reference.flat_schema import Document
 from sigma_stellar_aws.store.answers import as_store_errors, read_bulk
 from sigma_stellar_aws.store.field_types import IndexSettings, MappingOfIndex, described_fields
 from sigma_stellar_aws.store.mapping import stored_mappings
-from sigma_stellar_aws.store.retries import GaveUpError, NotWholeError, answered
+from sigma_stellar_aws.store.new_fields import field_mapper
+from sigma_stellar_aws.store.retries import GaveUpError, NotWholeError, answered, may_pass_at_first
 
 THREADS = 2
 """Requests at once: one is written by the store while the next arrives."""
@@ -78,6 +79,13 @@ class _Line(NamedTuple):
     event_id: str
 
 
+class _Batch(NamedTuple):
+    """Documents for one request, and the names of all their fields."""
+
+    lines: list[_Line]
+    names: set[str]
+
+
 class _Sent(NamedTuple):
     """What became of one batch."""
 
@@ -116,7 +124,8 @@ def create_index(client: OpenSearch, index: str, fields: Iterable[str]) -> bool:
     check_index_name(index)
     with as_store_errors(index):
         body: JsonObject = {"settings": index_settings(), "mappings": index_mappings(fields)}
-        if not answered(lambda: client.indices.exists(index=index)) and create(client, index, body):
+        is_there = answered(lambda: client.indices.exists(index=index), may_pass=may_pass_at_first)
+        if not is_there and create(client, index, body):
             return True
         for name, mapping in stored_mappings(client, index).items():
             purpose = mapping.meta.get(OWN)
@@ -207,13 +216,16 @@ def load_documents(
         for document in sent.rejected:
             on_rejected(document)
 
+    with as_store_errors(index):
+        map_fields = field_mapper(client, index)
     pool = ThreadPoolExecutor(threads)
     try:
         for batch in _batches(documents):
             if len(sending) > threads:
                 wait_for_first()
+            map_fields(batch.names)
             # The context knows how long the run may take.
-            sending.append(pool.submit(copy_context().run, _send, client, index, batch, stopped))
+            sending.append(pool.submit(copy_context().run, _send, client, index, batch.lines, stopped))
         while sending:
             wait_for_first()
     finally:
@@ -224,18 +236,19 @@ def load_documents(
     return Loaded(created, present, rejected)
 
 
-def _batches(documents: Iterable[Document]) -> Iterator[list[_Line]]:
-    batch: list[_Line] = []
+def _batches(documents: Iterable[Document]) -> Iterator[_Batch]:
+    batch = _Batch([], set())
     size = 0
     for document in documents:
         own_id = document_id(document)
         line = _Line(own_id, _encoded(document), str(document.get("eventID", own_id)))
-        if batch and (len(batch) == _BATCH_EVENTS or size + len(line.text) > _BATCH_BYTES):
+        if batch.lines and (len(batch.lines) == _BATCH_EVENTS or size + len(line.text) > _BATCH_BYTES):
             yield batch
-            batch, size = [], 0
-        batch.append(line)
+            batch, size = _Batch([], set()), 0
+        batch.lines.append(line)
+        batch.names.update(document)
         size += len(line.text)
-    if batch:
+    if batch.lines:
         yield batch
 
 

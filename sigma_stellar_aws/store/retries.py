@@ -55,12 +55,16 @@ class GaveUpError(Exception):
 
 def may_pass(error: BaseException) -> bool:
     """Return whether the same request may be answered later: the store is busy, or the connection was lost."""
-    # A certificate that is not trusted is a lost connection, too, for the client.
     if isinstance(error, exceptions.ConnectionError):
         return not (isinstance(error, exceptions.SSLError) or connection_problem("the store", error).is_lasting)
     if isinstance(error, exceptions.TransportError):
         return error.status_code in _PASSING and not refuses_query(error)
     return isinstance(error, NotWholeError)
+
+
+def may_pass_at_first(error: BaseException) -> bool:
+    """Return the same for the first request: a store that is not there from the beginning is not waited for."""
+    return may_pass(error) and not isinstance(error, exceptions.ConnectionError)
 
 
 def answered(

@@ -19,6 +19,7 @@ from sigma_stellar_aws.reference.flat_schema import Document
 from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.load import create_index, load_documents
 from tests.support.records import cases
+from tests.support.teaching import teach
 
 RULE = """\
 title: {title}
@@ -331,10 +332,13 @@ def test_records_as_cloudtrail_writes_them(engine_url: str) -> None:
     settings: JsonObject = {"index.mapping.total_fields.limit": 5000}
     client.indices.create(index="raw", body={"settings": settings})
     try:
+        records = [
+            case.record for case in cases() if all(len(str(value)) <= 256 for value in flatten(case.record).values())
+        ]
+        teach(client, "raw", records)
         lines: list[Any] = []
-        for case in cases():
-            if all(len(str(value)) <= 256 for value in flatten(case.record).values()):
-                lines += [{"index": {"_index": "raw"}}, case.record]
+        for record in records:
+            lines += [{"index": {"_index": "raw"}}, record]
         assert not client.bulk(body=lines, refresh=True)["errors"]
         found = diagnosis(engine_url, "raw", "--time-field", "eventTime", "--since", "2026-11-01", exit_code=0)
         assert found["problems"] == []

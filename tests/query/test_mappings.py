@@ -27,6 +27,7 @@ from tests.conftest import Report
 from tests.support.mappings import WAYS, Store
 from tests.support.records import cases, record
 from tests.support.sigma_semantics import compile_detection
+from tests.support.teaching import teach
 from tests.support.yaml_files import read_yaml
 
 STYLE = sorted((Path(__file__).parents[1] / "cases" / "cloudtrail").glob("*.yml"))
@@ -118,11 +119,15 @@ def index(request: pytest.FixtureRequest, url_of_engine: Callable[[str], str]) -
     client = connect(url_of_engine(engine), None, {})
     name = f"mapped-{way.name.replace(' ', '-')}"
     client.indices.create(index=name, body=way.body())
+    documents = {
+        event: way.document(cast(JsonObject, document))
+        for example in EXAMPLES
+        for event, (document, _) in example.events.items()
+    }
+    teach(client, name, documents.values())
     operations: list[Any] = []
-    for example in EXAMPLES:
-        for event, (document, _) in example.events.items():
-            whole = way.document(cast(JsonObject, document))
-            operations += [{"index": {"_index": name, "_id": event}}, whole]
+    for event, whole in documents.items():
+        operations += [{"index": {"_index": name, "_id": event}}, whole]
     answer = client.bulk(body=operations, refresh=True)
     assert not answer["errors"], [item for item in answer["items"] if item["index"]["status"] > 299]
     yield Index(client, name, way, store_profile.profile_from_json(describe_store(client, name)))

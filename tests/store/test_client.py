@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner, Result
@@ -28,6 +28,7 @@ from tests.support import proxy
 from tests.support.answering import answering, self_signed
 from tests.support.proxy import Fault
 from tests.support.records import cases, record
+from tests.support.teaching import teach
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 QUERY = dsl.term("eventName", "DeleteLogGroup")
@@ -136,7 +137,9 @@ def filled(url: str, index: str, mappings: JsonObject, documents: Iterable[Docum
     settings: JsonObject = {"index.mapping.total_fields.limit": 5000}
     client.indices.create(index=index, body={"settings": settings, "mappings": mappings})
     try:
-        assert load_documents(client, index, documents).rejected == 0
+        known = list(documents)
+        teach(client, index, cast("list[JsonObject]", known))
+        assert load_documents(client, index, known).rejected == 0
         yield client
     finally:
         client.indices.delete(index=index)
@@ -207,6 +210,7 @@ def test_records_as_cloudtrail_writes_them_give_the_same_lines(
     client = connect(engine_url, None, {})
     client.indices.create(index="raw", body={"settings": {"index.mapping.total_fields.limit": 5000}})
     try:
+        teach(client, "raw", records)
         operations: list[JsonObject] = []
         for each in records:
             operations += [{"index": {"_index": "raw"}}, each]
@@ -516,7 +520,8 @@ def test_errors_of_any_shape_are_told(error: object) -> None:
 
 def test_a_bulk_answer_for_a_part_is_an_error() -> None:
     """Events that the store says nothing of are not taken for loaded."""
-    with answering(200, {"items": [], "errors": False}) as (url, _):
+    with answering(200, {}) as (url, handler):
+        handler.bodies = {"/any/_bulk": {"items": [], "errors": False}}
         client = connect(url, None, {})
         with pytest.raises(StoreError, match="0 of 1 documents"):
             load_documents(client, "any", [flatten(record({"eventSource": "a", "eventName": "B"}))])
