@@ -15,6 +15,7 @@ from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.store.answers import answered_engine
 from sigma_stellar_aws.store.load import create_index
+from sigma_stellar_aws.store.new_fields import field_mapper
 from sigma_stellar_aws.store.scan import scan
 from sigma_stellar_aws.store.trial import accepted_queries
 
@@ -40,12 +41,11 @@ def ask_engine(client: OpenSearch, trials: Sequence[Trial]) -> EngineVerdicts:
     rules = {str(id(trial.rule)): trial.rule for trial in trials}
     # Two rules may have the same id.
     clauses = [dsl.named(rule.query, key) for key, rule in rules.items()]
-    documents = [{**flatten(trial.case.event), _CASE_FIELD: str(n)} for n, trial in enumerate(trials)]
-    asked = {field for rule in rules.values() for field in dsl.fields(rule.query)}
-    # Fields that a store meets in events take it fifty times as long.
-    create_index(client, index, asked.union(*documents))
+    create_index(client, index, [_CASE_FIELD, *(f for rule in rules.values() for f in dsl.fields(rule.query))])
     try:
         # Not by `load`, which keeps one event of each eventID: sample events are often edited copies.
+        documents = [{**flatten(trial.case.event), _CASE_FIELD: str(n)} for n, trial in enumerate(trials)]
+        field_mapper(client, index)({name for document in documents for name in document})
         actions = [{"_index": index, "_source": document} for document in documents]
         _, rejected = bulk(client, actions, refresh=True, raise_on_error=False)
         if isinstance(rejected, list) and rejected:
