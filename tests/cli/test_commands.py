@@ -711,7 +711,11 @@ def test_files_need_no_extra(event: Path) -> None:
 def test_only_the_command_that_is_asked_for_is_loaded() -> None:
     """Version, help and the processes that read files load neither a command nor pySigma."""
     program = "import sys; from sigma_stellar_aws.cli import main; main({!r}, standalone_mode=False); print({})"
-    loaded = "[n for n in sys.modules if n.startswith(('sigma.', 'rich', 'sigma_stellar_aws.')) and 'cli' not in n]"
+    light = ("sigma_stellar_aws.cli", "sigma_stellar_aws.base")
+    loaded = (
+        "[n for n in sys.modules if n.startswith(('sigma.', 'rich', 'sigma_stellar_aws.'))"
+        f" and not n.startswith({light})]"
+    )
     for arguments in (["--version"], ["--help"]):
         command = [sys.executable, "-c", program.format(arguments, loaded)]
         ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
