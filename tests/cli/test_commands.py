@@ -771,7 +771,7 @@ def test_a_full_disk_is_told() -> None:
     finally:
         os.close(full)
     assert result.code != 0
-    assert "Error: [Errno 28]" in result.err
+    assert "cannot be written: No space left on device" in result.err
     assert "Traceback" not in result.err
 
 
