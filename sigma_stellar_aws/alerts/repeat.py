@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import NamedTuple
 
 from sigma_stellar_aws.alerts.checkpoint import Checkpoint, later, read_checkpoint, write_checkpoint
+from sigma_stellar_aws.base import times
 from sigma_stellar_aws.base.errors import StoreError
 
 OVERLAP = timedelta(hours=6)
@@ -36,12 +37,18 @@ class Run:
         """Begin a run, of several or the only one."""
         self._span = span
         self._is_only = is_only
+        self.through = span.until
+        """Up to when all is done, if it is."""
         self.done = False
         self.error: StoreError | None = None
 
     def __enter__(self) -> RunSpan:
         """Return what to look at."""
         return self._span
+
+    def reached(self, time: datetime) -> None:
+        """Note that all is done only up to this time."""
+        self.through = min(self.through, time)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
         """Note how it went; suppress an error of the store where there are further runs."""
@@ -59,7 +66,7 @@ def repeat(
     overlap: timedelta = OVERLAP,
     interval: timedelta | None = None,
     wait: Callable[[float], None] = time.sleep,
-    now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    now: Callable[[], datetime] = lambda: times.now(),
 ) -> Iterator[Run]:
     """Yield one run, or one after the other.
 
@@ -92,7 +99,7 @@ def repeat(
         run = Run(RunSpan(begin, end, floor, through is not None), is_only=interval is None)
         yield run
         if run.done:
-            through = end
+            through = run.through
             if checkpoint is not None:
                 write_checkpoint(checkpoint, through, floor)
         if interval is None:

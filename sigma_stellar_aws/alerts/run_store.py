@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from opensearchpy import OpenSearch
@@ -18,9 +18,11 @@ from sigma_stellar_aws.alerts.alert_index import (
     prepare_alert_index,
     store_alerts,
 )
+from sigma_stellar_aws.alerts.clock_doubts import clock_problems, looked_at_until
 from sigma_stellar_aws.alerts.correlate import Correlator, reading_begin
 from sigma_stellar_aws.alerts.hits import DistinctHits
 from sigma_stellar_aws.alerts.pack_rule import Pack
+from sigma_stellar_aws.alerts.repeat import OVERLAP
 from sigma_stellar_aws.alerts.run import (
     DEFAULT_OPTIONS,
     AlertOptions,
@@ -33,6 +35,7 @@ from sigma_stellar_aws.alerts.run import (
 )
 from sigma_stellar_aws.alerts.store_doubts import check_that_rules_can_match, store_doubts
 from sigma_stellar_aws.alerts.store_events import count_undated, store_hits
+from sigma_stellar_aws.base import times
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.base.times import millis
@@ -40,6 +43,7 @@ from sigma_stellar_aws.query import dsl, store_profile
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import StoreProfile
 from sigma_stellar_aws.reference.flat_schema import STELLAR_INDEX, TIME_FIELD
+from sigma_stellar_aws.store.clock import store_clock
 from sigma_stellar_aws.store.mapping import describe_store
 from sigma_stellar_aws.store.trial import accepted_queries
 
@@ -54,6 +58,8 @@ class AlertUpdate(AlertSearch):
     created: int = 0
     updated: int = 0
     unchanged: int = 0
+    through: datetime | None = None
+    """Up to when all events were looked at that the store has; None where the search had no end."""
 
 
 def alerts_of_store(
@@ -112,6 +118,7 @@ def update_alert_index(
     until: datetime | None = None,
     floor: datetime | None = None,
     must_exist: bool = False,
+    overlap: timedelta = OVERLAP,
     options: AlertOptions = DEFAULT_OPTIONS,
     progress: OnProgress | None = None,
 ) -> AlertUpdate:
@@ -139,6 +146,7 @@ def update_alert_index(
         until: only events before that.
         floor: earlier events raise nothing.
         must_exist: whether the index has to be there, since an earlier run has created it.
+        overlap: how far ``since`` is before the end of that run; clocks that differ by more are a problem.
         options: how the rules are converted, and how alerts are suppressed.
         progress: is called with what the store cannot answer, before the search, and with problems as they are met.
 
@@ -154,6 +162,8 @@ def update_alert_index(
     messages = Messages(progress)
     prepare_alert_index(client, alert_index, index)
     pack, queries, usable_time = _fitted(client, index, rules, time_field, options, messages, dated=True)
+    clock = store_clock(client, index, time_field)
+    messages.add(clock_problems(clock, times.now(), until, overlap, index))
     begin = begin_of_count(client, alert_index, since)
     first = reading_begin(pack.correlations, begin)
     events = DistinctHits(
@@ -170,21 +180,38 @@ def update_alert_index(
         most_open=options.most_open,
         report=messages.problem,
     )
-    return _all_stored(stored, events, correlator, pack, messages)
+    update = _all_stored(stored, events, correlator, pack, messages, late=since if must_exist else None)
+    return replace(update, through=until and looked_at_until(clock, until))
 
 
 def _all_stored(
-    stored: Iterable[StoredAlert], events: DistinctHits, correlator: Correlator, pack: Pack, messages: Messages
+    stored: Iterable[StoredAlert],
+    events: DistinctHits,
+    correlator: Correlator,
+    pack: Pack,
+    messages: Messages,
+    *,
+    late: datetime | None,
 ) -> AlertUpdate:
-    """Wait until all alerts are stored; keep those that are new or have changed."""
+    """Wait until all alerts are stored; keep those that are new or have changed.
+
+    New alerts whose events are all before the time ``late`` are told: an earlier run should have raised them.
+    """
+    too_late = 0
     alerts = no_alerts()
     outcomes: Counter[Outcome] = Counter()
     for alert, outcome in stored:
         outcomes[outcome] += 1
+        too_late += late is not None and outcome == "created" and alert.last is not None and alert.last < millis(late)
         if outcome != "unchanged":
             alerts.extend([alert])
     for text in correlator.notes():
         messages.note(text)
+    if too_late:
+        messages.note(
+            f"{plural(too_late, 'alert')} of events that arrived later than runs overlap, or of new rules; other such "
+            "events may not have been looked at: for the former, choose a longer --overlap"
+        )
     return AlertUpdate(
         alerts,
         pack.alerting(),

@@ -9,6 +9,9 @@ import msgspec
 
 from sigma_stellar_aws.base.json_types import Json
 
+LAST_TIME_SECONDS = 253402300799
+"""The last second of a datetime, since 1970-01-01 UTC; a data store may hold any number."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -25,6 +28,11 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([mhd])")
 _LONGEST = timedelta(days=99_999)
 """Older than any log, and short enough to be taken from any time."""
+
+
+def now() -> datetime:
+    """Return the time of this machine."""
+    return datetime.now(timezone.utc)
 
 
 def parse_instant(text: str) -> datetime | None:

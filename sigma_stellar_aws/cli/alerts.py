@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -189,7 +190,9 @@ def _update_index(
             problems.begin_anew()
             run_limit.begin_anew()
             with run as span:
-                update = _update(client, store, alert_index, span, rules, problems)
+                update = _update(client, store, alert_index, span, rules, writing.overlap or OVERLAP, problems)
+                if update.through:
+                    run.reached(update.through)
                 _print(update, index, times, output, problems)
                 note(
                     f"{plural(update.created, 'alert')} raised in {alert_index}, {update.updated:,} updated, "
@@ -201,7 +204,13 @@ def _update_index(
 
 
 def _update(
-    client: "OpenSearch", store: StoreChoice, alert_index: str, span: RunSpan, rules: RuleChoice, problems: Problems
+    client: "OpenSearch",
+    store: StoreChoice,
+    alert_index: str,
+    span: RunSpan,
+    rules: RuleChoice,
+    overlap: timedelta,
+    problems: Problems,
 ) -> "AlertUpdate":
     # Files are searched without the packages of the extra.
     from sigma_stellar_aws.alerts.run_store import update_alert_index
@@ -217,6 +226,7 @@ def _update(
         until=span.until,
         floor=span.floor,
         must_exist=span.resumed,
+        overlap=overlap,
         options=rules.options(),
         progress=_on_progress(problems),
     )

@@ -9,6 +9,7 @@ from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.base.times import LAST_TIME_SECONDS
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import parents, profile_as_json
 from sigma_stellar_aws.store.answers import (
@@ -23,8 +24,6 @@ from sigma_stellar_aws.store.answers import (
 from sigma_stellar_aws.store.field_types import IndexSettings, MappingOfIndex, described_fields
 from sigma_stellar_aws.store.retries import answered
 
-# Of a datetime; a store may hold any number.
-_LAST_TIME_SECONDS = 253402300799
 _STRICT = {"allow_no_indices": "false"}
 
 
@@ -181,6 +180,6 @@ def count_each(client: OpenSearch, index: str, queries: Mapping[str, Clause], ti
     newest = of_all.aggregations.newest.value
     return Counted(
         of_all.hits.total.value,
-        None if newest is None else datetime.fromtimestamp(min(newest / 1000, _LAST_TIME_SECONDS), timezone.utc),
+        None if newest is None else datetime.fromtimestamp(min(newest / 1000, LAST_TIME_SECONDS), timezone.utc),
         {name: answer.hits.total.value for name, answer in zip(queries, of_each, strict=True)},
     )
