@@ -115,21 +115,30 @@ def to_hit(
 
     event_id, source, name, error, address, account, region = [
         # Almost all are texts, and asking for the type is what takes least.
-        value if type(value := document.get(field)) is str else _text(value) or ""
-        for field in _HIT_FIELDS
+        value if type(value) is str else _text(value) or ""
+        for value in map(document.get, _HIT_FIELDS)
     ]
-    actor = next((text for field in _ACTOR_FIELDS if (text := _text(document.get(field)))), "")
+    actor = _actor(document)
     # Most rules suppress by the same fields.
     known: dict[tuple[str, ...], Key] = {}
     matches: list[tuple[str, Key]] = []
     for rule in names:
         fields = keys[rule]
         if (key := known.get(fields)) is None:
-            key = known[fields] = tuple([_key_text(document.get(field)) for field in fields])
+            key = known[fields] = tuple(
+                [value if type(value) is str else _key_text(value) for value in map(document.get, fields)]
+            )
         matches.append((rule, key))
     values = _values(document, matches, correlated) if correlated else ()
     found = tuple(matches)
     return Hit(time, identity, event_id, source, name, error, actor, address, account, region, origin, found, values)
+
+
+def _actor(document: Document) -> str:
+    for field in _ACTOR_FIELDS:
+        if text := _text(document.get(field)):
+            return text
+    return ""
 
 
 def _text(value: Scalar | list[Scalar] | None) -> str | None:

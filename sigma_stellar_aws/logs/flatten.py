@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TypeGuard
 
 import msgspec
@@ -12,12 +13,11 @@ from sigma_stellar_aws.base.json_types import Json, Scalar
 from sigma_stellar_aws.logs.event_times import event_millis
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, Document, flat_name
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# Of more than one digit: that of nothing but zeros is a placeholder.
+_UUID = re.compile(r"(?!(.)(?:\1|-)*\Z)[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _MOST_NAMES = 20_000
 _LONGEST_NAME = 500
-_PLACEHOLDER = 2
-"""Different characters in a UUID of nothing but zeros: one digit and the hyphen."""
 
 
 def flatten(record: Mapping[str, Json]) -> Document:
@@ -34,16 +34,21 @@ def flatten(record: Mapping[str, Json]) -> Document:
     """
     document: Document = {}
     try:
-        _add_members(document, _TOP, record, in_list=False)
+        _add_members(document, _TOP, record)
     except RecursionError:
         # It is nested deeper than Python's stack allows.
         document = {}
         for path, leaf, in_list in _leaves(record):
             _add(document, path, leaf, in_list)
-    time = event_millis(record.get("eventTime"))
+    stated = record.get("eventTime")
+    time = _millis_of_text(stated) if isinstance(stated, str) else event_millis(stated)
     if time is not None:
         document[TIME_FIELD] = time
     return document
+
+
+# Many events of a file are of the same second.
+_millis_of_text = lru_cache(maxsize=1000)(event_millis)
 
 
 def is_uuid(event_id: object) -> TypeGuard[str]:
@@ -52,7 +57,7 @@ def is_uuid(event_id: object) -> TypeGuard[str]:
     >>> is_uuid("6f0c7a2e-9d8b-4c1f-8a35-2b7e1d4c9f60"), is_uuid("00000000-0000-0000-0000-000000000000")
     (True, False)
     """
-    return isinstance(event_id, str) and _UUID.fullmatch(event_id) is not None and len({*event_id}) > _PLACEHOLDER
+    return isinstance(event_id, str) and _UUID.fullmatch(event_id) is not None
 
 
 def document_id(document: Mapping[str, object]) -> str:
@@ -97,21 +102,22 @@ _TOP = _Names("")
 _SCALARS = frozenset({str, int, float, bool})
 
 
-def _add_members(document: Document, names: _Names, record: Mapping[str, Json], *, in_list: bool) -> None:
+def _add_members(document: Document, names: _Names, record: Mapping[str, Json]) -> None:
     for key, value in record.items():
         # The usual cases are told by the type alone, which takes a fraction of the time of isinstance().
         kind = type(value)
-        if kind in _SCALARS and not in_list and (name := names[key].name) not in document:
+        if (kind is str or kind in _SCALARS) and (name := names[key].name) not in document:
             document[name] = value  # type: ignore[assignment]
         elif kind is dict:
-            _add_members(document, names[key], value, in_list=in_list)  # type: ignore[arg-type]
+            _add_members(document, names[key], value)  # type: ignore[arg-type]
         elif value is not None:
-            _add_value(document, names[key], value, in_list)
+            _add_value(document, names[key], value, False)
 
 
 def _add_value(document: Document, names: _Names, value: Json, in_list: bool) -> None:
     if isinstance(value, dict):
-        _add_members(document, names, value, in_list=in_list)
+        for key, each in value.items():
+            _add_value(document, names[key], each, in_list)
     elif isinstance(value, list):
         for each in value:
             _add_value(document, names, each, True)
