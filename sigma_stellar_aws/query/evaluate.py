@@ -72,11 +72,20 @@ def matched_queries(query: Clause) -> Callable[[Document], list[str]]:
 
 
 def _bool(body: JsonObject) -> Predicate:
+    return combined(*([compile_query(clause) for clause in clauses] for clauses in bool_parts(body)))
+
+
+def bool_parts(body: JsonObject) -> tuple[list[Clause], list[Clause], list[Clause]]:
+    """Return what a ``bool`` requires, what it excludes, and its alternatives.
+
+    Raises:
+        UnknownClauseError: it says something else, too.
+    """
     _known(body, {"filter", "must_not", "should", "minimum_should_match", "_name"})
-    groups = {key: [compile_query(clause) for clause in clauses_of(body, key)] for key in _OCCURS}
-    if groups["should"] and body.get("minimum_should_match") != 1:
+    required, excluded, alternatives = (clauses_of(body, occurrence) for occurrence in ("filter", "must_not", "should"))
+    if alternatives and body.get("minimum_should_match") != 1:
         raise UnknownClauseError("a should needs minimum_should_match: 1")
-    return combined(groups["filter"], groups["must_not"], groups["should"])
+    return required, excluded, alternatives
 
 
 def combined(
@@ -100,9 +109,6 @@ def combined(
         return not alternatives
 
     return matches
-
-
-_OCCURS = ("filter", "must_not", "should")
 
 
 def _exists(body: JsonObject) -> Predicate:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from sigma_stellar_aws.base.json_types import Json, as_scalar
+from sigma_stellar_aws.base.json_types import Json, JsonObject, as_scalar
 from sigma_stellar_aws.logs.screening import Screen
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause, clauses_of
-from sigma_stellar_aws.query.evaluate import Predicate, combined, compile_query
+from sigma_stellar_aws.query.evaluate import Predicate, bool_parts, combined, compile_query
 from sigma_stellar_aws.query.linear import ascii_lower
 from sigma_stellar_aws.reference.flat_schema import Document, text_of
 
@@ -89,22 +89,24 @@ def _part(clause: Clause, compiled: dict[str, _Part]) -> _Part:
     key = str(clause)
     if (known := compiled.get(key)) is None:
         body = clause.get("bool")
-        fields = dsl.fields(clause)
-        groups = (
-            [[_part(child, compiled) for child in clauses_of(body, occurrence)] for occurrence in _OCCURRENCES]
-            if isinstance(body, dict)
-            else ()
-        )
-        known = compiled[key] = _Part(
-            compile_query(clause),
-            all(field in SCREENED_FIELDS for field in fields),
-            not any(field in SCREENED_FIELDS for field in fields),
-            *groups,
-        )
+        known = compiled[key] = _bool(body, compiled) if isinstance(body, dict) else _leaf(clause)
     return known
 
 
-_OCCURRENCES = ("filter", "must_not", "should")
+def _bool(body: JsonObject, compiled: dict[str, _Part]) -> _Part:
+    groups = [[_part(clause, compiled) for clause in clauses] for clauses in bool_parts(body)]
+    parts = [part for group in groups for part in group]
+    return _Part(
+        combined(*([part.matches for part in group] for group in groups)),
+        all(part.is_decided for part in parts),
+        all(part.is_open for part in parts),
+        *groups,
+    )
+
+
+def _leaf(clause: Clause) -> _Part:
+    screened = [field in SCREENED_FIELDS for _, field, _ in dsl.leaves(clause)]
+    return _Part(compile_query(clause), all(screened), not any(screened))
 
 
 def _rest(part: _Part, known: Document) -> Predicate | None:
