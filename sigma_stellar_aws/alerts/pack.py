@@ -17,6 +17,7 @@ from sigma_stellar_aws.alerts.pack_rule import Pack as Pack
 from sigma_stellar_aws.alerts.pack_rule import PackRule as PackRule
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedRuleError
+from sigma_stellar_aws.pipelines.of_store import pipeline_for
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
@@ -169,11 +170,10 @@ def pack_of_rules(
     Raises:
         SigmaError: no rule can be converted, or, if ``strict``, one cannot be.
     """
-    pipeline = stellar_aws_published if published else stellar_aws
     return convert_pack(
         # The conversion changes them.
         load_rules() if rules is None else copy.deepcopy(rules),
-        pipeline(index, time_field, flattened=store.flattened if store else True),
+        pipeline_for(store, index, time_field, published=published),
         case_sensitive=case_sensitive,
         store=store,
         override=override,

@@ -20,7 +20,7 @@ from sigma_stellar_aws.alerts.alert_index import (
 )
 from sigma_stellar_aws.alerts.clock_doubts import clock_problems, looked_at_until
 from sigma_stellar_aws.alerts.correlate import Correlator, reading_begin
-from sigma_stellar_aws.alerts.hits import DistinctHits
+from sigma_stellar_aws.alerts.hits import DistinctHits, Hit
 from sigma_stellar_aws.alerts.pack_rule import Pack
 from sigma_stellar_aws.alerts.repeat import OVERLAP
 from sigma_stellar_aws.alerts.run import (
@@ -39,10 +39,11 @@ from sigma_stellar_aws.base import times
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.base.times import millis
+from sigma_stellar_aws.pipelines.of_store import time_field_of
 from sigma_stellar_aws.query import dsl, store_profile
 from sigma_stellar_aws.query.dsl import Clause
-from sigma_stellar_aws.query.store_profile import StoreProfile
-from sigma_stellar_aws.reference.flat_schema import STELLAR_INDEX, TIME_FIELD
+from sigma_stellar_aws.query.store_profile import Layout, StoreProfile
+from sigma_stellar_aws.reference.flat_schema import STELLAR_INDEX
 from sigma_stellar_aws.store.clock import store_clock
 from sigma_stellar_aws.store.mapping import describe_store
 from sigma_stellar_aws.store.trial import accepted_queries
@@ -67,7 +68,7 @@ def alerts_of_store(
     index: str = STELLAR_INDEX,
     rules: SigmaCollection | None = None,
     *,
-    time_field: str = TIME_FIELD,
+    time_field: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     options: AlertOptions = DEFAULT_OPTIONS,
@@ -85,7 +86,7 @@ def alerts_of_store(
         client: see :func:`connect`.
         index: the events: an index, alias or pattern.
         rules: see :func:`load_rules`; the 29 by default. They are not changed.
-        time_field: date field of the events.
+        time_field: date field of the events; by default ``timestamp``, or ``@timestamp`` where Elastic fills the store.
         since: only events from then on; aware of its time zone, like ``until``.
         until: only events before that.
         options: how the rules are converted, and how alerts are suppressed.
@@ -98,13 +99,12 @@ def alerts_of_store(
     """
     messages = Messages(progress)
     dated = bool(since or until)
-    pack, queries, usable_time = _fitted(client, index, rules, time_field, options, messages, dated=dated)
-    if dated and (count := count_undated(client, index, queries, time_field)):
+    fitted = _fitted(client, index, rules, time_field, options, messages, dated=dated)
+    if dated and (count := count_undated(client, index, fitted.queries, fitted.time_field)):
         events = plural(count, "event")
-        messages.problem(f"{events} of {index} without {time_field}, so not compared with the times asked for")
-    begin = reading_begin(pack.correlations, since)
-    hits = store_hits(client, index, pack, queries, time_field=usable_time, since=begin, until=until)
-    return raised(hits, pack, options, messages, since)
+        messages.problem(f"{events} of {index} without {fitted.time_field}, so not compared with the times asked for")
+    begin = reading_begin(fitted.pack.correlations, since)
+    return raised(_hits(client, index, fitted, begin, until), fitted.pack, options, messages, since)
 
 
 def update_alert_index(
@@ -113,7 +113,7 @@ def update_alert_index(
     index: str = STELLAR_INDEX,
     rules: SigmaCollection | None = None,
     *,
-    time_field: str = TIME_FIELD,
+    time_field: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     floor: datetime | None = None,
@@ -141,7 +141,7 @@ def update_alert_index(
         alert_index: the index of the alerts; it is created unless it exists.
         index: the events: an index, alias or pattern.
         rules: see :func:`load_rules`; the 29 by default. They are not changed.
-        time_field: date field of the events.
+        time_field: date field of the events; by default ``timestamp``, or ``@timestamp`` where Elastic fills the store.
         since: the time from which on nothing is to be missed; aware of its time zone, as all times. None for all.
         until: only events before that.
         floor: earlier events raise nothing.
@@ -161,14 +161,14 @@ def update_alert_index(
         )
     messages = Messages(progress)
     prepare_alert_index(client, alert_index, index)
-    pack, queries, usable_time = _fitted(client, index, rules, time_field, options, messages, dated=True)
-    clock = store_clock(client, index, time_field)
+    fitted = _fitted(client, index, rules, time_field, options, messages, dated=True)
+    clock = store_clock(client, index, fitted.time_field)
     messages.add(clock_problems(clock, times.now(), until, overlap, index))
     begin = begin_of_count(client, alert_index, since)
+    pack = fitted.pack
     first = reading_begin(pack.correlations, begin)
     events = DistinctHits(
-        store_hits(client, index, pack, queries, time_field=usable_time, since=first, until=until, undated=True),
-        None if begin is None else millis(begin),
+        _hits(client, index, fitted, first, until, undated=True), None if begin is None else millis(begin)
     )
     correlator = Correlator(pack.correlations, pack.silent)
     stored = store_alerts(
@@ -231,15 +231,18 @@ class _Fitted(NamedTuple):
     pack: Pack
     queries: list[Clause]
     """Each with some of the rules, as many as the store takes in one query."""
-    time_field: str | None
-    """None where the store's cannot be used."""
+    layout: Layout
+    """How the store keeps records."""
+    time_field: str
+    is_timed: bool
+    """Whether that field is there, and has dates."""
 
 
 def _fitted(
     client: OpenSearch,
     index: str,
     rules: SigmaCollection | None,
-    time_field: str,
+    time_field: str | None,
     options: AlertOptions,
     messages: Messages,
     *,
@@ -247,6 +250,7 @@ def _fitted(
 ) -> _Fitted:
     """Convert the rules as the store needs them, and leave out those that it refuses; the time must do where dated."""
     profile = store_profile.profile_from_json(describe_store(client, index), index)
+    time_field = time_field or time_field_of(profile)
     pack = pack_of(rules, options, messages, index, time_field, profile)
     no_time = profile.no_time(time_field)
     if no_time and dated:
@@ -255,7 +259,29 @@ def _fitted(
     pack, queries = _accepted(client, profile, pack, options, messages)
     problems, notes = store_doubts(client, profile, pack)
     messages.add(problems, notes)
-    return _Fitted(pack, queries, None if no_time else time_field)
+    return _Fitted(pack, queries, profile.layout, time_field, not no_time)
+
+
+def _hits(
+    client: OpenSearch,
+    index: str,
+    fitted: _Fitted,
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    undated: bool = False,
+) -> Iterable[Hit]:
+    return store_hits(
+        client,
+        index,
+        fitted.pack,
+        fitted.queries,
+        layout=fitted.layout,
+        time_field=fitted.time_field if fitted.is_timed else None,
+        since=since,
+        until=until,
+        undated=undated,
+    )
 
 
 def _accepted(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.alerts.pack_rule import Pack
+from sigma_stellar_aws.alerts.stored_documents import key_fields, told_apart_otherwise
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.query import dsl
@@ -41,7 +42,7 @@ def store_doubts(client: OpenSearch, profile: StoreProfile, pack: Pack) -> Store
         StoreError: the store cannot be asked.
     """
     problems = [str(doubt) for doubt in pack.doubts if doubt.kind == "loose"]
-    notes = _missing_notes(profile, pack)
+    notes = [*_missing_notes(profile, pack), *_key_notes(profile, pack)]
     for found in (_cut_values(client, profile, pack), _closed(client, profile)):
         problems += found.problems
         notes += found.notes
@@ -59,6 +60,17 @@ def _missing_notes(profile: StoreProfile, pack: Pack) -> list[str]:
     clauses = [clause for _, clause in dsl.named_clauses(pack.query)]
     dead = sum(not dsl.can_match(clause, missing) for clause in clauses)
     return [f"{profile.indices} has no field {', '.join(missing)}; {dead} of {len(clauses)} rules cannot match there"]
+
+
+def _key_notes(profile: StoreProfile, pack: Pack) -> list[str]:
+    """Say which alerts may hold other events than those of CloudTrail's own records."""
+    if profile.layout != "ecs":
+        return []
+    return [
+        f"alerts are told apart by {field}, which Elastic's AWS integration does not keep as it was ({why}); exact are "
+        "events that have event.original"
+        for field, why in told_apart_otherwise(key_fields(pack)).items()
+    ]
 
 
 def _cut_values(client: OpenSearch, profile: StoreProfile, pack: Pack) -> StoreDoubts:

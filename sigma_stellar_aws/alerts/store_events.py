@@ -7,17 +7,20 @@ from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.alerts.hits import Hit, to_hit
 from sigma_stellar_aws.alerts.pack_rule import Pack
+from sigma_stellar_aws.alerts.stored_documents import key_fields, stored_documents
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.external_sort import in_order
 from sigma_stellar_aws.base.json_types import Scalar
 from sigma_stellar_aws.base.times import millis
-from sigma_stellar_aws.logs.event_times import event_millis
-from sigma_stellar_aws.logs.flatten import document_id, flatten, is_uuid
+from sigma_stellar_aws.logs.flatten import document_id, is_uuid
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
-from sigma_stellar_aws.reference.flat_schema import EVENT_FIELDS
+from sigma_stellar_aws.query.store_profile import Layout
+from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, Document
 from sigma_stellar_aws.store.mapping import count_each
-from sigma_stellar_aws.store.scan import scan_each
+from sigma_stellar_aws.store.scan import PAGE, scan_each
+
+_PAGE_OF_WHOLE_RECORDS = 1000
 
 
 def store_hits(
@@ -26,6 +29,7 @@ def store_hits(
     pack: Pack,
     queries: Sequence[Clause],
     *,
+    layout: Layout,
     time_field: str | None,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -38,6 +42,7 @@ def store_hits(
         index: name, alias or pattern.
         pack: converted for this store.
         queries: each with some of the pack's rules, and as many as the store takes in one query.
+        layout: how the store keeps records.
         time_field: date field of the store; without one, events have the time that they tell themselves.
         since: the first time, aware of its time zone.
         until: the time that is too late.
@@ -48,7 +53,7 @@ def store_hits(
     """
     if time_field is not None:
         queries = [within(query, time_field, since, until, undated=undated) for query in queries]
-    found = _found(client, index, pack, queries, time_field)
+    found = _found(client, index, layout, pack, queries, time_field)
     if time_field is not None:
         return found
     return in_order(found, lambda hit: hit.time, lambda hit: hit.identity)
@@ -70,28 +75,31 @@ def count_undated(client: OpenSearch, index: str, queries: Sequence[Clause], tim
 
 
 def _found(
-    client: OpenSearch, index: str, pack: Pack, queries: Sequence[Clause], time_field: str | None
+    client: OpenSearch, index: str, layout: Layout, pack: Pack, queries: Sequence[Clause], time_field: str | None
 ) -> Iterator[Hit]:
     keys = pack.keys()
     correlated = pack.correlated()
-    flat = {*EVENT_FIELDS, *(field for fields in (*keys.values(), *correlated.values()) for field in fields)}
-    dotted = {field for rule in pack.rules.values() for field in rule.suppression.fields}
-    dotted |= {field for each in pack.correlations for member in each.members for field in member.key + member.values}
-    fields = sorted(flat | dotted | {name.replace("_", ".") for name in EVENT_FIELDS})
-    for found in scan_each(client, index, queries, fields, time_field=time_field):
+    stored = stored_documents(layout, key_fields(pack))
+    page = _PAGE_OF_WHOLE_RECORDS if layout == "ecs" else PAGE
+    for found in scan_each(client, index, queries, stored.fields, time_field=time_field, page=page):
         if unknown := set(found.matched_queries) - set(pack.rules):
             raise StoreError(f"{index!r} answered with names that no rule has: {', '.join(sorted(unknown))}")
-        document = flatten(found.source)
+        document = stored.read(found.source)
         event_id = document.get("eventID")
         yield to_hit(
             document,
             found.matched_queries,
             keys,
             correlated=correlated,
-            time=event_millis(found.source.get("eventTime")) if time_field is None else found.time,
+            time=_own_time(document) if time_field is None else found.time,
             identity=document_id(document) if is_uuid(event_id) else f"{found.index_name}/{found.id}",
             origin=found.index_name,
         )
+
+
+def _own_time(document: Document) -> int | None:
+    time = document.get(TIME_FIELD)
+    return time if isinstance(time, int) else None
 
 
 def within(

@@ -18,11 +18,12 @@ from sigma_stellar_aws.alerts.pack import Pack, convert_pack
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.terminal import print_table, table_of
 from sigma_stellar_aws.base.text import plural, printable
-from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
+from sigma_stellar_aws.pipelines.of_store import pipeline_for
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.by_field_type import cut_values
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import StoreProfile
+from sigma_stellar_aws.reference.ecs_fields import ecs_field
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 from sigma_stellar_aws.store.mapping import Counted, count_each
 from sigma_stellar_aws.store.trial import accepted_queries
@@ -142,8 +143,7 @@ def print_diagnosis(profile: StoreProfile, diagnosis: Diagnosis) -> None:
 
 def _converted(rule: SigmaRule | SigmaCorrelationRule, profile: StoreProfile, time_field: str) -> Pack | SigmaError:
     try:
-        pipeline = stellar_aws(profile.indices, time_field, flattened=profile.flattened)
-        return convert_pack(SigmaCollection([rule]), pipeline, store=profile)
+        return convert_pack(SigmaCollection([rule]), pipeline_for(profile, profile.indices, time_field), store=profile)
     except SigmaError as error:
         return error
 
@@ -162,8 +162,9 @@ def _accepted(client: OpenSearch, profile: StoreProfile, packs: list[Pack | Sigm
 
 def _questions(query: Clause, profile: StoreProfile) -> _Questions:
     names = dsl.fields(query)
+    source_field = ecs_field(SOURCE_FIELD).field if profile.layout == "ecs" else SOURCE_FIELD
     cut = cut_values(profile.all_mappings(), names, profile.engine)
-    of_source = {sub.name for field in profile.mappings(SOURCE_FIELD) for sub in (field, *field.subfields)}
+    of_source = {sub.name for field in profile.mappings(source_field) for sub in (field, *field.subfields)}
     sources = [clause for field, clause in dsl.demands(query) if field in of_source]
     return _Questions(cut, dsl.any_of(sources) if sources else None)
 

@@ -147,7 +147,9 @@ store_options = record(
     StoreChoice,
     click.option("--url", help="Search this data store instead of files, such as https://search.example.com:9200."),
     click.option("--index", default=None, help="Index, alias or pattern to search.  [default: aella-cloudtrail-*]"),
-    click.option("--time-field", default=None, help="Date field of the data store.  [default: timestamp]"),
+    click.option(
+        "--time-field", default=None, help="Date field of the data store.  [default: timestamp, or @timestamp]"
+    ),
     ca_file_option,
     told_timeout_option,
 )

@@ -156,7 +156,7 @@ def _search_store(
             client,
             index,
             rules.load(),
-            time_field=store.time_field or TIME_FIELD,
+            time_field=store.time_field,
             since=times.since,
             until=times.until,
             options=rules.options(),
@@ -221,7 +221,7 @@ def _update(
         store.index or STELLAR_INDEX,
         # Anew for each run: whoever follows may edit them.
         rules.load(),
-        time_field=store.time_field or TIME_FIELD,
+        time_field=store.time_field,
         since=span.since,
         until=span.until,
         floor=span.floor,

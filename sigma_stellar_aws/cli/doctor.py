@@ -21,9 +21,9 @@ from sigma_stellar_aws.cli.options import (
     url_option,
 )
 from sigma_stellar_aws.cli.problems import UNREAD, as_click_errors
+from sigma_stellar_aws.pipelines.of_store import time_field_of
 from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX
 from sigma_stellar_aws.query import store_profile
-from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
 from sigma_stellar_aws.rule_files.choose import choose_rules
 from sigma_stellar_aws.rule_files.load import load_rules
 from sigma_stellar_aws.store.client import connect
@@ -34,7 +34,7 @@ from sigma_stellar_aws.store.mapping import describe_store
 @click.argument("rule_paths", nargs=-1, type=FILES, callback=options.rule_paths, metavar="[RULES]...")
 @url_option
 @index_option
-@click.option("--time-field", default=None, help="Date field of the data store.  [default: timestamp]")
+@click.option("--time-field", default=None, help="Date field of the data store.  [default: timestamp, or @timestamp]")
 @click.option(
     "--since",
     callback=instant,
@@ -70,7 +70,7 @@ def doctor(
             found = store_profile.profile_from_json(
                 describe_store(client, index or STELLAR_INDEX), index or STELLAR_INDEX
             )
-            diagnosis = doctors.diagnose(client, found, rules, time_field or TIME_FIELD, since)
+            diagnosis = doctors.diagnose(client, found, rules, time_field or time_field_of(found), since)
     if as_json:
         click.echo(json.dumps(doctors.diagnosis_as_json(found, diagnosis)))
     else:

@@ -24,13 +24,15 @@ def profile(url: str, index: str | None, output: Path | None, ca_file: Path | No
     """Read the field types of a data store, as a store profile for: sigma convert -O store=FILE."""
     with as_click_errors(), connect(url, ca_file, os.environ) as client:
         found = describe_store(client, index or STELLAR_INDEX)
-        fields = store_profile.profile_from_json(found, index or STELLAR_INDEX).fields
+        described = store_profile.profile_from_json(found, index or STELLAR_INDEX)
         text = store_profile.profile_text(found)
         if output is None:
             click.echo(text, nl=False)
         else:
             replace_text(output, text)
-    for name, mappings in fields.items():
+    if described.layout == "ecs":
+        note(f"note: Elastic's AWS integration fills {described.indices}; convert rules with -p stellar_aws_ecs")
+    for name, mappings in described.fields.items():
         if len(mappings) > 1:
             kinds = ", ".join(field.type for field in mappings)
             note(f"note: the indices differ in their mapping of {name}: {kinds}")

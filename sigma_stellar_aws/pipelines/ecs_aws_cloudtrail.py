@@ -39,7 +39,7 @@ from sigma.types import (
 
 from sigma_stellar_aws.base.sigma_errors import UnsupportedRuleError
 from sigma_stellar_aws.pipelines.stellar_aws import PRIORITY
-from sigma_stellar_aws.pipelines.transformations import RefuseOtherLogSources, RefuseWholeObjects
+from sigma_stellar_aws.pipelines.transformations import RefuseOtherLogSources, RefuseWholeObjects, UsePublishedDetection
 from sigma_stellar_aws.query.lucene_regex import has_case_beyond_ascii
 from sigma_stellar_aws.reference.cloudtrail_fields import is_known
 from sigma_stellar_aws.reference.ecs_fields import ecs_field
@@ -54,20 +54,25 @@ INGESTED = "event.ingested"
 """Field with the time at which an event arrived there, which no late event can be missed by."""
 
 
-def stellar_aws_ecs(index: str = ECS_INDEX, time_field: str = ECS_TIME_FIELD) -> ProcessingPipeline:
+def stellar_aws_ecs(
+    index: str = ECS_INDEX, time_field: str = ECS_TIME_FIELD, *, published: bool = False
+) -> ProcessingPipeline:
     """Return the pipeline of CloudTrail rules for an Elasticsearch that Elastic's AWS integration fills.
 
     Args:
         index: name or pattern of the indices to search.
         time_field: date field that holds the time of an event. If it is another one than the integration's, Elastic's
             detection rules go by it too; else by ``event.ingested``.
+        published: whether to take the published query where a rule corrects it.
     """
+    detection = ProcessingItem(UsePublishedDetection(), identifier="stellar_aws_ecs_use_published_detection")
     new_by = INGESTED if time_field == ECS_TIME_FIELD else time_field
     return ProcessingPipeline(
         name="Elastic AWS integration (CloudTrail, ECS)",
         priority=PRIORITY,
         items=[
             ProcessingItem(RefuseOtherLogSources(), identifier="stellar_aws_ecs_refuse_other_log_sources"),
+            *([detection] if published else []),
             ProcessingItem(RefuseWhatIsLost(), identifier="stellar_aws_ecs_refuse_what_is_lost"),
             ProcessingItem(AskAsKept(), identifier="stellar_aws_ecs_ask_as_kept"),
             ProcessingItem(NameAsKept(), identifier="stellar_aws_ecs_field_names"),

@@ -34,6 +34,8 @@ ANALYSED = frozenset({"text", "match_only_text"})
 
 Engine = Literal["elasticsearch", "opensearch"]
 Normalizer = Literal["", "lowercase", "other"]
+Layout = Literal["flattened", "dotted", "ecs"]
+"""How a store keeps CloudTrail records: flattened as by the platform, as CloudTrail writes them, or as Elastic does."""
 
 
 class MappedField(NamedTuple):
@@ -90,6 +92,14 @@ class StoreProfile(NamedTuple):
     def flattened(self) -> bool:
         """Whether records are flattened there, as the platform does it; else they are as CloudTrail writes them."""
         return bool(self.mappings("userIdentity_type")) or not self.mappings("userIdentity.type")
+
+    @property
+    def layout(self) -> "Layout":
+        """How records are kept there, by the names of the fields; flattened if no names tell."""
+        if not self.flattened:
+            return "dotted"
+        is_ecs = all(map(self.mappings, ("event.action", "event.provider", "aws.cloudtrail.event_type")))
+        return "ecs" if is_ecs and not self.mappings("userIdentity_type") else "flattened"
 
     def no_time(self, time_field: str) -> str:
         """Return why a field does not tell the time of events; empty where it does."""

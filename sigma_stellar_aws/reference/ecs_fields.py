@@ -23,6 +23,8 @@ class EcsField(NamedTuple):
     """What can be asked of it, a word of the column ``asked``."""
     why: str
     """Why no more can be asked of it."""
+    read_from: str = ""
+    """The field of an event there that has its value, if one has, also where nothing can be asked of it."""
 
 
 def ecs_field(field: str) -> EcsField:
@@ -32,7 +34,7 @@ def ecs_field(field: str) -> EcsField:
     head, _, rest = field.partition(".")
     around = _PLACES.get(head)
     if around is not None and rest and around.asked == "beginnings":
-        return around._replace(field=f"{around.field}.{rest}")
+        return around._replace(field=f"{around.field}.{rest}", read_from=f"{around.read_from}.{rest}")
     if is_known(field):
         return EcsField("", "nothing", "Elastic's AWS integration drops it")
     return EcsField("", "nothing", f"CloudTrail records have no such field{did_you_mean(nearest_field(field))}")
@@ -42,7 +44,12 @@ def _read_places() -> Mapping[str, EcsField]:
     path = Path(__file__).parent / "data" / "ecs_aws_cloudtrail.csv"
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    return MappingProxyType({row["raw_field"]: EcsField(row["ecs_field"], row["asked"], row["why"]) for row in rows})
+    return MappingProxyType(
+        {
+            row["raw_field"]: EcsField(row["ecs_field"], row["asked"], row["why"], row["read_from"] or row["ecs_field"])
+            for row in rows
+        }
+    )
 
 
 _PLACES = _read_places()
