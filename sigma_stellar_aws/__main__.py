@@ -1,6 +1,5 @@
-"""The command line by ``python -m sigma_stellar_aws``."""
+"""``python -m sigma_stellar_aws``: the command line, where its program is not on the PATH."""
 
 from sigma_stellar_aws.cli import main
 
-if __name__ == "__main__":
-    main(prog_name="sigma-stellar-aws")
+main(prog_name="python -m sigma_stellar_aws")

@@ -4,16 +4,19 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Mapping
 
 import click
 
 from sigma_stellar_aws import __version__
-from sigma_stellar_aws.cli.lazy_group import LazyCommand, LazyGroup
+from sigma_stellar_aws.cli.configuration import ConfiguredGroup
+from sigma_stellar_aws.cli.lazy_group import LazyCommand
 
 _COMMANDS = {
     "alerts": LazyCommand("Raise the alerts of CloudTrail files or of a data store."),
     "apply": LazyCommand("Install the rules in Kibana or OpenSearch Alerting.", "store"),
     "check": LazyCommand("Check rules, without a network."),
+    "completion": LazyCommand("Print what lets a shell complete commands and options."),
     "doctor": LazyCommand("Find out whether rules can match in a data store.", "store"),
     "engine": LazyCommand("Start an OpenSearch of its own."),
     "explain": LazyCommand("Show why a rule matches an event, or why it does not."),
@@ -27,11 +30,45 @@ _COMMANDS = {
     "test": LazyCommand("Run rules on the sample events beside them."),
 }
 
+_EXIT_CODES = {
+    0: "all is done",
+    1: "an error; of check a finding, of test a case that failed",
+    2: "misuse; of check also that it could not run, of plan that there is something to do",
+    3: "done, but something could not be read or a rule was left out; of test also that it could not run",
+    130: "ended by Ctrl-C",
+}
+_ENVIRONMENT = {
+    "SIGMA_STELLAR_AWS_USER": "who asks a data store, OpenSearch or Kibana, with",
+    "SIGMA_STELLAR_AWS_PASSWORD": "the password; or",
+    "SIGMA_STELLAR_AWS_API_KEY": "an API key",
+    "SIGMA_STELLAR_AWS_CONFIG": "file of options, or off; else sigma-stellar-aws.toml or pyproject.toml here",
+    "SIGMA_STELLAR_AWS_CACHE": "folder for converted rules, or off",
+    "XDG_CACHE_HOME": "folder around it, and around the engine that is fetched",
+    "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "how to reach servers",
+    "AWS_PROFILE, AWS_REGION and so on": "for s3:// and --aws-region, as for every tool of AWS",
+    "COLUMNS, NO_COLOR, FORCE_COLOR": "width and colours of tables",
+}
+
+
+def _table(title: str, rows: Mapping[str, str]) -> str:
+    """Return a table that click does not wrap."""
+    width = max(map(len, rows))
+    return "\n".join(["\b", title, *(f"  {name:<{width}}  {meaning}" for name, meaning in rows.items())])
+
+
+_EPILOG = "\n\n".join(
+    (
+        _table("Exit codes:", {str(code): meaning for code, meaning in _EXIT_CODES.items()}),
+        _table("Environment:", _ENVIRONMENT),
+    )
+)
+
 
 @click.group(
-    cls=LazyGroup,
+    cls=ConfiguredGroup,
     package=__name__,
     lazy_commands=_COMMANDS,
+    epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, package_name="sigma-stellar-aws")

@@ -38,6 +38,7 @@ from sigma_stellar_aws.cli.alert_options import (
     time_options,
     writing_options,
 )
+from sigma_stellar_aws.cli.configuration import without_configured
 from sigma_stellar_aws.cli.log_sources import LogSource, S3Choice, log_sources, open_logs, s3_options
 from sigma_stellar_aws.cli.problems import (
     Problems,
@@ -84,6 +85,9 @@ def alerts(
     Exit code 0: all input was searched. 1: the search failed; no alerts are printed. 3: some input could not be read,
     or a rule was left out, as standard error says.
     """
+    if files:
+        # A file of options may name a store for all runs.
+        store, writing = without_configured(store), without_configured(writing)
     _check_files(files, store, writing)
     _check_writing(times, output, rules, writing)
     problems = Problems()

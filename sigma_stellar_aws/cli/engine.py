@@ -7,6 +7,7 @@ import click
 
 from sigma_stellar_aws.cli.problems import as_click_errors, note
 from sigma_stellar_aws.store.embedded import embedded_opensearch
+from sigma_stellar_aws.store.embedded.jars import java
 
 
 @click.command()
@@ -16,6 +17,8 @@ def engine(heap: str) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    with as_click_errors():
+        java()
     note("starting OpenSearch (the first time, about 60 MB are fetched) ...")
     with as_click_errors(), embedded_opensearch(heap=heap) as url:
         click.echo(url)

@@ -12,6 +12,7 @@ import click
 
 from sigma_stellar_aws.base.text import printable
 
+_INTERRUPTED = 130
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
@@ -86,6 +87,10 @@ def reason_of(error: OSError) -> str:
 def _told() -> Iterator[None]:
     try:
         yield
+    except KeyboardInterrupt:
+        # As shells number the end by Ctrl-C; click's own end is an error like any other.
+        click.echo("\ninterrupted", err=True)
+        sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         # A reader that has seen enough: click ends the command without a word.
         raise

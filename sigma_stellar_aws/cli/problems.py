@@ -84,8 +84,10 @@ class Problems:
         self.count += 1
         if len(self.texts) < _KEPT:
             self.texts.append(str(problem))
-        if str(problem) not in self._before:
-            note(f"warning: {problem}")
+        if self.count > _KEPT + 1 or str(problem) in self._before:
+            return
+        more = self.count > _KEPT
+        note("note: further problems are counted, not shown" if more else f"warning: {problem}")
 
     def begin_anew(self) -> None:
         """Begin another run, which reports only problems that the last one did not have."""

@@ -3,6 +3,7 @@
 Secrets never stand in these texts: neither the library's own text, which holds the whole address, nor a header.
 """
 
+import os
 import ssl
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -109,6 +110,8 @@ def refusal_message(server: str, status: int | str) -> str | None:
     >>> refusal_message("Kibana", 307)
     'Kibana sends us to another address; write the URL as it is there, with the base path if it has one'
     """
+    if status == _UNKNOWN_USER and any(os.environ.get(name) for name in (USER, PASSWORD, API_KEY)):
+        return f"{server} does not accept the credentials; check {USER} and {PASSWORD}, or {API_KEY}"
     if status == _UNKNOWN_USER:
         return f"{server} does not know who asks; set {USER} and {PASSWORD}, or {API_KEY}"
     if status in _REDIRECTS:

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -816,3 +817,59 @@ def test_help(run: Run) -> None:
         assert result.code == 0
         assert result.out.startswith("Usage:")
     assert sigma_stellar_aws.__version__ in run("--version").out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_commands_and_options(run: Run, shell: str) -> None:
+    """What is printed asks our program, which answers with what may follow."""
+    printed = run("completion", shell).out
+    assert f"_SIGMA_STELLAR_AWS_COMPLETE={shell}_complete" in printed
+    words = {"COMP_WORDS": "sigma-stellar-aws alerts --wind", "COMP_CWORD": "--wind" if shell == "fish" else "2"}
+    program = "from sigma_stellar_aws.cli import main; main(prog_name='sigma-stellar-aws')"
+    environment = {**os.environ, **words, "_SIGMA_STELLAR_AWS_COMPLETE": f"{shell}_complete"}
+    answered = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "--window" in answered.stdout
+
+
+def test_the_package_is_a_program(run: Run) -> None:
+    """Where the program is not on the PATH, python -m does."""
+    command = [sys.executable, "-m", "sigma_stellar_aws", "--version"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout == f"python -m sigma_stellar_aws, version {sigma_stellar_aws.__version__}\n"
+
+
+def test_an_interrupt_has_its_own_exit_code(tmp_path: Path) -> None:
+    """Ctrl-C ends a command as shells expect it, without a traceback."""
+    program = "from sigma_stellar_aws.cli import main; print('ready', flush=True); main()"
+    command = [sys.executable, "-c", program, "alerts", "-"]
+    running = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=as_in_foreground,
+    )
+    assert running.stdin is not None
+    assert running.stdout is not None
+    running.stdout.readline()
+    running.stdin.write(json.dumps(record(DELETED)) + "\n")
+    running.stdin.flush()
+    time.sleep(1.5)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=30)
+    assert (running.returncode, out) == (130, "")
+    assert "interrupted" in err
+    assert "Traceback" not in err
+
+
+def test_help_tells_every_variable_of_the_environment(run: Run) -> None:
+    """Each variable of ours that the code reads stands in the help, where one looks for it."""
+    package = Path(sigma_stellar_aws.__file__).parent
+    code = "".join(file.read_text(encoding="utf-8") for file in package.rglob("*.py"))
+    names = set(re.findall(r'"(SIGMA_STELLAR_AWS_[A-Z_]+)"', code))
+    assert {"SIGMA_STELLAR_AWS_USER", "SIGMA_STELLAR_AWS_CONFIG"} <= names
+    told = run("--help").out
+    assert [name for name in sorted(names) if name not in told] == []

@@ -1,0 +1,23 @@
+"""The command completion."""
+
+import click
+from click.shell_completion import get_completion_class
+
+_VARIABLE = "_SIGMA_STELLAR_AWS_COMPLETE"
+_SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(_SHELLS))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print what lets a shell complete commands, options and files, to be read when the shell starts.
+
+    \b
+    bash: eval "$(sigma-stellar-aws completion bash)", in ~/.bashrc
+    zsh:  eval "$(sigma-stellar-aws completion zsh)", in ~/.zshrc
+    fish: sigma-stellar-aws completion fish | source, in ~/.config/fish/config.fish
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(context.find_root().command, {}, "sigma-stellar-aws", _VARIABLE).source())

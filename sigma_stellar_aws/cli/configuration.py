@@ -1,0 +1,174 @@
+"""Options of commands in a file, so that they need not be repeated: ``sigma-stellar-aws.toml``, or ``pyproject.toml``.
+
+A table for each command, with the long names of its options::
+
+    [alerts]
+    url = "https://search.example.com:9200"
+    index = "cloudtrail-*"
+    suppress-by = "userIdentity.arn,sourceIPAddress"
+    filter = ["sigma_filter_aws_successful_calls.yml"]
+
+What the command line says wins.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from sigma_stellar_aws.base.text import did_you_mean, nearest
+from sigma_stellar_aws.cli.lazy_group import LazyGroup
+
+CONFIGURATION = "SIGMA_STELLAR_AWS_CONFIG"
+"""Names another file, or ``off``."""
+
+_FILE = "sigma-stellar-aws.toml"
+_TOOL = "sigma-stellar-aws"
+_SECRET = ("user", "password", "key", "secret", "token")
+_T = TypeVar("_T")
+
+
+class Configuration(NamedTuple):
+    """What a file says."""
+
+    file: str
+    """Its name; empty where there is none."""
+    tables: Mapping[str, Mapping[str, Any]]
+    """Values of options by their long names, for each command."""
+
+
+def read_configuration(environment: Mapping[str, str] = os.environ) -> Configuration:
+    """Read the file that the environment names, or one of the working directory.
+
+    Raises:
+        ClickException: it cannot be read, or is not as it should be.
+    """
+    named = environment.get(CONFIGURATION, "")
+    if named == "off":
+        return Configuration("", {})
+    if named:
+        return _checked(named, _tables_in(Path(named)))
+    if Path(_FILE).is_file():
+        return _checked(_FILE, _tables_in(Path(_FILE)))
+    project = Path("pyproject.toml")
+    if project.is_file() and f"[tool.{_TOOL}" in project.read_text(encoding="utf-8", errors="replace"):
+        return _checked(str(project), _tables_in(project).get("tool", {}).get(_TOOL, {}))
+    return Configuration("", {})
+
+
+def _tables_in(file: Path) -> dict[str, Any]:
+    # Few runs have such a file.
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        tables: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise click.ClickException(f"the configuration {file} cannot be read: {error}") from error
+    return tables
+
+
+def _checked(file: str, tables: object) -> Configuration:
+    if not isinstance(tables, dict):
+        raise click.ClickException(f"{file}: write a table for each command, such as [alerts]")
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise click.ClickException(f"{file}: {name} stands in no table; write it below one, such as [alerts]")
+    return Configuration(file, tables)
+
+
+def check_commands(configuration: Configuration, commands: Sequence[str]) -> None:
+    """Refuse tables of commands that do not exist.
+
+    Raises:
+        ClickException: there is one.
+    """
+    for name in configuration.tables:
+        if name not in commands:
+            hint = did_you_mean(nearest(name, commands)) or f"; there are {', '.join(commands)}"
+            raise click.ClickException(f"{configuration.file}: there is no command {name!r}{hint}")
+
+
+def default_values(configuration: Configuration, command: click.Command) -> dict[str, Any]:
+    """Return the values that a file gives the options of a command, by the names of its parameters.
+
+    Raises:
+        ClickException: the command has no such option, or the option takes something else.
+    """
+    options = {
+        name[2:]: parameter
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+        for name in parameter.opts
+        if name.startswith("--")
+    }
+    defaults: dict[str, Any] = {}
+    for key, value in configuration.tables.get(command.name or "", {}).items():
+        where = f"{configuration.file}, [{command.name}]"
+        if key not in options:
+            if any(word in key for word in _SECRET):
+                raise click.ClickException(f"{where}: {key}: credentials stand in the environment only; take it out")
+            hint = did_you_mean(nearest(key, options)) or f"; there are {', '.join(sorted(options))}"
+            raise click.ClickException(f"{where}: there is no option {key!r}{hint}")
+        defaults[str(options[key].name)] = _value(f"{where}: {key}", options[key], value)
+    return defaults
+
+
+def _value(where: str, option: click.Option, value: object) -> object:
+    if option.is_flag:
+        if not isinstance(value, bool):
+            raise click.ClickException(f"{where}: write true or false")
+        # Of some, one of several choices: --json, --csv.
+        return option.flag_value if value else None
+    if option.multiple:
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise click.ClickException(f'{where}: write a list of texts, such as ["a", "b"]')
+        return value
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise click.ClickException(f"{where}: write a text or a number")
+    return str(value)
+
+
+class ConfiguredGroup(LazyGroup):
+    """A group whose commands take options from a file, and say so."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command, with its options in the file."""
+        command = super().get_command(ctx, cmd_name)
+        if command is None or ctx.resilient_parsing:
+            return command
+        configuration = read_configuration()
+        check_commands(configuration, self.list_commands(ctx))
+        if defaults := default_values(configuration, command):
+            ctx.default_map = {**(ctx.default_map or {}), cmd_name: defaults}
+            keys = ", ".join(configuration.tables[cmd_name])
+            click.echo(f"note: options of {configuration.file}: {keys}", err=True)
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; where an option is wrong, say that it may be one of the file."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            if not ctx.default_map:
+                raise
+            reason = f"options of {read_configuration().file} count, too; {CONFIGURATION}=off: no file"
+            raise click.UsageError(f"{error.format_message()} ({reason})", error.ctx) from error
+
+
+def is_configured(name: str) -> bool:
+    """Tell whether the value of a parameter of the running command comes from the file."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.DEFAULT_MAP
+
+
+def without_configured(record: _T) -> _T:
+    """Return a dataclass of options without those that come from the file."""
+    assert is_dataclass(record)
+    assert not isinstance(record, type)
+    return replace(record, **{field.name: None for field in fields(record) if is_configured(field.name)})

@@ -1,0 +1,78 @@
+"""Options in a file: what counts, what is refused, and that both is told."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sigma_stellar_aws.cli import main
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+FILE = "sigma-stellar-aws.toml"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    """Run the command line."""
+    return CliRunner().invoke(main, arguments, env=environment)
+
+
+def test_options_of_the_file_count(folder: Path) -> None:
+    """A value of the file is as good as one of the command line, which wins; that it counts is told."""
+    (folder / FILE).write_text('[alerts]\nonly = ["KMS Keys Creation"]\njson = true\n', encoding="utf-8")
+    found = run("alerts", str(SAMPLES))
+    assert found.exit_code == 0
+    assert found.stdout.count("\n") == found.stdout.count('"title":"KMS Keys Creation"') > 0
+    assert "note: options of sigma-stellar-aws.toml: only, json\n" in found.stderr
+    other = run("alerts", str(SAMPLES), "--only", "AWS CloudWatch Alarm Deletion")
+    assert other.stdout.count("\n") == other.stdout.count('"title":"AWS CloudWatch Alarm Deletion"') > 0
+
+
+def test_a_store_of_the_file_leaves_files_alone(folder: Path) -> None:
+    """A store that is named for all runs does not hinder one over files; without files it is the one that is asked."""
+    (folder / FILE).write_text('[alerts]\nurl = "http://127.0.0.1:1"\nindex = "logs"\n', encoding="utf-8")
+    assert run("alerts", str(SAMPLES)).exit_code == 0
+    assert "the store cannot be reached" in run("alerts").stderr
+
+
+def test_other_places(folder: Path) -> None:
+    """A table of pyproject.toml does as well; the environment names another file, or none."""
+    (folder / "pyproject.toml").write_text('[tool.sigma-stellar-aws.alerts]\nwindow = "1x"\n', encoding="utf-8")
+    assert "options of pyproject.toml count, too" in run("alerts", str(SAMPLES)).stderr
+    assert run("alerts", str(SAMPLES), SIGMA_STELLAR_AWS_CONFIG="off").exit_code == 0
+    (folder / "other.toml").write_text('[alerts]\nwindow = "2x"\n', encoding="utf-8")
+    named = run("alerts", str(SAMPLES), SIGMA_STELLAR_AWS_CONFIG="other.toml")
+    assert "'2x' is not a time span" in named.stderr
+    assert "options of other.toml count, too" in named.stderr
+    gone = run("alerts", str(SAMPLES), SIGMA_STELLAR_AWS_CONFIG="gone.toml")
+    assert gone.exit_code == 1
+    assert "the configuration gone.toml cannot be read" in gone.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[alerts", "the configuration sigma-stellar-aws.toml cannot be read"),
+        ('url = "x"', "url stands in no table; write it below one, such as [alerts]"),
+        ("[alert]", "there is no command 'alert'; did you mean alerts?"),
+        ("[alerts]\nwindo = '1h'", "[alerts]: there is no option 'windo'; did you mean window?"),
+        ("[alerts]\npassword = 'swordfish'", "[alerts]: password: credentials stand in the environment only"),
+        ("[alerts]\njson = 'yes'", "[alerts]: json: write true or false"),
+        ("[alerts]\nonly = 'KMS Keys Creation'", '[alerts]: only: write a list of texts, such as ["a", "b"]'),
+        ("[alerts]\nwindow = [1]", "[alerts]: window: write a text or a number"),
+    ],
+)
+def test_what_is_wrong_is_told(folder: Path, content: str, said: str) -> None:
+    """A mistake ends the command before it begins, with the place; a credential is not repeated."""
+    (folder / FILE).write_text(content, encoding="utf-8")
+    ended = run("alerts", str(SAMPLES))
+    assert ended.exit_code == 1
+    assert said in ended.stderr
+    assert FILE in ended.stderr
+    assert "swordfish" not in ended.output
