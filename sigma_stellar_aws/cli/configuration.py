@@ -24,6 +24,11 @@ from click.core import ParameterSource
 from sigma_stellar_aws.base.text import did_you_mean, nearest
 from sigma_stellar_aws.cli.lazy_group import LazyGroup
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 CONFIGURATION = "SIGMA_STELLAR_AWS_CONFIG"
 """Names another file, or ``off``."""
 
@@ -62,11 +67,6 @@ def read_configuration(environment: Mapping[str, str] = os.environ) -> Configura
 
 
 def _tables_in(file: Path) -> dict[str, Any]:
-    # Few runs have such a file.
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
     try:
         tables: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
