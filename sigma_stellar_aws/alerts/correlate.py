@@ -77,7 +77,12 @@ class _Followed:
     new: Callable[[], KeyState]
     is_silent: bool
     is_counted: bool
-    leaves: Sequence[_Leaf]
+    leaves: Mapping[str, Sequence[_Leaf]]
+    """By the names of their rules."""
+    numbers: Mapping[str, int]
+    """Of the members, by their names."""
+    inner: Sequence[str]
+    """Names of the members that are correlations."""
     fields: Sequence[_Fields]
     """Of each member."""
     places: Sequence[tuple[int, ...]]
@@ -140,14 +145,19 @@ class Correlator:
                     new_state(each),
                     each.name in self._silent,
                     each.name in counted,
-                    tuple(_leaves(each, known)),
+                    _by_name(_leaves(each, known)),
+                    {member.name: number for number, member in enumerate(each.members)},
+                    tuple(member.name for member in each.members if member.is_correlation),
                     tuple(map(_fields, each.members)),
                     tuple(_places(m, known[m.name]) if m.is_correlation else () for m in each.members),
                 )
             )
-        self._rules = {leaf.name for each in self._followed for leaf in each.leaves}
+        self._places: defaultdict[str, list[int]] = defaultdict(list)
+        for place, followed in enumerate(self._followed):
+            for name in followed.leaves:
+                self._places[name].append(place)
         self._undated = 0
-        self._missing: Counter[tuple[str, str, str]] = Counter()
+        self._missing: Counter[tuple[str, str]] = Counter()
 
     def follow(self, hits: Iterable[Hit]) -> Iterator[Hit | Contribution | Completion]:
         """Yield the events that rules alert on by themselves, what counts for correlations, and what is complete.
@@ -163,7 +173,7 @@ class Correlator:
             if waiting and hit.time != waiting[0].time:
                 yield from self._moment(waiting)
                 waiting = []
-            counted = not self._rules.isdisjoint(name for name, _ in hit.matches)
+            counted = any(name in self._places for name, _ in hit.matches)
             if counted and hit.time is None:
                 self._undated += 1
             elif counted:
@@ -178,8 +188,8 @@ class Correlator:
     def notes(self) -> list[str]:
         """Say which events took no part."""
         notes = [
-            f"{plural(count, 'event')} of the rule {rule!r} without {missing} took no part in the correlation {title!r}"
-            for (title, rule, missing), count in self._missing.items()
+            f"{plural(count, 'event')} without {missing} took no part in the correlation {title!r}"
+            for (title, missing), count in self._missing.items()
         ]
         if self._undated:
             notes.append(f"{plural(self._undated, 'event')} without a time took no part in correlations")
@@ -192,7 +202,7 @@ class Correlator:
         events = _by_rule(hits)
         complete: dict[str, dict[Key, Evidence]] = {}
         completions: list[Completion] = []
-        for followed in self._followed:
+        for followed in self._concerned(events):
             if not followed.is_silent:
                 yield from _contributions(followed, time, events)
             now = complete[followed.correlation.name] = {}
@@ -207,24 +217,34 @@ class Correlator:
             raise self._too_many()
         yield from completions
 
+    def _concerned(self, events: Iterable[str]) -> list[_Followed]:
+        """Return the correlations that rules can make complete, in their order."""
+        places = {place for name in events for place in self._places.get(name, ())}
+        return [self._followed[place] for place in sorted(places)]
+
     def _arrivals(
         self, followed: _Followed, events: _Events, complete: Mapping[str, Mapping[Key, Evidence]]
     ) -> dict[Key, list[Arrival]]:
         arrivals: defaultdict[Key, list[Arrival]] = defaultdict(list)
-        for number, member in enumerate(followed.correlation.members):
-            for key, evidence in complete.get(member.name, {}).items():
+        lacking: set[tuple[str, str]] = set()
+        for name in followed.inner:
+            number = followed.numbers[name]
+            for key, evidence in complete.get(name, {}).items():
                 arrivals[tuple(key[place] for place in followed.places[number])].append(Arrival(number, evidence))
-            for hit, values in events.get(member.name, ()):
-                fields = followed.fields[number]
+        for number in sorted(followed.numbers[name] for name in events if name in followed.numbers):
+            member, fields = followed.correlation.members[number], followed.fields[number]
+            for hit, values in events[member.name]:
                 if not all(name in values for name in fields.key):
                     missing = next(written for written in member.key if flat_name(written) not in values)
-                    self._missing[followed.correlation.title, member.title, missing] += 1
+                    lacking.add((hit.identity, missing))
                     continue
                 counted = _combinations(fields.values, values) if fields.values else ()
                 if counted or not fields.values:
                     arrival = Arrival(number, (CountedEvent(hit, (member.name,)),), counted)
                     for key in _combinations(fields.key, values):
                         arrivals[key].append(arrival)
+        if lacking:
+            self._missing.update((followed.correlation.title, missing) for _, missing in lacking)
         return arrivals
 
     def _too_many(self) -> TooManyAlertsError:
@@ -247,8 +267,8 @@ def _by_rule(hits: list[Hit]) -> _Events:
 
 def _contributions(followed: _Followed, time: int, events: _Events) -> Iterator[Contribution]:
     rules: defaultdict[tuple[Key, str], dict[str, Hit]] = defaultdict(dict)
-    for leaf in followed.leaves:
-        for hit, values in events.get(leaf.name, ()):
+    for name in events:
+        for leaf, (hit, values) in product(followed.leaves.get(name, ()), events[name]):
             if all(name in values for name in leaf.values):
                 for key in _combinations(leaf.key, values):
                     rules[tuple(key[place] for place in leaf.places), hit.identity][leaf.name] = hit
@@ -280,6 +300,14 @@ def _drop(followed: _Followed, time: int) -> None:
             return
         followed.held -= state.size()
         del followed.states[key]
+
+
+def _by_name(leaves: Iterable[_Leaf]) -> Mapping[str, Sequence[_Leaf]]:
+    named: defaultdict[str, list[_Leaf]] = defaultdict(list)
+    for leaf in leaves:
+        named[leaf.name].append(leaf)
+    # Whoever asks for others must not add them.
+    return dict(named)
 
 
 def _leaves(correlation: Correlation, known: Mapping[str, Correlation]) -> Iterator[_Leaf]:

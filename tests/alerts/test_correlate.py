@@ -218,7 +218,7 @@ def test_who_takes_no_part_is_told() -> None:
     found = hits([event(0, "a"), event(1, "a"), event(2, "a", u="1"), event(3, "b")], known)
     assert not any(isinstance(each, Completion) for each in correlator.follow([*found, found[2]._replace(time=None)]))
     assert correlator.notes() == [
-        "2 events of the rule 'a' without u took no part in the correlation 'x'",
+        "2 events without u took no part in the correlation 'x'",
         "1 event without a time took no part in correlations",
     ]
 

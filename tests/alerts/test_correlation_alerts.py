@@ -248,7 +248,7 @@ def test_what_is_refused_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
 def test_events_that_take_no_part_are_told(tmp_path: Path) -> None:
     """Events without a field that is grouped by are told of once, with their number."""
     found = search(tmp_path / "logs", rules_of(tmp_path, CHAIN), [event(0, "a"), event(1, "a"), event(1, "b", u="1")])
-    note = "2 events of the rule 'Rule a' without requestParameters.u took no part in the correlation 'Chain'"
+    note = "2 events without requestParameters.u took no part in the correlation 'Chain'"
     assert note in found.notes
 
 
