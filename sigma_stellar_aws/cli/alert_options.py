@@ -28,6 +28,7 @@ from sigma_stellar_aws.cli.options import (
     told_timeout_option,
 )
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, Document
+from sigma_stellar_aws.rule_files.find import correlations_path, pack_path
 
 if TYPE_CHECKING:
     from sigma.collection import SigmaCollection
@@ -75,6 +76,7 @@ class RuleChoice:
     each_event: bool
     most_open: int
     scripts: bool
+    correlations: bool
 
     def options(self) -> AlertOptions:
         """Return how they raise alerts."""
@@ -95,7 +97,12 @@ class RuleChoice:
         from sigma_stellar_aws.rule_files.choose import choose_rules
         from sigma_stellar_aws.rule_files.load import load_rules
 
-        rules = load_rules(*self.rule_paths, filters=self.filter_paths, collect_errors=not self.strict)
+        rules = load_rules(
+            *self.rule_paths,
+            filters=self.filter_paths,
+            correlations=self.correlations,
+            collect_errors=not self.strict,
+        )
         return choose_rules(rules, self.only, self.exclude)
 
     def pack(self, messages: Messages) -> Pack:
@@ -120,7 +127,9 @@ class RuleChoice:
     def _key(self) -> str | None:
         # A rule may be chosen by a path from where we are.
         here = str(Path.cwd()) if self.only or self.exclude else ""
-        return pack_key(self.rule_paths, self.filter_paths, (self.options(), self.only, self.exclude, here))
+        added = (correlations_path(),) if self.correlations else ()
+        paths = (*(self.rule_paths or (pack_path(),)), *added)
+        return pack_key(paths, self.filter_paths, (self.options(), self.only, self.exclude, here))
 
 
 @dataclass(frozen=True)
@@ -210,6 +219,7 @@ alert_rule_options = record(
     published_option,
     exact_case_option,
     rules_option,
+    click.option("--correlations", is_flag=True, help="Also raise alerts of several events: those of this project."),
     filters_option,
     choice_options,
     strict_option,

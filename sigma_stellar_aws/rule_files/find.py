@@ -14,6 +14,11 @@ def pack_path() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[2] / "rules"
 
 
+def correlations_path() -> Path:
+    """Return the folder of our correlations: not among the rules, where ``sigma convert`` would come upon them."""
+    return pack_path().with_name("correlations")
+
+
 def filters_path() -> Path:
     """Return the folder of our filters: not among the rules, where ``sigma convert`` would apply them unasked."""
     return Path(__file__).parents[1] / "filters"

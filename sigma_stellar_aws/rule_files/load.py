@@ -20,6 +20,7 @@ from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.rule_files.as_written import misreadings
 from sigma_stellar_aws.rule_files.choose import names_of
 from sigma_stellar_aws.rule_files.correlations import filter_errors, resolve_correlations
+from sigma_stellar_aws.rule_files.find import correlations_path as correlations_path
 from sigma_stellar_aws.rule_files.find import files_below as files_below
 from sigma_stellar_aws.rule_files.find import filters_path as filters_path
 from sigma_stellar_aws.rule_files.find import find_rule_files as find_rule_files
@@ -39,7 +40,12 @@ from sigma_stellar_aws.rule_files.stated_correlation import (
 AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 
 
-def load_rules(*paths: Path | str, filters: Iterable[Path | str] = (), collect_errors: bool = False) -> SigmaCollection:
+def load_rules(
+    *paths: Path | str,
+    filters: Iterable[Path | str] = (),
+    correlations: bool = False,
+    collect_errors: bool = False,
+) -> SigmaCollection:
     """Load the rules of files and folders, see ``find_rule_files``; by default the 29.
 
     >>> rules = load_rules()
@@ -51,13 +57,16 @@ def load_rules(*paths: Path | str, filters: Iterable[Path | str] = (), collect_e
     Args:
         paths: the files and folders.
         filters: files with Sigma filters to apply to the rules.
+        correlations: whether to add the correlations of this project.
         collect_errors: keep what is wrong with a rule file in ``errors`` of the collection, and leave the file out.
 
     Raises:
         SigmaError: a file cannot be read as Sigma rules; the message names it.
         OSError: a file cannot be opened.
     """
-    parsed = [_parsed(file, collect_errors) for file in find_rule_files(paths)]
+    added = [correlations_path()] if correlations else []
+    files = find_rule_files([*(paths or [pack_path()]), *added])
+    parsed = [_parsed(file, collect_errors) for file in files]
     # pySigma's own look-up of references, which conversions do, names neither file nor line.
     collection = SigmaCollection.merge(parsed, resolve_references=False)
     named = [each for part in parsed for each in part.filters]
