@@ -1,8 +1,8 @@
 """Map the fields that are new in a batch with one request, in an index of our template.
 
 A store that meets a new field changes its mapping, one document after the other, and each change has to reach the whole
-cluster. The first few hundred events take fifty times as long that way, and on a busy cluster some are refused. A name
-with a dot, which is an object and a field for a store, is refused always: it makes a keyword of the object, too.
+cluster. The first few hundred events take fifty times as long that way, and on a busy cluster some are refused. A list
+under a name with a dot, which is an object and a field for a store, it refuses: it makes a keyword of the object.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,7 +40,11 @@ def field_mapper(client: OpenSearch, index: str) -> Callable[[set[str]], None]:
         OpenSearchException: the store refused to show the mapping.
         AnswerError: it answered with something else.
     """
-    answer = answered(lambda: client.indices.get_mapping(index=index))
+    try:
+        answer = answered(lambda: client.indices.get_mapping(index=index))
+    except exceptions.NotFoundError:
+        # A template may make the index of the first event.
+        return lambda names: None
     indices = list(read_answer(dict[str, _OfIndex], answer, strict=False).values())
     ours = index_mappings()
     if len(indices) != 1 or indices[0].mappings.dynamic_templates != ours["dynamic_templates"]:

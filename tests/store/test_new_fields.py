@@ -85,10 +85,10 @@ def test_fields_that_cannot_be_mapped_stop_nothing(engine_url: str, index: str) 
 
 
 def test_names_with_dots(engine_url: str, index: str) -> None:
-    """A name with a dot is loaded and found; one that cannot be a field is told of its own event alone."""
+    """A list under a name with a dot is loaded and found; one that cannot be a field is told of its own event alone."""
     client = connect(engine_url, None, {})
     create_index(client, index, [])
-    dotted: Document = {"eventID": "4", "requestParameters_tags_kubernetes.io/role": "node"}
+    dotted: Document = {"eventID": "4", "requestParameters_tags_kubernetes.io/role": ["node", "edge"]}
     clashing: Document = {"eventID": "5", "eventName.part": "a"}
     rejected: list[str] = []
     loaded = load_documents(
