@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sigma_stellar_aws.alerts.checkpoint import Checkpoint, later, read_checkpoint, write_checkpoint
 from sigma_stellar_aws.base import times
-from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.base.errors import S3Error, StoreError
 
 OVERLAP = timedelta(hours=6)
 """How late an event may arrive: CloudTrail needs up to 15 minutes, but what fills the store may stand still longer."""
@@ -29,8 +29,8 @@ class RunSpan(NamedTuple):
 class Run:
     """One of the runs: do the work in a ``with`` block, which gets the span to work on.
 
-    Where runs follow each other, one that fails because of the store ends in silence, with its error in ``error``; the
-    next one does its work, too.
+    Where runs follow each other, one that fails because of the store, or of S3, ends in silence, with its error in
+    ``error``; the next one does its work, too.
     """
 
     def __init__(self, span: RunSpan, *, is_only: bool) -> None:
@@ -40,7 +40,7 @@ class Run:
         self.through = span.until
         """Up to when all is done, if it is."""
         self.done = False
-        self.error: StoreError | None = None
+        self.error: StoreError | S3Error | None = None
 
     def __enter__(self) -> RunSpan:
         """Return what to look at."""
@@ -51,9 +51,9 @@ class Run:
         self.through = min(self.through, time)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
-        """Note how it went; suppress an error of the store where there are further runs."""
+        """Note how it went; suppress an error of the store or of S3 where there are further runs."""
         self.done = error is None
-        if isinstance(error, StoreError) and not self._is_only:
+        if isinstance(error, StoreError | S3Error) and not self._is_only:
             self.error = error
         return self.error is not None
 

@@ -164,13 +164,18 @@ def alerts_of_portions(
 
     See :func:`alerts_of_files` for the other arguments, and what is raised.
     """
-    begin = reading_begin(pack.correlations, since)
-    hits: ExternalSort[Hit] = ExternalSort(
-        lambda hit: hit.time, lambda hit: hit.identity, pack=HIT.pack, unpack=HIT.unpack
-    )
+    hits, records = hits_of_portions(portions, pack, reading_begin(pack.correlations, since), until, messages)
+    return raised(hits, pack, options, messages, since, records)
+
+
+def hits_of_portions(
+    portions: Iterable[Portion], pack: Pack, since: datetime | None, until: datetime | None, messages: Messages
+) -> tuple[ExternalSort[Hit], int]:
+    """Return the hits of files, in order of time, and how many records were read."""
+    hits = hits_in_order()
     records = 0
     for portion in portions:
-        for batch in scan_files(portion.files, pack, begin, until):
+        for batch in scan_files(portion.files, pack, since, until):
             records += batch.records
             hits.extend(_named(batch.hits, portion))
             problems = [portion.told(problem) for problem in batch.problems]
@@ -179,7 +184,12 @@ def alerts_of_portions(
                 (str(problem) for problem in problems if problem.is_note),
                 batch.done_bytes,
             )
-    return raised(hits, pack, options, messages, since, records)
+    return hits, records
+
+
+def hits_in_order() -> ExternalSort[Hit]:
+    """Return an empty list of hits, in order of time, copies of an event one after the other."""
+    return ExternalSort(lambda hit: hit.time, lambda hit: hit.identity, pack=HIT.pack, unpack=HIT.unpack)
 
 
 def _named(hits: list[Hit], portion: Portion) -> list[Hit]:

@@ -180,16 +180,17 @@ def update_alert_index(
         most_open=options.most_open,
         report=messages.problem,
     )
-    update = _all_stored(stored, events, correlator, pack, messages, late=since if must_exist else None)
+    update = all_stored(stored, events, correlator, pack, messages, late=since if must_exist else None)
     return replace(update, through=until and looked_at_until(clock, until))
 
 
-def _all_stored(
+def all_stored(
     stored: Iterable[StoredAlert],
     events: DistinctHits,
     correlator: Correlator,
     pack: Pack,
     messages: Messages,
+    records: int | None = None,
     *,
     late: datetime | None,
 ) -> AlertUpdate:
@@ -216,6 +217,7 @@ def _all_stored(
         alerts,
         pack.alerting(),
         events.count,
+        records,
         problems=messages.problems,
         problem_count=messages.problem_count,
         notes=messages.notes,

@@ -1,30 +1,11 @@
 """The command alerts."""
 
-import os
-import sys
-from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from sigma_stellar_aws import __version__
-from sigma_stellar_aws.alerts import render
-from sigma_stellar_aws.alerts.alert import alert_json
-from sigma_stellar_aws.alerts.checkpoint import Checkpoint
 from sigma_stellar_aws.alerts.correlate import reading_begin
-from sigma_stellar_aws.alerts.repeat import OVERLAP, RunSpan, repeat
-from sigma_stellar_aws.alerts.run import (
-    AlertSearch,
-    Messages,
-    OnProgress,
-    Progress,
-    alerts_of_portions,
-)
-from sigma_stellar_aws.base import run_limit
-from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.alerts.run import Messages, alerts_of_portions
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.cli.alert_options import (
     Output,
@@ -38,24 +19,18 @@ from sigma_stellar_aws.cli.alert_options import (
     time_options,
     writing_options,
 )
-from sigma_stellar_aws.cli.configuration import without_configured
-from sigma_stellar_aws.cli.log_sources import LogSource, S3Choice, log_sources, open_logs, s3_options
-from sigma_stellar_aws.cli.problems import (
-    Problems,
-    as_click_errors,
-    needs,
-    note,
+from sigma_stellar_aws.cli.alert_output import (
+    STANDARD_OUTPUT,
+    names_of_sources,
+    numbers_of_search,
+    on_progress,
+    print_search,
 )
-from sigma_stellar_aws.logs.portions import STANDARD_INPUT
-from sigma_stellar_aws.reference.flat_schema import STELLAR_INDEX, TIME_FIELD
-
-if TYPE_CHECKING:
-    from opensearchpy import OpenSearch
-
-    from sigma_stellar_aws.alerts.run_store import AlertUpdate
-
-
-STANDARD_OUTPUT = Path("-")
+from sigma_stellar_aws.cli.configuration import without_configured
+from sigma_stellar_aws.cli.log_sources import LogSource, S3Choice, Selection, log_sources, open_logs, s3_options
+from sigma_stellar_aws.cli.problems import Problems, as_click_errors, needs, note
+from sigma_stellar_aws.logs.deliveries import deliveries_of
+from sigma_stellar_aws.logs.s3.address import S3Address
 
 
 @click.command()
@@ -94,20 +69,35 @@ def alerts(
     with as_click_errors():
         if not store.url:
             _search_files(files, s3, times, output, rules, problems)
-        elif writing.write_to is None:
-            _search_store(store, store.url, times, output, rules, problems)
         else:
-            # There is no other way to end one that follows.
-            with suppress(KeyboardInterrupt) if writing.follow else nullcontext():
-                _update_index(store, store.url, writing.write_to, times, output, rules, writing, problems)
+            # Files are searched without the packages of the extra.
+            with needs("store"):
+                from sigma_stellar_aws.cli.store_alerts import search_store, update_from_logs, update_index
+            if writing.write_to is None:
+                search_store(store, store.url, times, output, rules, problems)
+            else:
+                choices = (store, store.url, writing.write_to, times, output, rules, writing, problems)
+                # There is no other way to end one that follows.
+                with suppress(KeyboardInterrupt) if writing.follow else nullcontext():
+                    if files:
+                        update_from_logs(files, s3, *choices)
+                    else:
+                        update_index(*choices)
     problems.leave()
 
 
 def _check_files(files: tuple[LogSource, ...], store: StoreChoice, writing: Writing) -> None:
-    if bool(files) == bool(store.url):
+    if bool(files) == bool(store.url) and not (files and writing.write_to):
         raise click.UsageError("name either files or a data store (--url)")
-    if files and (store.time_field or store.index or store.ca_file or store.timeout or writing.write_to):
-        raise click.UsageError("--index, --time-field, --write, --ca-file and --timeout are for a data store (--url)")
+    if files and (store.time_field or store.index):
+        raise click.UsageError("--index and --time-field are for a data store (--url), not for files")
+    if files and not store.url and (store.ca_file or store.timeout or writing.write_to):
+        raise click.UsageError("--write, --ca-file and --timeout are for a data store (--url)")
+    if files and (writing.checkpoint or writing.follow):
+        if not all(isinstance(file, S3Address) for file in files):
+            raise click.UsageError("of logs, only those in S3 can be searched with --checkpoint and --follow")
+        if not writing.checkpoint:
+            raise click.UsageError("--follow of logs needs --checkpoint, which says what was read")
 
 
 def _check_writing(times: TimeBounds, output: Output, rules: RuleChoice, writing: Writing) -> None:
@@ -136,151 +126,10 @@ def _search_files(
     rules: RuleChoice,
     problems: Problems,
 ) -> None:
-    pack = rules.pack(Messages(_on_progress(problems)))
-    with open_logs(files, s3, reading_begin(pack.correlations, times.since), times.until, problems) as (
-        portions,
-        advance,
-    ):
-        messages = Messages(_on_progress(problems, advance))
+    pack = rules.pack(Messages(on_progress(problems)))
+    selection = Selection(deliveries_of(reading_begin(pack.correlations, times.since), times.until))
+    with open_logs(files, s3, selection, problems) as (portions, advance):
+        messages = Messages(on_progress(problems, advance))
         search = alerts_of_portions(portions, pack, times.since, times.until, rules.options(), messages)
-    searched = ", ".join("standard input" if file == STANDARD_INPUT else str(file) for file in files)
-    _print(search, searched, times, output, problems)
-    note(f"{_numbers(search)} among {plural(search.records or 0, 'record')}{problems.summary()}")
-
-
-def _search_store(
-    store: StoreChoice, url: str, times: TimeBounds, output: Output, rules: RuleChoice, problems: Problems
-) -> None:
-    # Files are searched without the packages of the extra.
-    with needs("store"):
-        from sigma_stellar_aws.alerts.run_store import alerts_of_store
-    index = store.index or STELLAR_INDEX
-    with _connected(url, store.ca_file) as client:
-        search = alerts_of_store(
-            client,
-            index,
-            rules.load(),
-            time_field=store.time_field,
-            since=times.since,
-            until=times.until,
-            options=rules.options(),
-            progress=_on_progress(problems),
-        )
-    _print(search, index, times, output, problems)
-    note(f"{_numbers(search)} in {index}{problems.summary()}")
-
-
-def _update_index(
-    store: StoreChoice,
-    url: str,
-    alert_index: str,
-    times: TimeBounds,
-    output: Output,
-    rules: RuleChoice,
-    writing: Writing,
-    problems: Problems,
-) -> None:
-    """Keep the alerts in an index, once or again and again; print those that are new or have changed."""
-    index, time_field = store.index or STELLAR_INDEX, store.time_field or TIME_FIELD
-    search = {"index": index, "time_field": time_field, "url": url, "write": alert_index}
-    with _connected(url, store.ca_file) as client:
-        for run in repeat(
-            since=times.since,
-            until=times.until,
-            checkpoint=Checkpoint(writing.checkpoint, search) if writing.checkpoint else None,
-            overlap=writing.overlap or OVERLAP,
-            interval=writing.follow,
-        ):
-            problems.begin_anew()
-            run_limit.begin_anew()
-            with run as span:
-                update = _update(client, store, alert_index, span, rules, writing.overlap or OVERLAP, problems)
-                if update.through:
-                    run.reached(update.through)
-                _print(update, index, times, output, problems)
-                note(
-                    f"{plural(update.created, 'alert')} raised in {alert_index}, {update.updated:,} updated, "
-                    f"{update.unchanged:,} as they were, of {plural(update.events, 'event')} in {index}"
-                    f"{problems.summary()}"
-                )
-            if run.error:
-                note(f"this run failed; the next run will make up for it: {run.error}")
-
-
-def _update(
-    client: "OpenSearch",
-    store: StoreChoice,
-    alert_index: str,
-    span: RunSpan,
-    rules: RuleChoice,
-    overlap: timedelta,
-    problems: Problems,
-) -> "AlertUpdate":
-    # Files are searched without the packages of the extra.
-    from sigma_stellar_aws.alerts.run_store import update_alert_index
-
-    return update_alert_index(
-        client,
-        alert_index,
-        store.index or STELLAR_INDEX,
-        # Anew for each run: whoever follows may edit them.
-        rules.load(),
-        time_field=store.time_field,
-        since=span.since,
-        until=span.until,
-        floor=span.floor,
-        must_exist=span.resumed,
-        overlap=overlap,
-        options=rules.options(),
-        progress=_on_progress(problems),
-    )
-
-
-def _connected(url: str, ca_file: Path | None) -> "OpenSearch":
-    # Files are searched without the packages of the extra.
-    with needs("store"):
-        from sigma_stellar_aws.store.client import connect
-    return connect(url, ca_file, os.environ)
-
-
-def _on_progress(problems: Problems, advance: Callable[[int], None] = lambda done: None) -> OnProgress:
-    """Print problems and notes of a search as they come."""
-
-    def listen(news: Progress) -> None:
-        for text in news.notes:
-            note(f"note: {text}")
-        for problem in news.problems:
-            problems.report(problem)
-        advance(news.done_bytes)
-
-    return listen
-
-
-def _print(search: AlertSearch, searched: str, times: TimeBounds, output: Output, problems: Problems) -> None:
-    """Print the alerts, and write the page of them that is asked for."""
-    if output.html is not None:
-        # Few runs write a page, and all have to wait for what it loads.
-        from sigma_stellar_aws.alerts import page
-
-        about: JsonObject = {
-            "searched": searched,
-            "since": times.since.isoformat() if times.since else None,
-            "until": times.until.isoformat() if times.until else None,
-            "records": search.records,
-            "events": search.events,
-            "rules": len(search.rules),
-            "problems": list(problems.texts),
-            "problem_count": problems.count,
-            "version": __version__,
-        }
-        is_page_only = output.html == STANDARD_OUTPUT
-        target = sys.stdout.buffer if is_page_only else output.html
-        page.write_html(map(alert_json, search.alerts), target, about=about)
-        if is_page_only:
-            sys.stdout.flush()
-            return
-    render.write_alerts(search.alerts, output.form or "table", output.group_by)
-
-
-def _numbers(search: AlertSearch) -> str:
-    return f"{plural(len(search.alerts), 'alert')} of {plural(search.events, 'matching event')}"
+    print_search(search, names_of_sources(files), times, output, problems)
+    note(f"{numbers_of_search(search)} among {plural(search.records or 0, 'record')}{problems.summary()}")

@@ -9,9 +9,10 @@ import click
 from sigma_stellar_aws.alerts.pack import pack_fields
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.cli.alert_options import TimeBounds, time_options
-from sigma_stellar_aws.cli.log_sources import LogSource, S3Choice, log_sources, open_logs, s3_options
+from sigma_stellar_aws.cli.log_sources import LogSource, S3Choice, Selection, log_sources, open_logs, s3_options
 from sigma_stellar_aws.cli.options import ca_file_option, timeout_option, url_option
 from sigma_stellar_aws.cli.problems import Problems, as_click_errors, note
+from sigma_stellar_aws.logs.deliveries import deliveries_of
 from sigma_stellar_aws.logs.find import stored_size
 from sigma_stellar_aws.logs.flatten import flatten
 from sigma_stellar_aws.logs.portions import Portion
@@ -37,7 +38,7 @@ def load(
     problems = Problems()
     with (
         as_click_errors(),
-        open_logs(files, s3, times.since, times.until, problems) as (portions, advance),
+        open_logs(files, s3, Selection(deliveries_of(times.since, times.until)), problems) as (portions, advance),
         connect(url, ca_file, os.environ) as client,
     ):
         fields = pack_fields()

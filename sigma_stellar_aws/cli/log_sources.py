@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,7 +16,7 @@ from sigma_stellar_aws.base.text import not_read, plural
 from sigma_stellar_aws.cli.options import LOGS, record
 from sigma_stellar_aws.cli.problems import Problems, needs, note
 from sigma_stellar_aws.cli.progress import Bar, progress
-from sigma_stellar_aws.logs.deliveries import Deliveries, deliveries_of
+from sigma_stellar_aws.logs.deliveries import Deliveries
 from sigma_stellar_aws.logs.find import is_log, require_log_files, stored_size
 from sigma_stellar_aws.logs.portions import Portion, with_standard_input
 from sigma_stellar_aws.logs.s3.address import S3Address, s3_address
@@ -54,57 +55,93 @@ s3_options = record(
 )
 
 
+class Selection:
+    """Which files are read, and what became of them."""
+
+    def __init__(
+        self, deliveries: Deliveries, is_new: Callable[[str, datetime], bool] = lambda name, time: True
+    ) -> None:
+        """Choose files.
+
+        Args:
+            deliveries: others are left out whose path says that they were delivered at another time.
+            is_new: tells by the address of an object in S3, and by when it was written, whether it is to be read.
+        """
+        self.deliveries = deliveries
+        self.is_new = is_new
+        self.again: list[tuple[str, datetime]] = []
+        """Objects to read that need not be listed, with the times at which they were written."""
+        self.objects: dict[str, datetime] = {}
+        """The objects that were chosen, with the times at which they were written."""
+        self.unread: set[str] = set()
+        """Those that could not be read."""
+        self.all_listed = True
+        """Whether every folder could be listed."""
+
+
 @contextmanager
 def open_logs(
-    sources: Sequence[LogSource], s3: S3Choice, since: datetime | None, until: datetime | None, problems: Problems
+    sources: Sequence[LogSource], s3: S3Choice, selection: Selection, problems: Problems
 ) -> Iterator[tuple[Iterator[Portion], Callable[[int], None]]]:
     """Yield the log files, in portions, and a function to call with each number of their bytes that was read.
 
     Args:
         sources: files, folders, standard input, and addresses in S3.
         s3: how S3 is asked.
-        since: files that cannot have events from then on, by the time of delivery in their paths, are left out.
-        until: the same for events before this time.
+        selection: which files are read.
         problems: reports what cannot be read.
     """
-    wanted = deliveries_of(since, until)
     paths = [source for source in sources if isinstance(source, Path)]
     addresses = [source for source in sources if isinstance(source, S3Address)]
     with with_standard_input(paths) as given, progress() as bar:
-        files = require_log_files(given.files, problems.report, note, wanted) if paths else []
+        files = require_log_files(given.files, problems.report, note, selection.deliveries) if paths else []
         bar.expect(len(files), sum(map(stored_size, files)))
 
         def portions() -> Iterator[Portion]:
             yield given._replace(files=files)
             for address in addresses:
-                yield from _in_s3(address, s3, wanted, problems, bar)
+                yield from _in_s3(address, s3, selection, problems, bar)
 
         yield portions(), bar.advance
 
 
-def _in_s3(address: S3Address, s3: S3Choice, wanted: Deliveries, problems: Problems, bar: Bar) -> Iterator[Portion]:
+def _in_s3(address: S3Address, s3: S3Choice, selection: Selection, problems: Problems, bar: Bar) -> Iterator[Portion]:
     # boto3 comes with the extra, and takes a third of a second to load.
     with needs("s3"):
         from sigma_stellar_aws.logs.s3.client import connect_s3
         from sigma_stellar_aws.logs.s3.download import Download
         from sigma_stellar_aws.logs.s3.listing import Listing, S3Object
     client = connect_s3(s3.endpoint_url, s3.aws_profile)
-    listing = Listing(client, address, wanted, problems.report, requester_pays=s3.requester_pays)
+    listing = Listing(client, address, selection.deliveries, problems.report, requester_pays=s3.requester_pays)
     listed = listed_bytes = 0
 
     def objects() -> Iterator[S3Object]:
         nonlocal listed, listed_bytes
-        for each in listing:
-            listed += 1
-            listed_bytes += each.size
-            bar.expect(1, each.size)
-            yield each
+        start = str(address._replace(prefix=""))
+        again = [
+            S3Object(name.removeprefix(start), 0, time) for name, time in selection.again if name.startswith(start)
+        ]
+        for each in chain(again, listing):
+            name = f"{start}{each.key}"
+            if each in again or selection.is_new(name, each.modified):
+                selection.objects[name] = each.modified
+                listed += 1
+                listed_bytes += each.size
+                bar.expect(1, each.size)
+                yield each
 
-    download = Download(client, address, problems.report, requester_pays=s3.requester_pays)
+    download = Download(
+        client,
+        address,
+        problems.report,
+        requester_pays=s3.requester_pays,
+        on_unread=lambda each: selection.unread.add(str(address._replace(prefix=each.key))),
+    )
     others: list[object] = []
     for portion in download.portions(objects()):
         files = [file for file in portion.files if listed == 1 or is_log(file, others.append)]
         yield portion._replace(files=files)
+    selection.all_listed = selection.all_listed and listing.is_complete
     if others or listing.left_out:
         note(not_read([*listing.left_out, *others]))
     if not listing.found_any:

@@ -9,7 +9,7 @@ import pytest
 
 from sigma_stellar_aws.alerts.checkpoint import Checkpoint
 from sigma_stellar_aws.alerts.repeat import RunSpan, repeat
-from sigma_stellar_aws.base.errors import CheckpointError, StoreError
+from sigma_stellar_aws.base.errors import CheckpointError, StoreError, UserError
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 SEARCH = {"index": "logs", "write": "alerts"}
@@ -23,7 +23,7 @@ class Clock:
         """Of these times."""
         self.times = list(times)
         self.waited: list[timedelta] = []
-        self.failures: list[StoreError] = []
+        self.failures: list[UserError] = []
 
     def runs(
         self,

@@ -4,29 +4,34 @@ import gzip
 import json
 import logging
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.cli import main
+from sigma_stellar_aws.store.client import connect
 from tests.support.s3_server import BUCKET, ENVIRONMENT, S3Server, s3_server
 
-FOLDER = "AWSLogs/111122223333/CloudTrail/eu-west-1"
-DAYS = range(4, 8)
+FIRST = datetime(2026, 1, 4, 9, 55, tzinfo=timezone.utc)
+DAYS = [FIRST + timedelta(days=number) for number in range(4)]
 
 
-def key(day: int) -> str:
-    """The key of the log file of a day."""
-    name = f"111122223333_CloudTrail_eu-west-1_202601{day:02}T1000Z_0123456789abcdef.json.gz"
-    return f"{FOLDER}/2026/01/{day:02}/{name}"
+def key(time: datetime, name: str = "0123456789abcdef") -> str:
+    """The key of the log file that is delivered five minutes after a time."""
+    delivered = time + timedelta(minutes=5)
+    folder = f"AWSLogs/111122223333/CloudTrail/eu-west-1/{delivered:%Y/%m/%d}"
+    return f"{folder}/111122223333_CloudTrail_eu-west-1_{delivered:%Y%m%dT%H%MZ}_{name}.json.gz"
 
 
-def log_file(day: int) -> bytes:
-    """A log file with one event that raises an alert, five minutes before it was delivered."""
+def log_file(time: datetime) -> bytes:
+    """A log file with one event that raises an alert."""
     event = {
         "eventVersion": "1.08",
-        "userIdentity": {"type": "IAMUser", "arn": f"arn:aws:iam::111122223333:user/{day}"},
-        "eventTime": f"2026-01-{day:02}T09:55:00Z",
+        "userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::111122223333:user/alice"},
+        "eventTime": f"{time:%Y-%m-%dT%H:%M:%SZ}",
         "eventSource": "monitoring.amazonaws.com",
         "eventName": "DeleteAlarms",
         "recipientAccountId": "111122223333",
@@ -56,8 +61,8 @@ def test_alerts_of_s3(server: S3Server) -> None:
     done = run(server, f"s3://{BUCKET}/")
     assert done.exit_code == 0
     alerts = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [alert["first_time"] for alert in alerts] == [f"2026-01-{day:02}T09:55:00Z" for day in DAYS]
-    assert f'"s3://{BUCKET}/{key(4)}"' in done.stdout
+    assert [alert["first_time"] for alert in alerts] == [f"{day:%Y-%m-%dT%H:%M:%SZ}" for day in DAYS]
+    assert f'"s3://{BUCKET}/{key(DAYS[0])}"' in done.stdout
     size = sum(len(log_file(day)) for day in DAYS)
     assert f"s3://{BUCKET}/: 4 objects of 4 read, {size:,} bytes" in done.stderr
     assert "not read, by their names: 1 file, notes.md" in done.stderr
@@ -74,11 +79,11 @@ def test_alerts_of_some_days(server: S3Server) -> None:
 
 def test_objects_that_cannot_be_read(server: S3Server) -> None:
     """The alerts of all others are raised, and the exit code says that some are missing."""
-    server.faults[key(5)] = ["403 AccessDenied no"]
+    server.faults[key(DAYS[1])] = ["403 AccessDenied no"]
     done = run(server, f"s3://{BUCKET}/AWSLogs/")
     server.faults.clear()
     assert (done.exit_code, len(done.stdout.splitlines())) == (3, 3)
-    assert f"warning: s3://{BUCKET}/{key(5)}:1: cannot be read: " in done.stderr
+    assert f"warning: s3://{BUCKET}/{key(DAYS[1])}:1: cannot be read: " in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -93,4 +98,70 @@ def test_addresses_at_which_nothing_is(server: S3Server, address: str, code: int
     """A search that cannot find anything fails, with the reason."""
     done = run(server, address)
     assert done.exit_code == code
+    assert told in done.stderr
+
+
+@pytest.fixture
+def store(opensearch_url: str) -> Iterator[OpenSearch]:
+    """A data store, without the index of the alerts."""
+    with connect(opensearch_url, None, {}) as client:
+        yield client
+        client.indices.delete(index="s3-alerts", ignore=404)
+
+
+def test_runs_that_follow_each_other_read_what_is_new(
+    server: S3Server, opensearch_url: str, store: OpenSearch, tmp_path: Path
+) -> None:
+    """A run reads what no other has read, be it late or unread before, and counts it into the alerts there are."""
+    root = "follow/"
+    now = datetime.now(timezone.utc).replace(second=0, microsecond=0)
+    # The last one is in the window of the one before.
+    days = [now - timedelta(hours=hours) for hours in (72, 30, 26, 1, 20)]
+    search = (f"s3://{BUCKET}/{root}", "--url", opensearch_url, "--write", "s3-alerts")
+    arguments = (*search, "--checkpoint", str(tmp_path / "checkpoint"), "--since", "48h")
+
+    def put(*numbers: int) -> None:
+        for number in numbers:
+            server.put(root + key(days[number]), body=log_file(days[number]))
+
+    def follow() -> tuple[int, list[int], list[int]]:
+        server.asked.clear()
+        done = run(server, *arguments)
+        print(done.output, done.exception, done.exc_info)
+        read = {name.removeprefix(root) for kind, name in server.asked if kind == "get"}
+        answer = store.search(index="s3-alerts", size=100)
+        counts = sorted((hit["_source"]["first_time"], hit["_source"]["event_count"]) for hit in answer["hits"]["hits"])
+        return done.exit_code, [n for n, time in enumerate(days) if key(time) in read], [count for _, count in counts]
+
+    put(0, 1, 2)
+    server.faults[root + key(days[2])] = ["403 AccessDenied no"]
+    assert follow() == (3, [1, 2], [1])
+    server.faults.clear()
+    assert follow() == (0, [2], [2])
+    assert follow() == (0, [], [2])
+    put(3)
+    assert follow() == (0, [3], [2, 1])
+    put(4)
+    assert follow() == (0, [4], [3, 1])
+    other = run(server, f"s3://{BUCKET}/", *arguments[1:])
+    assert other.exit_code == 1
+    assert "is the checkpoint of another search" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["tests/samples", "--url", "http://127.0.0.1:9", "--write", "a", "--checkpoint", "c"], "only those in S3"),
+        (["s3://example/", "--url", "http://127.0.0.1:9", "--write", "a", "--follow", "5m"], "needs --checkpoint"),
+        (["s3://example/", "--url", "http://127.0.0.1:9"], "name either files or a data store"),
+        (
+            ["s3://example/", "--url", "http://127.0.0.1:9", "--write", "a", "--index", "b"],
+            "not for files",
+        ),
+    ],
+)
+def test_what_does_not_go_together(arguments: list[str], told: str) -> None:
+    """What would be unclear is refused."""
+    done = CliRunner().invoke(main, ["alerts", *arguments])
+    assert done.exit_code == 2
     assert told in done.stderr

@@ -35,7 +35,8 @@ def test_problems_name_standard_input() -> None:
     assert piped.exit_code == 3
     [problem] = [line for line in piped.stderr.splitlines() if line.startswith("warning: ")]
     assert problem.startswith("warning: standard input/logs/a.json:")
-    assert '"place": "standard input"' in piped.stdout
+    alerts = [json.loads(line) for line in piped.stdout.splitlines()]
+    assert {event["place"] for alert in alerts for event in alert["events"]} == {"standard input"}
     assert tempfile.gettempdir() not in piped.output
     piped = CliRunner().invoke(main, ["alerts", "-"], input=b"{]")
     assert piped.stderr.startswith("warning: standard input:1: ")

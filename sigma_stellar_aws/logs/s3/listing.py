@@ -71,6 +71,8 @@ class Listing:
         self._requester_pays = requester_pays
         self.found_any = False
         """Whether there was anything at all, be it of other days."""
+        self.is_complete = True
+        """Whether every folder could be listed."""
         self.left_out: list[str] = []
         """Keys of objects that are no logs, by their names."""
 
@@ -124,9 +126,11 @@ class Listing:
             reason = s3_reason(error, listing=True, requester_pays=self._requester_pays)
             if task.prefix == self._address.prefix or is_about_everything(error):
                 raise failed(self._address, reason) from error
+            self.is_complete = False
             self._report(Problem(str(self._address._replace(prefix=task.prefix)), 1, f"cannot be listed: {reason}"))
             return None
-        self.found_any = self.found_any or "Contents" in page or "CommonPrefixes" in page
+        # After the first of the days asked for there may be nothing.
+        self.found_any = self.found_any or "Contents" in page or "CommonPrefixes" in page or bool(task.after)
         return page
 
     def _further(self, task: _Task, page: ListedPage) -> Iterator[_Task]:
