@@ -24,7 +24,7 @@ from sigma_stellar_aws.reference.flat_schema import flat_name
 from sigma_stellar_aws.rule_files.counted import Correlation, Member
 
 MOST_HELD = 400_000
-"""How many events may be held for correlations at one time, about 500 bytes of memory each."""
+"""How many events may be held for correlations at one time, up to 1 KB of memory each."""
 
 _Values: TypeAlias = Mapping[str, tuple[str, ...]]
 _Events: TypeAlias = Mapping[str, Sequence[tuple[Hit, _Values]]]

@@ -16,6 +16,7 @@ from sigma.validators import core
 from sigma.validators.base import SigmaRuleValidator, SigmaValidationIssue, SigmaValidationIssueSeverity
 
 from sigma_stellar_aws.authoring import rule_documents
+from sigma_stellar_aws.authoring.check_correlations import correlation_findings
 from sigma_stellar_aws.authoring.issue_positions import all_texts, find_text, issue_details, path_of_issue
 from sigma_stellar_aws.authoring.rule_documents import (
     FINDING_SEVERITIES,
@@ -54,6 +55,7 @@ OWN_CHECKS: Mapping[str, str] = {
     "yaml": "The file is YAML, and nothing in it is lost.",
     "sigma": "A document is a Sigma rule, correlation or filter.",
     "reference": "The rules that a correlation or filter names are among those checked.",
+    "correlation": "A correlation rule can be evaluated, and exactly.",
     "validator": "Every validator can judge the rule.",
     "convert": "A CloudTrail rule can be converted by the pipeline and backend stellar_aws.",
 }
@@ -110,6 +112,7 @@ def check_rules(paths: Iterable[Path | str] = ()) -> CheckReport:
     findings = [
         *(finding for content in contents for finding in content.findings),
         *_missing_references(subjects),
+        *correlation_findings(subjects),
         *_validate(subjects, validators),
         # Last of all, since a pipeline changes the rules.
         *(finding for subject in subjects for finding in _convert(subject)),

@@ -88,7 +88,7 @@ class TrialResult(NamedTuple):
 def read_tested_rules(file: Path) -> TestedRuleFile:
     """Read and convert the rules of a file. Correlations are left out, since they count events."""
     try:
-        found = load_rules(file).rules
+        found = load_rules(file, alone=True).rules
     except (SigmaError, OSError) as error:
         return TestedRuleFile((), (), (_problem(file, error),))
     rules, refused, problems = [], [], []

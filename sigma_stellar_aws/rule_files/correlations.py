@@ -36,6 +36,8 @@ from sigma_stellar_aws.rule_files.stated_correlation import (
     VALUE_COUNT,
     ConditionTree,
     CorrelationFaultError,
+    CorrelationRefusedError,
+    MissingMemberError,
     StatedCorrelation,
     stated_correlation,
 )
@@ -64,6 +66,8 @@ class ResolvedCorrelations:
     """Each after those that it counts."""
     errors: list[UnsupportedRuleError]
     """Why others are left out."""
+    faults: list[tuple[SigmaCorrelationRule, CorrelationFaultError]]
+    """The same, with the rules and the parts of them."""
     silent: set[str]
     """Names of the rules that do not alert by themselves, since a correlation names them and none says generate."""
 
@@ -124,11 +128,6 @@ def filter_errors(filters: Iterable[SigmaFilter], rules: Sequence[NamedRule]) ->
     return errors
 
 
-def correlation_error(rule: SigmaCorrelationRule, path: YamlPath, reason: str) -> CorrelationError:
-    """Return an error that names the rule, its file and the line of a part of it."""
-    return CorrelationError(rule.title or rule_name(rule), reason, location(rule, path))
-
-
 def location(rule: NamedRule | SigmaFilter, path: YamlPath) -> SigmaRuleLocation | None:
     """Return the file and the line of a part of a rule; the file is read once more, since loading loses the lines."""
     if rule.source is None:
@@ -139,6 +138,12 @@ def location(rule: NamedRule | SigmaFilter, path: YamlPath) -> SigmaRuleLocation
             if isinstance(document, dict) and _is_of(document, rule):
                 return SigmaRuleLocation(rule.source.path, line_of(text, path, number))
     return rule.source
+
+
+def _error_of(rule: SigmaCorrelationRule, fault: CorrelationFaultError) -> UnsupportedRuleError:
+    """Return an error that names the rule, its file and the line of a part of it."""
+    kind = UnsupportedRuleError if isinstance(fault, CorrelationRefusedError) else CorrelationError
+    return kind(rule.title or rule_name(rule), fault.reason, location(rule, fault.path))
 
 
 def _is_of(document: JsonObject, rule: NamedRule | SigmaFilter) -> bool:
@@ -188,7 +193,7 @@ class _Resolver:
         self._refused = refused
         self._done: dict[int, Correlation | None] = {}
         self._path: list[SigmaCorrelationRule] = []
-        self._result = ResolvedCorrelations([], [], set())
+        self._result = ResolvedCorrelations([], [], [], set())
 
     def resolved(self) -> ResolvedCorrelations:
         named: set[int] = set()
@@ -213,9 +218,8 @@ class _Resolver:
         try:
             correlation = self._made(rule, stated_correlation(rule))
         except CorrelationFaultError as fault:
-            self._result.errors.append(correlation_error(rule, fault.path, fault.reason))
-        except UnsupportedRuleError as error:
-            self._result.errors.append(error)
+            self._result.faults.append((rule, fault))
+            self._result.errors.append(_error_of(rule, fault))
         self._path.pop()
         self._done[id(rule)] = correlation
         if correlation is not None:
@@ -227,9 +231,9 @@ class _Resolver:
         if len({id(member) for member in members}) < len(members):
             raise CorrelationFaultError(("correlation", "rules"), "two references are to the same rule")
         aliases = self._aliases(stated, members)
-        _refuse(rule, stated)
-        known = [self._member(rule, stated, number, member, aliases) for number, member in enumerate(members)]
-        count, alternatives = _needed(rule, stated)
+        _refuse(stated)
+        known = [self._member(stated, number, member, aliases) for number, member in enumerate(members)]
+        count, alternatives = _needed(stated)
         title = rule.title or rule_name(rule)
         return Correlation(
             rule_name(rule), title, stated.kind, tuple(known), stated.group_by, stated.timespan, count, alternatives
@@ -239,7 +243,7 @@ class _Resolver:
         try:
             return self._names.one(reference)
         except ValueError as error:
-            raise CorrelationFaultError(("correlation", "rules", number), str(error)) from None
+            raise MissingMemberError(("correlation", "rules", number), str(error)) from None
 
     def _aliases(self, stated: StatedCorrelation, members: Sequence[NamedRule]) -> dict[tuple[str, int], str]:
         """Return the field that an alias stands for in the events of a member, by the alias and the member's number."""
@@ -263,7 +267,6 @@ class _Resolver:
 
     def _member(
         self,
-        rule: SigmaCorrelationRule,
         stated: StatedCorrelation,
         number: int,
         member: NamedRule,
@@ -274,7 +277,7 @@ class _Resolver:
         name = rule_name(member)
         if isinstance(member, SigmaRule):
             if reason := self._refused.get(name):
-                raise CorrelationFaultError(at, f"the rule {member.title!r} is left out: {reason}")
+                raise MissingMemberError(at, f"the rule {member.title!r} is left out: {reason}")
             fields = stated.threshold.fields if stated.threshold else ()
             values = tuple(aliases.get((field, number), field) for field in fields)
             return Member(name, member.title, False, key, values)
@@ -283,12 +286,10 @@ class _Resolver:
             names = " → ".join(repr(each.title) for each in (*self._path[start:], member))
             raise CorrelationFaultError(at, f"correlations count each other: {names}")
         if stated.kind not in TEMPORAL_KINDS:
-            raise UnsupportedRuleError(
-                rule.title, f"{stated.kind} of a correlation: only temporal ones can count others", location(rule, at)
-            )
+            raise CorrelationRefusedError(at, f"{stated.kind} of a correlation: only temporal ones can count others")
         inner = self._resolve(member)
         if inner is None:
-            raise CorrelationFaultError(at, f"the correlation {member.title!r} is left out")
+            raise MissingMemberError(at, f"the correlation {member.title!r} is left out")
         if missing := [field for field in key if field not in inner.group_by]:
             raise CorrelationFaultError(at, f"the correlation {inner.title!r} does not group by {missing[0]!r}")
         return Member(name, inner.title, True, key)
@@ -299,19 +300,17 @@ def _has(rules: Iterable[NamedRule], rule: NamedRule) -> bool:
     return any(each is rule for each in rules)
 
 
-def _refuse(rule: SigmaCorrelationRule, stated: StatedCorrelation) -> None:
+def _refuse(stated: StatedCorrelation) -> None:
     """Raise an error with the reason where a correlation can be read, but not be exact."""
     if reason := _REFUSED_KINDS.get(stated.kind):
-        at = location(rule, ("correlation", "type"))
-        raise UnsupportedRuleError(rule.title, f"{stated.kind} is not supported: {reason}", at)
+        raise CorrelationRefusedError(("correlation", "type"), f"{stated.kind} is not supported: {reason}")
     operator = stated.threshold.operator if stated.threshold else ""
     if operator in _REFUSED_OPERATORS:
-        at = location(rule, ("correlation", "condition", operator))
-        raise UnsupportedRuleError(rule.title, f"{operator} is not supported: {_WITHIN_LONGER}; use gte", at)
+        at = ("correlation", "condition", operator)
+        raise CorrelationRefusedError(at, f"{operator} is not supported: {_WITHIN_LONGER}; use gte")
     if stated.condition is not None and _has_not(stated.condition):
-        at = location(rule, ("correlation", "condition"))
         reason = "an event that arrives late would withdraw the alert; use and, or"
-        raise UnsupportedRuleError(rule.title, f"not is not supported: {reason}", at)
+        raise CorrelationRefusedError(("correlation", "condition"), f"not is not supported: {reason}")
 
 
 def _has_not(condition: ConditionTree) -> bool:
@@ -320,7 +319,7 @@ def _has_not(condition: ConditionTree) -> bool:
     return isinstance(condition, CorrelationConditionNOT) or any(map(_has_not, condition.args))
 
 
-def _needed(rule: SigmaCorrelationRule, stated: StatedCorrelation) -> tuple[int, tuple[tuple[int, ...], ...]]:
+def _needed(stated: StatedCorrelation) -> tuple[int, tuple[tuple[int, ...], ...]]:
     """Return how many events, values or rules are needed, and the sets of rules of which one has to be complete."""
     at = ("correlation", "condition")
     number = len(stated.references)

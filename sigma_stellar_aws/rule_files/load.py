@@ -44,6 +44,7 @@ def load_rules(
     *paths: Path | str,
     filters: Iterable[Path | str] = (),
     correlations: bool = False,
+    alone: bool = False,
     collect_errors: bool = False,
 ) -> SigmaCollection:
     """Load the rules of files and folders, see ``find_rule_files``; by default the 29.
@@ -58,6 +59,7 @@ def load_rules(
         paths: the files and folders.
         filters: files with Sigma filters to apply to the rules.
         correlations: whether to add the correlations of this project.
+        alone: whether correlations may name rules that are not among these.
         collect_errors: keep what is wrong with a rule file in ``errors`` of the collection, and leave the file out.
 
     Raises:
@@ -71,7 +73,7 @@ def load_rules(
     collection = SigmaCollection.merge(parsed, resolve_references=False)
     named = [each for part in parsed for each in part.filters]
     collection.errors += filter_errors(named, collection.rules)
-    if not collect_errors:
+    if not collect_errors and not alone:
         wrong = resolve_correlations(collection.rules).errors
         # Those that are refused may be what another backend can convert.
         collection.errors += [error for error in wrong if isinstance(error, CorrelationError)]
@@ -91,7 +93,7 @@ def find_rules(name: str) -> list[SigmaRule]:
         OSError: the file cannot be opened.
     """
     if Path(name).exists():
-        found = load_rules(Path(name)).rules
+        found = load_rules(Path(name), alone=True).rules
     else:
         names = {alias: rule for rule in load_rules().rules for alias in names_of(rule)}
         if name not in names:

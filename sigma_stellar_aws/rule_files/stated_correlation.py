@@ -54,6 +54,14 @@ class CorrelationFaultError(Exception):
         self.reason = reason
 
 
+class CorrelationRefusedError(CorrelationFaultError):
+    """A part of a correlation that can be read, but not be exact."""
+
+
+class MissingMemberError(CorrelationFaultError):
+    """A rule that a correlation names is not among the rules, or is left out itself."""
+
+
 class Threshold(NamedTuple):
     """The condition of a correlation that counts."""
 

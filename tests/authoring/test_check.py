@@ -246,6 +246,38 @@ def test_filters_are_checked_too(check_text: CheckText, old: str, new: str, expe
     assert expected in told(check_text(filter_of_rules=changed(FILTER, old, new)))
 
 
+CORRELATION_FAULTS = {
+    "count": ("gte: 10", "gte: 0", (15, "high"), "Gte: 0 holds without any event"),
+    "key": ("group-by", "group_by", (11, "high"), "A correlation has no key 'group_by'; did you mean group-by?"),
+    "refused": ("gte: 10", "lte: 10", (15, "medium"), "Lte is not supported: a part of a longer burst holds it"),
+    "one": ("gte: 10", "gte: 1", (14, "low"), "One event is enough"),
+    "long": ("5m", "2d", (13, "medium"), "The timespan of 48h is longer than the window of 24h"),
+    "field": (
+        "userIdentity.arn",
+        "userIdentity.arm",
+        (12, "medium"),
+        "CloudTrail has no field 'userIdentity.arm'",
+    ),
+    "suppression": (
+        "level: medium",
+        "level: medium\nstellar: {suppression: {fields: [a]}}",
+        (19, "medium"),
+        "Stellar: suppression of a correlation has the key window alone",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "where", "message"), CORRELATION_FAULTS.values(), ids=CORRELATION_FAULTS)
+def test_a_correlation_is_checked(
+    check_text: CheckText, old: str, new: str, where: tuple[int, str], message: str
+) -> None:
+    """What is wrong or doubtful in a correlation is found once, with its line; what it counts need not be with it."""
+    report = check_text(correlation_of_rules=CORRELATION.replace(old, new), other=GOOD)
+    [finding] = [each for each in report.findings if each.check == "correlation"]
+    assert (finding.line, finding.severity) == where
+    assert finding.message.startswith(message)
+
+
 def test_a_correlation_of_a_rule_elsewhere_is_hardly_a_fault(check_text: CheckText) -> None:
     """A correlation that names a rule which was not checked is reported, but as no more than low."""
     assert told(check_text(correlation_of_rules=CORRELATION)) == [(10, "reference", "low")]
