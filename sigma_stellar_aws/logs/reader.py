@@ -27,14 +27,10 @@ from sigma_stellar_aws.logs.decompress import decompressed, decompressed_chunks
 from sigma_stellar_aws.logs.find import SUFFIXES, looks_like_log, stored_size
 from sigma_stellar_aws.logs.json_reader import JsonReader
 from sigma_stellar_aws.logs.json_window import BLOCK, LONGEST_RECORD, Window
+from sigma_stellar_aws.logs.parquet_rows import parquet_rows
 from sigma_stellar_aws.logs.portions import with_standard_input
 from sigma_stellar_aws.logs.problem import OnProblem
 from sigma_stellar_aws.logs.screening import Screen, everything
-
-PARQUET = (
-    "this is Parquet, which cannot be read; if it is from Security Lake or CloudTrail Lake, read CloudTrail's own log "
-    "files in S3, or write its rows as JSON, one a line (duckdb: COPY (FROM 'x.parquet') TO 'x.json')"
-)
 
 
 def read_records(file: Path, report: OnProblem, passes: Screen = everything) -> Iterator[tuple[int, JsonObject]]:
@@ -134,7 +130,10 @@ def _read_text(file: Path, window: Window, collector: Collector, block: int) -> 
         collector.tell(1, "this is UTF-16; nothing of it was read, write it as UTF-8")
         return
     if window.data.startswith(PARQUET_MARK):
-        collector.tell(1, PARQUET)
+        collector.count_bytes(stored_size(file) - collector.done_bytes)
+        for number, text in parquet_rows(file, collector.tell):
+            collector.add(number, text)
+            yield
         return
     if window.data.startswith(UTF8_MARK):
         window.move(len(UTF8_MARK))

@@ -11,6 +11,8 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterable
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import zstandard
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject
@@ -117,6 +119,17 @@ def tarred(records: list[JsonObject]) -> bytes:
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
     return content.getvalue()
+
+
+def parquet(row: Callable[[JsonObject], dict[str, object]]) -> Write:
+    """Parquet with a row a record."""
+
+    def write(records: list[JsonObject]) -> bytes:
+        content = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist([row(each) for each in records]), content)
+        return content.getvalue()
+
+    return write
 
 
 def of_reader(parts: Callable[[list[JsonObject]], list[bytes]]) -> Write:
@@ -275,6 +288,8 @@ COUNTED: dict[str, tuple[str, Write]] = {
         "a.csv.gz",
         lambda records: gzip.compress(table(["eventid", "eventjson"], lambda each: ["1", compact(each)])(records)),
     ),
+    "Parquet, whole records": ("a.parquet", parquet(lambda each: {"n": 1, "eventjson": compact(each)})),
+    "Parquet, objects as texts": ("a.parquet", parquet(lambda each: {**as_texts(each)})),
     # Search engines and collectors
     "bulk request": ("a.ndjson", written('{"index":{"_index":"trail","_id":"%s"}}\n{}\n')),
     "elasticdump": ("a.json", lines(lambda each: {"_index": "a", "_id": "1", "_score": 1, "_source": each})),

@@ -9,9 +9,12 @@ import lzma
 import tarfile
 import zipfile
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
@@ -351,8 +354,50 @@ def test_a_damaged_archive_is_told(tmp_path: Path) -> None:
         assert problems
 
 
-def test_parquet_is_named(tmp_path: Path) -> None:
-    """What Parquet is and what to do is told in one line."""
-    found, [problem], _ = read(tmp_path / "a.parquet", b"PAR1" + bytes(1000) + b"PAR1")
+def parquet(rows: list[dict[str, object]]) -> bytes:
+    """Parquet, as lakes keep tables."""
+    content = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), content)
+    return content.getvalue()
+
+
+def test_parquet_of_athena(tmp_path: Path) -> None:
+    """Columns and members of structures in lower case get CloudTrail's names, and times and maps its forms."""
+    row = {
+        "eventversion": "1.08",
+        "useridentity": {"type": "Root", "sessioncontext": {"attributes": {"mfaauthenticated": "false"}}, "arn": None},
+        "eventtime": datetime(2026, 1, 5, 10, tzinfo=timezone.utc),
+        "eventsource": "sts.amazonaws.com",
+        "eventname": "GetSessionToken",
+        "requestparameters": '{"a": [1]}',
+        "resources": [{"arn": "x", "accountid": "111122223333"}],
+        "errorcode": None,
+    }
+    found, problems, _ = read(tmp_path / "a.snappy.parquet", parquet([row, {**row, "errorcode": "AccessDenied"}]))
+    expected: JsonObject = {
+        "eventVersion": "1.08",
+        "userIdentity": {"type": "Root", "sessionContext": {"attributes": {"mfaAuthenticated": "false"}}},
+        "eventTime": "2026-01-05T10:00:00Z",
+        "eventSource": "sts.amazonaws.com",
+        "eventName": "GetSessionToken",
+        "requestParameters": {"a": [1]},
+        "resources": [{"ARN": "x", "accountId": "111122223333"}],
+    }
+    assert (found, problems) == ([expected, {**expected, "errorCode": "AccessDenied"}], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("a.parquet", b"PAR1" + bytes(1000) + b"PAR1", "damaged Parquet"),
+        ("a.parquet", parquet([{"a": 1}]), "not a CloudTrail record"),
+        ("a.gz.parquet", parquet([{"class_uid": 6003, "metadata": {"uid": "x"}, "time": 1}]), "OCSF"),
+        ("a.parquet.gz", gzip.compress(parquet([{"a": 1}])), "unpack it"),
+        ("a.zip", zipped({"a.parquet": parquet([{"a": 1}])}), "unpack it"),
+    ],
+)
+def test_parquet_without_records_is_told(tmp_path: Path, name: str, data: bytes, told: str) -> None:
+    """What it is and what to do is told in one line."""
+    found, [problem], _ = read(tmp_path / name, data)
     assert found == []
-    assert "Parquet" in problem
+    assert told in problem
