@@ -3,6 +3,8 @@
 import itertools
 import json
 import random
+import subprocess
+import sys
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from opensearchpy import OpenSearch
 from sigma.collection import SigmaCollection
 
@@ -19,6 +22,7 @@ from sigma_stellar_aws.alerts.pack import convert_pack
 from sigma_stellar_aws.alerts.run import AlertOptions, AlertSearch, alerts_of_files
 from sigma_stellar_aws.alerts.run_store import alerts_of_store, update_alert_index
 from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.logs.flatten import flatten
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
 from sigma_stellar_aws.query.index_template import index_mappings
@@ -27,6 +31,7 @@ from sigma_stellar_aws.rule_files.load import load_rules
 from sigma_stellar_aws.store.client import connect
 from tests.support import correlation_oracle as oracle
 from tests.support.correlation_oracle import Event
+from tests.support.killer import killer
 from tests.support.random_correlations import BASES, random_blocks, random_events
 from tests.support.settings import RANDOM_CASES, RANDOM_SEED
 
@@ -34,6 +39,7 @@ START = datetime(2026, 10, 1, tzinfo=timezone.utc)
 WINDOW = timedelta(minutes=5)
 # What the random correlations call seconds are minutes here.
 SLOWER = 60
+ALL_TOGETHER = "AWS Several Kinds of Malicious Activity by One Caller"
 CHAIN = """\
 title: Chain
 id: 22222222-8f0e-4a3f-9a53-0d3a4a0c9f01
@@ -321,3 +327,46 @@ def test_a_pack_without_a_rule_lacks_its_correlations(tmp_path: Path) -> None:
     left = pack.without(["a"])
     assert [each.name for each in left.correlations] == ["33333333-8f0e-4a3f-9a53-0d3a4a0c9f01"]
     assert left.rules.keys() == {"b", "c", "d", left.correlations[0].name}
+
+
+def test_a_killed_run_and_two_at_once(opensearch_url: str, tmp_path: Path) -> None:
+    """Killed after the first alerts and run again, or run twice at once: the alerts of a run that is left alone."""
+    rules_of(tmp_path / "rules", CHAIN.replace("correlation:", "generate: true\ncorrelation:"))
+    events = [event(each / 60 + late, "ab"[late], u=str(each)) for each in range(200) for late in (0, 1)]
+
+    def command(url: str, place: str) -> list[str]:
+        options = f"alerts --url {url} --index corr-events --write corr-{place} --json --since 2026-09-01T00:00:00Z"
+        files = ["--rules", str(tmp_path / "rules"), "--checkpoint", str(tmp_path / place)]
+        return [sys.executable, "-m", "sigma_stellar_aws", *options.split(), *files]
+
+    def stored(place: str) -> dict[str, Any]:
+        store.indices.refresh(index=f"corr-{place}")
+        found = store.search(index=f"corr-{place}", body={"size": 10_000})["hits"]["hits"]
+        return {hit["_id"]: hit["_source"] for hit in found}
+
+    with connect(opensearch_url, None, {}) as store, killer(opensearch_url) as proxy:
+        try:
+            fill(store, "corr-events", events)
+            assert proxy.run(command(proxy.url, "calm")) == 0
+            writes = [number for number, name in enumerate(proxy.requests, 1) if "_bulk" in name]
+            expected = stored("calm")
+            assert sum("correlation" in each for each in expected.values()) == 200
+            assert proxy.run(command(proxy.url, "killed"), writes[0], "after") < 0
+            assert proxy.run(command(proxy.url, "killed")) == 0
+            assert stored("killed") == expected
+            two = [subprocess.Popen(command(opensearch_url, "two"), stdout=subprocess.DEVNULL) for _ in range(2)]
+            assert [each.wait(timeout=120) for each in two] == [0, 0]
+            assert stored("two") == expected
+        finally:
+            for name in store.indices.get(index="corr-*"):
+                store.indices.delete(index=name)
+
+
+def test_ours_on_the_command_line() -> None:
+    """--correlations adds those of this project to the 29, also where the rules were converted before."""
+    logs = Path(__file__).parents[1] / "samples" / "AWSLogs"
+    ours = {ALL_TOGETHER, "AWS Access Key Tried Out"}
+    for options, titles in (([], set()), (["--correlations"], ours), (["--correlations"], ours)):
+        result = CliRunner().invoke(main, ["alerts", str(logs), "--json", *options], catch_exceptions=False)
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        assert {line["rule"]["title"] for line in lines if "correlation" in line} == titles
