@@ -125,7 +125,7 @@ class _Known(NamedTuple):
     """The bits, by letter and how often it came before."""
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _known(choices: frozenset[str]) -> _Known:
     # Backwards, for the first of the alphabet to stay: it has the capital letters.
     by_plain = {_plain(choice): choice for choice in sorted(choices, reverse=True)}

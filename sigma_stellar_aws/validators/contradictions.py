@@ -1,6 +1,6 @@
 """Values that a field never has, and comparisons that exclude each other."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from sigma.types import SigmaCIDRExpression, SigmaType
 
@@ -51,24 +51,72 @@ def value_fault(field: str | None, value: SigmaType) -> Fault | None:
     return None
 
 
-def contradiction(value: Value, comparison: FieldComparison, way: Way) -> Contradiction | None:
-    """Find what makes it impossible that a field has a value, among all that has to hold beside it."""
-    for other in way:
-        if other is comparison or other.field != comparison.field or other.field is None:
-            continue
-        if other.negated and any(covers(one.value, value.value) for one in other.values):
-            problem = f"{_said(value.value, comparison)}, but the condition excludes just that."
-            return Contradiction(other.at, problem)
-        if not other.negated and all(_exclude(value.value, one.value, other.field) for one in other.values):
-            beside = _said(other.values[0].value, other)
-            hint = "; to ask for either, write a list" if text(value.value) and text(other.values[0].value) else ""
-            return Contradiction(other.at, f"{_said(value.value, comparison)}, and has to hold beside: {beside}{hint}.")
-    return None
+class Beside:
+    """What has to hold together in one way to meet a rule, by what each of it can contradict."""
+
+    def __init__(self, way: Way) -> None:
+        """Take all comparisons of a way."""
+        self._by_field: dict[str | None, list[FieldComparison]] = {}
+        for comparison in way:
+            self._by_field.setdefault(comparison.field, []).append(comparison)
+        self._relevant: dict[tuple[str, _Kind], list[FieldComparison]] = {}
+
+    def contradiction(self, value: Value, comparison: FieldComparison) -> Contradiction | None:
+        """Find what makes it impossible that a field has a value, among all that has to hold beside it."""
+        field = comparison.field
+        for other in () if field is None else self._others(field, _kind(value.value)):
+            if other is comparison:
+                continue
+            if other.negated and any(covers(one.value, value.value) for one in other.values):
+                problem = f"{_said(value.value, comparison)}, but the condition excludes just that."
+                return Contradiction(other.at, problem)
+            if not other.negated and all(_exclude(value.value, one.value, field or "") for one in other.values):
+                beside = _said(other.values[0].value, other)
+                hint = "; to ask for either, write a list" if text(value.value) and text(other.values[0].value) else ""
+                problem = f"{_said(value.value, comparison)}, and has to hold beside: {beside}{hint}."
+                return Contradiction(other.at, problem)
+        return None
+
+    def _others(self, field: str, kind: "_Kind") -> list[FieldComparison]:
+        """Return the comparisons of a field that can contradict a value of a kind.
+
+        Of thousands of patterns that a value has to contain, none can exclude another, and each need not be asked.
+        """
+        if (field, kind) not in self._relevant:
+            kinds = _CONTRADICTED[kind, _has_one_value(field)]
+            self._relevant[field, kind] = [
+                other
+                for other in self._by_field.get(field, ())
+                if other.negated or all(_kind(one.value) in kinds for one in other.values)
+            ]
+        return self._relevant[field, kind]
+
+
+_Kind: TypeAlias = Literal["missing", "exact", "open"]
+_ALL: tuple[_Kind, ...] = ("missing", "exact", "open")
+# What can exclude a value of a kind, by whether the field has one value only.
+_CONTRADICTED: dict[tuple[_Kind, bool], tuple[_Kind, ...]] = {
+    ("missing", True): _ALL,
+    ("missing", False): _ALL,
+    ("exact", True): _ALL,
+    ("exact", False): ("missing",),
+    ("open", True): ("missing", "exact"),
+    ("open", False): ("missing",),
+}
+
+
+def _kind(value: SigmaType) -> _Kind:
+    if is_missing(value):
+        return "missing"
+    return "open" if text(value) is None else "exact"
+
+
+def _has_one_value(field: str) -> bool:
+    return field in FIELDS and not field.startswith(_LISTS)
 
 
 def _exclude(one: SigmaType, other: SigmaType, field: str) -> bool:
-    has_one_value = field in FIELDS and not field.startswith(_LISTS)
-    return (has_one_value or is_missing(one) or is_missing(other)) and excludes(one, other)
+    return (_has_one_value(field) or is_missing(one) or is_missing(other)) and excludes(one, other)
 
 
 def _said(value: SigmaType, comparison: FieldComparison) -> str:

@@ -1,9 +1,10 @@
 """What is wrong with the event names and sources of a rule, seen together with what has to hold beside them."""
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from sigma.types import SigmaString, SigmaType, SpecialChars
@@ -47,6 +48,9 @@ from sigma_stellar_aws.validators.sigma_values import (
     shown,
     text,
 )
+
+# How many first letters tell names apart before they are looked through.
+_START = 2
 
 
 class Fault(NamedTuple):
@@ -140,17 +144,17 @@ def _case_fault(wrong: type[CloudTrailIssue], value: SigmaType, exact: str, spel
 
 def _pattern_fault(value: SigmaType, beside: frozenset[str] | None) -> Fault | None:
     matches = matcher(value)
-    pool = _pool(beside)
-    if matches is None or any(map(matches, pool)):
+    alike = _beginning_alike(_start(value), beside)
+    if matches is None or any(map(matches, alike)):
         return None
     pattern = shown(value)
     anyway = matcher(value, ignore_case=True)
-    if anyway is not None and (found := next(filter(anyway, sorted(pool)), None)):
+    if anyway is not None and (found := next(filter(anyway, sorted(alike)), None)):
         return Fault(WrongEventNameIssue, f"{pattern!r} matches no event where case counts; {found} is one.")
     if beside and (others := _sources_that_match(matches)):
         hint = f"those of {_or(others)} do."
     else:
-        close = _nearest_start(value, pool) or _nearest_name(pattern.strip("*"), beside)
+        close = _nearest_start(value, _pool(beside)) or _nearest_name(pattern.strip("*"), beside)
         hint = f"did you mean {close}?" if close else "AWS may have added some lately."
     return Fault(MisspeltEventNameIssue, f"No known event{_of(beside)} matches {pattern!r}; {hint}")
 
@@ -162,14 +166,29 @@ def _sources_that_match(matches: Matcher) -> list[str]:
     return sorted(common(source for source, count in counts.items() if 2 * count > most), key=len)[:3]
 
 
-def _nearest_start(value: SigmaType, pool: Iterable[str]) -> str | None:
+def _nearest_start(value: SigmaType, pool: frozenset[str]) -> str | None:
     """Return the name whose start is closest to what a value asks names to start with."""
     match value.s if isinstance(value, SigmaString) else None:
         case [str(start), SpecialChars.WILDCARD_MULTI]:
-            starts = {name[: len(start)]: name for name in sorted(pool, reverse=True)}
-            close = nearest(start, starts)
+            starts, choices = _starts(pool, len(start))
+            close = nearest(start, choices)
             return starts[close] if close else None
     return None
+
+
+@lru_cache(maxsize=64)
+def _starts(pool: frozenset[str], length: int) -> tuple[dict[str, str], frozenset[str]]:
+    """Return the first names that begin with what names of a pool begin with, and those beginnings."""
+    starts = {name[:length]: name for name in sorted(pool, reverse=True)}
+    return starts, frozenset(starts)
+
+
+def _start(value: SigmaType) -> str:
+    """Return the text that whatever matches a value begins with, in some case; nothing where that is not known."""
+    match value.s if isinstance(value, SigmaString) else ():
+        case [str(start), *_]:
+            return start
+    return ""
 
 
 def _source_pattern_fault(value: SigmaType) -> Fault | None:
@@ -286,14 +305,29 @@ def _cased(name: str, source: str) -> str:
 
 def _nearest_name(word: str, beside: frozenset[str] | None) -> str | None:
     """Return the name of the sources, or of any, that is closest to a word; of any, only those that begin like it."""
-    pool = _pool(beside)
-    if beside is None:
-        pool = frozenset(name for name in pool if name[:2].lower() == word[:2].lower())
-    return nearest(word, pool)
+    return nearest(word, _by_start().get(word[:_START].lower(), frozenset()) if beside is None else _pool(beside))
 
 
+def _beginning_alike(start: str, beside: frozenset[str] | None) -> frozenset[str]:
+    """Return at least those names of the sources, or of any, that begin with a text, whatever their case."""
+    # A letter beyond ASCII may be the other case of one within.
+    if beside is None and len(start) >= _START and start.isascii():
+        return _by_start().get(start[:_START].lower(), frozenset())
+    return _pool(beside)
+
+
+@lru_cache(maxsize=64)
 def _pool(beside: frozenset[str] | None) -> frozenset[str]:
     return _all_spellings() if beside is None else frozenset().union(*map(spellings, beside))
+
+
+@cache
+def _by_start() -> dict[str, frozenset[str]]:
+    """Return all names by their first letters, in lower case: a fraction of them is soon looked through."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for name in _all_spellings():
+        found[name[:_START].lower()].add(name)
+    return {start: frozenset(names) for start, names in found.items()}
 
 
 @cache

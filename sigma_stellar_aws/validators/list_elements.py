@@ -1,7 +1,6 @@
 """Conditions that two different elements of a list can meet together: flattened records do not keep them apart."""
 
 from collections.abc import Iterable, Iterator
-from itertools import combinations
 
 from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.validators.condition_tree import FieldComparison, Way
@@ -42,17 +41,20 @@ def shared_lists(ways: Iterable[Way]) -> Iterator[tuple[Fault, YamlPath]]:
     """Yield two conditions on different fields of one list that hold together in a way to meet a rule, once a list."""
     reported: set[str] = set()
     for way in ways:
-        for first, second in combinations(filter(_asks, way), 2):
-            around = list_around(first.field or "")
-            if around is None or first.field == second.field or around in reported:
+        asked: dict[str, list[FieldComparison]] = {}
+        for comparison in filter(_asks, way):
+            if (around := list_around(comparison.field or "")) is not None:
+                asked.setdefault(around, []).append(comparison)
+        for around, (first, *others) in asked.items():
+            second = next((each for each in others if each.field != first.field), None)
+            if second is None or around in reported:
                 continue
-            if around == list_around(second.field or ""):
-                reported.add(around)
-                problem = (
-                    f"{first.field} and {second.field} may hold for two different elements of the list {around}: "
-                    "flattened records do not keep its elements apart."
-                )
-                yield Fault(SharedListIssue, problem), second.at
+            reported.add(around)
+            problem = (
+                f"{first.field} and {second.field} may hold for two different elements of the list {around}: "
+                "flattened records do not keep its elements apart."
+            )
+            yield Fault(SharedListIssue, problem), second.at
 
 
 def _asks(comparison: FieldComparison) -> bool:

@@ -86,9 +86,11 @@ def excludes(one: SigmaType, other: SigmaType) -> bool:
         return is_missing(one) != is_missing(other) and is_comparable(one) and is_comparable(other)
     exact, pattern = (one, other) if text(one) is not None else (other, one)
     known = text(exact)
+    if known is None:
+        return False
     # Letters of an exact value that ignores case may stand for others.
     matches = matcher(pattern, ignore_case=not case_matters(exact))
-    return known is not None and matches is not None and not matches(known)
+    return matches is not None and not matches(known)
 
 
 def covers(one: SigmaType, other: SigmaType) -> bool:

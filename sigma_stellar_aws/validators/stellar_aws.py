@@ -36,7 +36,7 @@ from sigma_stellar_aws.validators.condition_tree import (
     statements,
     ways,
 )
-from sigma_stellar_aws.validators.contradictions import Contradiction, contradiction, value_fault
+from sigma_stellar_aws.validators.contradictions import Beside, Contradiction, value_fault
 from sigma_stellar_aws.validators.event_names import Fault, name_fault, pair_fault, source_fault
 from sigma_stellar_aws.validators.issues import (
     FieldCaseIssue,
@@ -326,9 +326,10 @@ def _judge_way(
 ) -> Contradiction | None:
     """Note what contradicts each value of a way; why the way holds for no event, or None if one may meet it."""
     reason = None
+    beside = Beside(way)
     for comparison in way:
         if not comparison.negated:
-            against = [contradiction(value, comparison, way) for value in comparison.values]
+            against = [beside.contradiction(value, comparison) for value in comparison.values]
             for value, one in zip(comparison.values, against, strict=True):
                 found.setdefault(value.at, []).append((comparison, one))
             if reason is None and None not in against:
