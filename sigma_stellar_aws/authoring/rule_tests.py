@@ -113,12 +113,15 @@ def load_suite(
     """Bring rules and cases together.
 
     Args:
-        paths: rule files, and folders of them; by default the rules of this project.
+        paths: rule files, and folders of them; by default the rules of this project, of which those that further
+            test files name are run on nothing else.
         case_paths: further test files, and folders of them, in which every map has a key ``rule``.
         read_rules: reads the rules of a file; one that remembers saves work when this is called again.
         read_cases: reads the cases of a test file, likewise.
     """
     beside, orphans = _beside(paths)
+    if case_paths and not paths:
+        beside = [neighbours._replace(tests=[]) for neighbours in beside]
     problems = [
         Problem(orphan, 1, f"there is no rule file {_name_of_test(orphan).name}.yml beside this test file")
         for orphan in orphans

@@ -17,6 +17,7 @@ from sigma_stellar_aws.authoring.watch import SECONDS_BETWEEN_LOOKS
 from sigma_stellar_aws.base.terminal import UNBROKEN, console_for
 from sigma_stellar_aws.cli.options import FILES, ca_file_option, rule_paths
 from sigma_stellar_aws.cli.problems import FINDINGS, UNREAD, Problems, as_click_errors, errors_exit_with, needs, note
+from sigma_stellar_aws.rule_files.find import pack_path
 from sigma_stellar_aws.store.embedded import embedded_opensearch
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ def test(
     """
     if (url is not None) + engine + watch > 1 or (watch and as_json):
         raise click.UsageError("--url, --engine and --watch exclude each other, and --watch excludes --json")
-    if not paths and not case_paths:
-        raise click.UsageError("name rules with their tests beside them, or test files: --cases PATH")
+    paths = paths or (() if case_paths else (pack_path(),))
     console = console_for(sys.stdout, width=UNBROKEN)
     if watch:
         # A shell that starts it in the background has it ignore this signal.

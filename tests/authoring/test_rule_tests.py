@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from sigma_stellar_aws.authoring import rule_tests
 from sigma_stellar_aws.authoring.engine_verdicts import ask_engine
@@ -23,9 +24,11 @@ from sigma_stellar_aws.authoring.sample_events import TEST_SUFFIX, read_case_fil
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.terminal import UNBROKEN, console_for
+from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.query.index_template import IGNORE_ABOVE
 from sigma_stellar_aws.rule_files.load import load_rules, pack_path
 from sigma_stellar_aws.store.client import connect
+from tests.cases import make_rule_tests
 from tests.support.records import cases, record
 
 RULE = """\
@@ -80,6 +83,16 @@ def of_pack(key: str) -> dict[str, dict[str, Any]]:
             "misses": [{"name": case.name, "event": case.record} for case in own if not case.expected],
         }
     return found
+
+
+def test_the_29_come_with_their_events() -> None:
+    """Without a path the 29 are run on the events that are shipped with them, which are those of our own tests."""
+    assert {file.name: file.read_text(encoding="utf-8") for file in pack_path().glob(f"*{TEST_SUFFIX}")} == {
+        file.name: text for file, text in make_rule_tests.rule_tests().items()
+    }, "run: python -m tests.cases.make_rule_tests"
+    result = CliRunner().invoke(main, ["test"])
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == f"{len(cases())} cases of 29 rules: {len(cases())} passed, 0 failed\n"
 
 
 def test_pack_passes_with_test_files_beside_the_rules(write: Callable[..., Path], tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Test events and conversions as data, and what makes files of them."""
