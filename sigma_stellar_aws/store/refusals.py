@@ -35,6 +35,14 @@ def has_too_many_clauses(error: exceptions.TransportError) -> bool:
     return not TOO_MANY_CLAUSES.isdisjoint(_types(error.info))
 
 
+def root_reason(error: exceptions.TransportError) -> str:
+    """Return the first cause that a store names, without what it was doing; empty where it names none."""
+    info = error.info.get("error") if isinstance(error.info, dict) else None
+    causes = info.get("root_cause") if isinstance(info, dict) else None
+    first = causes[0] if isinstance(causes, list) and causes else None
+    return str(first.get("reason") or "").removeprefix("failed to create query: ") if isinstance(first, dict) else ""
+
+
 def _types(info: object) -> Iterator[str]:
     """Yield the types of an error, of its causes, and of those of each shard."""
     if isinstance(info, dict):

@@ -35,7 +35,8 @@ SLICES = 3
 HELD = 10_000
 """Most events of one time of several queries in memory, some KB each; beyond that, they are sorted on disk."""
 
-_SMALLEST_PAGE = 500
+# Each page is compared with each rule anew: with pages of 1,250 events, 1,500 rules took twice as long.
+_SMALLEST_PAGE = 2500
 
 _BORDERS = 1000
 # A slice that fits into a page needs one request.

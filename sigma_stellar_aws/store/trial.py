@@ -12,7 +12,7 @@ from sigma_stellar_aws.query.clause_count import MOST_CLAUSES, clause_count, spr
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import Engine
 from sigma_stellar_aws.store.answers import SearchAnswer, as_store_errors, read_answer, read_whole, reason
-from sigma_stellar_aws.store.refusals import has_too_many_clauses, refuses_query
+from sigma_stellar_aws.store.refusals import has_too_many_clauses, refuses_query, root_reason
 from sigma_stellar_aws.store.retries import answered
 
 _LONGEST_REASON = 300
@@ -141,7 +141,7 @@ class _Trial:
                 f"it has {clause_count(clause):,} conditions, and the store takes {self._most:,} in one query; "
                 f"split it into several rules, or raise {_SETTING} there"
             )
-        words = reason(refusal)
+        words = root_reason(refusal) or reason(refusal)
         shown = words if len(words) <= _LONGEST_REASON else f"{words[:_LONGEST_REASON]}..."
         return f"the store refuses its query: {shown}"
 

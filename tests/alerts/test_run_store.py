@@ -154,6 +154,32 @@ def test_doctor_says_the_same(filled: Filled, tmp_path: Path, selection: dict[st
     assert told["rules"][1]["reasons"][0].startswith(reason)
 
 
+@pytest.fixture
+def thrifty(filled: Filled) -> Iterator[None]:
+    """A store whose administrator has forbidden queries that cost much."""
+    settings = filled.client.cluster.put_settings
+    settings(body={"transient": {"search.allow_expensive_queries": False}})
+    yield
+    settings(body={"transient": {"search.allow_expensive_queries": None}})
+
+
+@pytest.mark.usefixtures("thrifty")
+def test_a_store_that_forbids_some_queries(filled: Filled) -> None:
+    """Of the pack, only the rules that ask such queries are left out, each by name; the command says the same."""
+    found = alerts_of_store(filled.client, INDEX)
+    assert (len(found.rules), len(found.problems)) == (26, 3)
+    for problem in found.problems:
+        assert "the store refuses its query: [" in problem
+        assert "] queries cannot be executed when 'search.allow_expensive_queries' is set to false." in problem
+    expected = {alert.id for alert in alerts_of_files([filled.file]).alerts if alert.rule.id in found.rules}
+    assert {alert.id for alert in found.alerts} == expected
+    result = CliRunner().invoke(
+        main, ["doctor", "--url", filled.url, "--index", INDEX, "--since", "2020-01-01", "--json"]
+    )
+    verdicts = [each["verdict"] for each in json.loads(result.stdout)["rules"]]
+    assert (verdicts.count("cannot match"), verdicts.count("can match")) == (3, 26)
+
+
 def test_undated_events_are_counted_once(filled: Filled) -> None:
     """An event without a time that is found by rules of several queries is one event."""
     document: JsonObject = {"eventName": "DeleteAlarms", "userAgent": "undated"}
