@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import click
+from sigma.collection import SigmaCollection
+from sigma.correlations import SigmaCorrelationRule
 
 from sigma_stellar_aws.authoring import explain as explaining
+from sigma_stellar_aws.authoring.explain_correlation import correlation_progress, print_progress, progress_as_json
 from sigma_stellar_aws.base.terminal import UNBROKEN, console_for
 from sigma_stellar_aws.cli.options import (
     EVENT,
@@ -16,8 +19,10 @@ from sigma_stellar_aws.cli.options import (
     published_option,
 )
 from sigma_stellar_aws.cli.problems import Problems, as_click_errors
-from sigma_stellar_aws.logs.reader import read_event
-from sigma_stellar_aws.rule_files.load import find_rules
+from sigma_stellar_aws.logs.portions import with_standard_input
+from sigma_stellar_aws.logs.reader import read_event, read_records
+from sigma_stellar_aws.rule_files.load import find_rules, load_correlations
+from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 
 @click.command()
@@ -42,10 +47,19 @@ def explain(
     RULE is a file, or one of the 29 by title, id or file name. EVENT is a file of CloudTrail records, or - for standard
     input.
 
+    Of a file with correlations it shows whether these are complete for all records of EVENT, and with which of them, or
+    how far they come, unless --event-id or --number chooses one record.
+
     Exit code 0, whether it matches or not. 3: some of EVENT could not be read, see standard error.
     """
     problems = Problems()
     with as_click_errors():
+        is_chosen = event_id is not None or number is not None
+        together = load_correlations(Path(rule)) if Path(rule).is_file() and not is_chosen else None
+        if together is not None and len(together):
+            _explain_together(together, event, problems, as_json)
+            problems.leave()
+            return
         rules = find_rules(rule)
         record = read_event(event, event_id, number, problems.report)
         for each in rules:
@@ -60,3 +74,17 @@ def explain(
             else:
                 explaining.print_explanation(each, record, explanation, console_for(sys.stdout, width=UNBROKEN))
     problems.leave()
+
+
+def _explain_together(rules: SigmaCollection, event: Path, problems: Problems, as_json: bool) -> None:
+    """Show how far the correlations of a file come for all records, and those that they count."""
+    with with_standard_input([event]) as portion:
+        [path] = portion.files
+        records = [record for _, record in read_records(path, lambda problem: problems.report(portion.told(problem)))]
+    for rule in rules.rules:
+        if isinstance(rule, SigmaCorrelationRule):
+            progress = correlation_progress(rules, rule_name(rule), records)
+            if as_json:
+                click.echo(json.dumps(progress_as_json(progress)))
+            else:
+                print_progress(progress, console_for(sys.stdout, width=UNBROKEN))

@@ -19,7 +19,7 @@ from sigma_stellar_aws.base.sigma_errors import CorrelationError
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.rule_files.as_written import misreadings
 from sigma_stellar_aws.rule_files.choose import names_of
-from sigma_stellar_aws.rule_files.correlations import filter_errors, resolve_correlations
+from sigma_stellar_aws.rule_files.correlations import counted_by, filter_errors, resolve_correlations
 from sigma_stellar_aws.rule_files.find import correlations_path as correlations_path
 from sigma_stellar_aws.rule_files.find import files_below as files_below
 from sigma_stellar_aws.rule_files.find import filters_path as filters_path
@@ -36,6 +36,7 @@ from sigma_stellar_aws.rule_files.stated_correlation import (
     keep_document,
     read_correlation,
 )
+from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 AnyRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 
@@ -104,6 +105,25 @@ def find_rules(name: str) -> list[SigmaRule]:
     if not rules:
         raise NotFoundError(f"{name}: it has no rule about single events")
     return rules
+
+
+def load_correlations(file: Path) -> SigmaCollection:
+    """Load the correlations of a file that no other counts, and what they count: out of the file, its folder or ours.
+
+    Raises:
+        SigmaError: the file cannot be read as Sigma rules.
+        OSError: the file cannot be opened.
+    """
+    own = [rule for rule in load_rules(file, alone=True).rules if isinstance(rule, SigmaCorrelationRule)]
+    names = {rule_name(rule) for rule in own}
+    for paths in ([file], [file.parent], [file.parent, pack_path(), correlations_path()]):
+        known = load_rules(*paths, alone=True, collect_errors=True).rules
+        resolved = resolve_correlations(known)
+        if names <= {each.name for each in resolved.correlations}:
+            break
+    inner = {member.name for each in resolved.correlations for member in each.members if each.name in names}
+    chosen = [rule for rule in known if rule_name(rule) in names - inner and isinstance(rule, SigmaCorrelationRule)]
+    return SigmaCollection([*chosen, *counted_by(known, chosen)], resolve_references=False)
 
 
 def _apply_filters(collection: SigmaCollection, file: Path) -> None:
