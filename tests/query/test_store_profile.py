@@ -155,6 +155,26 @@ def test_records_as_cloudtrail_writes_them_are_known(names: list[str], flattened
     assert profile_from_json(profile_json(fields={name: {"type": "keyword"} for name in names})).flattened is flattened
 
 
+ECS = ["event.action", "event.provider", "aws.cloudtrail.event_type"]
+
+
+@pytest.mark.parametrize(
+    ("names", "layout"),
+    [
+        (ECS, "ecs"),
+        (ECS[:2], "flattened"),
+        ([*ECS, "userIdentity_type"], "flattened"),
+        ([*ECS, "userIdentity.type"], "dotted"),
+        (["userIdentity.type"], "dotted"),
+        ([], "flattened"),
+    ],
+    ids=str,
+)
+def test_stores_that_elastic_fills_are_known(names: list[str], layout: str) -> None:
+    """A store is Elastic's by the fields that its integration makes for CloudTrail, unless it has the records' own."""
+    assert profile_from_json(profile_json(fields={name: {"type": "keyword"} for name in names})).layout == layout
+
+
 @pytest.mark.parametrize(
     ("mapping", "told"),
     [

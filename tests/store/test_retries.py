@@ -33,7 +33,10 @@ PASSING = [
     exceptions.ConnectionTimeout("TIMEOUT", "slow", OSError()),
     NotWholeError("half"),
 ]
+TOO_MANY = {"error": {"root_cause": [{"type": "too_many_nested_clauses"}], "type": "search_phase_execution_exception"}}
 LASTING = [
+    # As OpenSearch says it.
+    exceptions.TransportError(500, "search_phase_execution_exception", TOO_MANY),
     exceptions.RequestError(400, "wrong", {}),
     exceptions.AuthenticationException(401, "who", {}),
     exceptions.NotFoundError(404, "where", {}),
