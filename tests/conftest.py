@@ -37,11 +37,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return min(count, _MOST_PROCESSES) if count > 1 else 0
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need an engine, and keep tests together that share what is costly to make.
 
     Those of an engine run in one process, one after another: so the run starts one engine of each kind, and no test
-    sees the indices of another. Those of a module share its fixtures.
+    sees the indices of another. Those of a module share its fixtures. It is the first to look at the tests, since
+    pytest-xdist reads the groups when its turn comes.
     """
     for item in items:
         engine = _engine_of(item)

@@ -30,7 +30,7 @@ from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.mapping import describe_store
 from tests.conftest import Report
 from tests.support.mappings import STORES, WAYS, Store
-from tests.support.random_rules import DETECTIONS, DOCUMENTS, SEED_DOCUMENT, Detection
+from tests.support.random_rules import DETECTIONS, DETECTIONS_OF_FIELDS, DOCUMENTS, SEED_DOCUMENT, Detection
 from tests.support.settings import RANDOM_CASES, RANDOM_SEED
 from tests.support.sigma_semantics import compile_detection
 
@@ -206,7 +206,8 @@ def test_random_detections_find_what_sigma_says(index: Index, report: Report) ->
             elif stock_hits != expected[name]:
                 counts["stock Lucene wrong"] += 1
 
-    few = st.lists(DETECTIONS, max_size=10)
+    kinds = (DETECTIONS,) if index.store.name == "template" else (*[DETECTIONS_OF_FIELDS] * 4, DETECTIONS)
+    few = st.sampled_from(kinds).flatmap(lambda kind: st.lists(kind, max_size=10))
     many = st.tuples(few, few, few, few).map(lambda lists: [detection for some in lists for detection in some])
     rounds = itertools.count()
     while counts["asked"] < cases and counts["drawn"] < 5 * cases:

@@ -190,15 +190,13 @@ _BELOW_OBJECT = st.one_of(
     _number_items(WHOLE_NUMBERS),
     _listed(st.sampled_from(NETWORKS), "|cidr").filter(lambda item: not item[0].endswith("all")),
 ).map(lambda drawn: (OBJECT + drawn[0], drawn[1]))
-_ITEMS = st.one_of(
+_OF_ONE_FIELD = (
     _named(TEXT_FIELDS, _TEXT_ITEMS),
     _named(TEXT_FIELDS, _TEXT_ITEMS),
     _named(NUMBER_FIELDS[:1], _number_items(WHOLE_NUMBERS)),
     _named(NUMBER_FIELDS[1:], _number_items(FRACTIONS)),
     _named((FLAG_FIELD,), _FLAG_ITEMS),
     _named((ADDRESS_FIELD,), _ADDRESS_ITEMS),
-    _REFERENCES,
-    _BELOW_OBJECT,
 )
 _KEYWORDS = st.one_of(
     st.lists(st.one_of(_PLAIN, st.sampled_from(WHOLE_NUMBERS + FRACTIONS), st.booleans()), min_size=1, max_size=3),
@@ -206,10 +204,16 @@ _KEYWORDS = st.one_of(
     st.sampled_from(({"|windash": "-a"}, {"|cased": "aB"}, {"|contains|all": ["a", "B"]}, {"|base64offset": "curl"})),
     st.tuples(st.sampled_from(("|re", "|re|s")), st.sampled_from(REGEXES)).map(lambda item: dict([item])),
 )
-_MAPS = st.lists(_ITEMS, min_size=1, max_size=3).map(dict)
-_LISTS = st.lists(_MAPS, min_size=1, max_size=3)
-# Few keywords: each asks all fields, and most stores refuse some.
-_SELECTIONS = st.sampled_from((*[_MAPS] * 9, *[_LISTS] * 3, _KEYWORDS)).flatmap(lambda kind: kind)
+
+
+def _selections(items: st.SearchStrategy[tuple[str, Any]], *more: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    maps = st.lists(items, min_size=1, max_size=3).map(dict)
+    lists = st.lists(maps, min_size=1, max_size=3)
+    return st.sampled_from((*[maps] * 9, *[lists] * 3, *more)).flatmap(lambda kind: kind)
+
+
+_ANY_SELECTIONS = _selections(st.one_of(*_OF_ONE_FIELD, _REFERENCES, _BELOW_OBJECT), _KEYWORDS)
+_SELECTIONS_OF_ONE_FIELD = _selections(st.one_of(*_OF_ONE_FIELD))
 _CONDITIONS = (
     ("selection",),
     ("selection", "not selection"),
@@ -225,11 +229,13 @@ _CONDITIONS = (
 
 
 @st.composite
-def _detections(draw: st.DrawFn) -> Detection:
+def _detections(draw: st.DrawFn, selections: st.SearchStrategy[Any]) -> Detection:
     *names, condition = draw(st.sampled_from(_CONDITIONS))
     if not names:
         names = [condition]
-    return {**{name: draw(_SELECTIONS) for name in names}, "condition": condition}
+    return {**{name: draw(selections) for name in names}, "condition": condition}
 
 
-DETECTIONS: st.SearchStrategy[Detection] = _detections()
+DETECTIONS: st.SearchStrategy[Detection] = _detections(_ANY_SELECTIONS)
+DETECTIONS_OF_FIELDS: st.SearchStrategy[Detection] = _detections(_SELECTIONS_OF_ONE_FIELD)
+"""Without what asks many fields, or two: most stores refuse one of those, and with it the whole detection."""
