@@ -22,8 +22,8 @@ from sigma_stellar_aws.logs.s3.address import S3Address
 from sigma_stellar_aws.logs.s3.client import CONNECTIONS, S3Client, failed, is_about_everything, s3_reason
 from sigma_stellar_aws.logs.s3.listing import S3Object
 
-FIRST_PORTION = 8 << 20
-"""Bytes: the first alerts are not to wait for long. Each portion is twice as large as the one before, up to this:"""
+FIRST_PORTION = 16 << 20
+"""Bytes: the first alerts are not to wait for long. Each portion is four times as large as the one before, up to this:"""
 LARGEST_PORTION = 128 << 20
 _MOST_OBJECTS = 5_000
 _PIECE = 1 << 16
@@ -136,7 +136,7 @@ class Download:
                 future.cancel()
             folder.cleanup()
             raise
-        self._size = min(LARGEST_PORTION, 2 * self._size)
+        self._size = min(LARGEST_PORTION, 4 * self._size)
         return _Filled(folder, outcomes)
 
     def _bring(self, each: S3Object, copy: Path) -> _Outcome:
