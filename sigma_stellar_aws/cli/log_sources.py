@@ -71,6 +71,8 @@ class Selection:
         self.is_new = is_new
         self.again: list[tuple[str, datetime]] = []
         """Objects to read that need not be listed, with the times at which they were written."""
+        self.remembers = False
+        """Whether the next two are kept: there may be a great many."""
         self.objects: dict[str, datetime] = {}
         """The objects that were chosen, with the times at which they were written."""
         self.unread: set[str] = set()
@@ -124,7 +126,8 @@ def _in_s3(address: S3Address, s3: S3Choice, selection: Selection, problems: Pro
         for each in chain(again, listing):
             name = f"{start}{each.key}"
             if each in again or selection.is_new(name, each.modified):
-                selection.objects[name] = each.modified
+                if selection.remembers:
+                    selection.objects[name] = each.modified
                 listed += 1
                 listed_bytes += each.size
                 bar.expect(1, each.size)

@@ -105,6 +105,7 @@ def update_from_logs(
                 since = checkpoint.floor if checkpoint and checkpoint.through else times.since
                 selection = Selection(deliveries_of(reading_begin(pack.correlations, since), times.until))
                 if checkpoint:
+                    selection.remembers = True
                     selection.is_new, selection.again = checkpoint.is_new, checkpoint.unread()
                     if checkpoint.written:
                         selection.deliveries = deliveries_of(checkpoint.written - overlap, None)

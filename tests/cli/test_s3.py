@@ -148,6 +148,17 @@ def test_runs_that_follow_each_other_read_what_is_new(
     assert "is the checkpoint of another search" in other.stderr
 
 
+def test_the_alerts_of_files_are_kept_in_an_index(opensearch_url: str, store: OpenSearch, tmp_path: Path) -> None:
+    """Files can be searched for an index of alerts, too, as often as you like."""
+    (tmp_path / "a.json.gz").write_bytes(log_file(DAYS[0]))
+    for created, unchanged in ((1, 0), (0, 1)):
+        done = CliRunner().invoke(main, ["alerts", str(tmp_path), "--url", opensearch_url, "--write", "s3-alerts"])
+        assert done.exit_code == 0
+        alerts = "1 alert" if created else "0 alerts"
+        assert f"{alerts} raised in s3-alerts, 0 updated, {unchanged} as they were, of 1 event" in done.stderr
+    assert store.count(index="s3-alerts")["count"] == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -12,8 +12,10 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
+    PartialCredentialsError,
     ProfileNotFound,
     SSOError,
     TokenRetrievalError,
@@ -27,6 +29,13 @@ CONNECTIONS = 16
 
 _CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 10, 60, 5
 _LOGIN = "no AWS credentials that can be used: run aws configure or aws sso login, or set AWS_PROFILE (--aws-profile)"
+_NOT_LOGGED_IN = (
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
 # What to do about the errors that S3 names: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _REMEDIES = {
     "NoSuchBucket": "there is no such bucket",
@@ -124,7 +133,7 @@ def s3_reason(error: Exception, *, listing: bool, requester_pays: bool) -> str:
         listing: whether a folder was listed, not an object read.
         requester_pays: whether we said that we pay.
     """
-    if isinstance(error, NoCredentialsError | SSOError | TokenRetrievalError):
+    if isinstance(error, _NOT_LOGGED_IN):
         return f"{_LOGIN} ({error})"
     if isinstance(error, EndpointConnectionError):
         return f"{error}; is the network up, and the region or --endpoint-url right?"
@@ -144,7 +153,7 @@ def s3_reason(error: Exception, *, listing: bool, requester_pays: bool) -> str:
 
 def is_about_everything(error: Exception) -> bool:
     """Tell whether every other request would fail alike: nobody is logged in, or nothing is there to be asked."""
-    return isinstance(error, NoCredentialsError | SSOError | TokenRetrievalError | EndpointConnectionError)
+    return isinstance(error, (*_NOT_LOGGED_IN, EndpointConnectionError))
 
 
 def failed(address: S3Address, reason: str) -> S3Error:

@@ -23,7 +23,7 @@ from sigma_stellar_aws.logs.s3.client import CONNECTIONS, S3Client, failed, is_a
 from sigma_stellar_aws.logs.s3.listing import S3Object
 
 FIRST_PORTION = 16 << 20
-"""Bytes. Each portion is four times as large as the one before, up to this; so the first alerts do not wait for long."""
+"""Bytes. Each portion is four times as large as the one before, up to this; so the first alerts do not wait long."""
 LARGEST_PORTION = 128 << 20
 _MOST_OBJECTS = 5_000
 _PIECE = 1 << 16
