@@ -38,13 +38,18 @@ def ask_engine(client: OpenSearch, trials: Sequence[Trial]) -> EngineVerdicts:
         StoreError: the engine cannot be asked, or does not take an event.
     """
     index = f"sigma-stellar-aws-test-{uuid.uuid4().hex}"
-    rules = {str(id(trial.rule)): trial.rule for trial in trials}
+    # A correlation is followed in process, whatever finds its events.
+    rules = {str(id(trial.rule)): trial.rule for trial in trials if trial.rule.together is None}
     # Two rules may have the same id.
     clauses = [dsl.named(rule.query, key) for key, rule in rules.items()]
     create_index(client, index, [_CASE_FIELD, *(f for rule in rules.values() for f in dsl.fields(rule.query))])
     try:
         # Not by `load`, which keeps one event of each eventID: sample events are often edited copies.
-        documents = [{**flatten(trial.case.event), _CASE_FIELD: str(n)} for n, trial in enumerate(trials)]
+        documents = [
+            {**flatten(trial.case.event), _CASE_FIELD: str(number)}
+            for number, trial in enumerate(trials)
+            if trial.rule.together is None
+        ]
         field_mapper(client, index)({name for document in documents for name in document})
         actions = [{"_index": index, "_source": document} for document in documents]
         _, rejected = bulk(client, actions, refresh=True, raise_on_error=False)
@@ -66,7 +71,7 @@ def ask_engine(client: OpenSearch, trials: Sequence[Trial]) -> EngineVerdicts:
             raise StoreError(f"the index {index} could not be removed; please remove it yourself: {error}") from error
     refused = accepted.refused
     matched = [
-        None if str(id(trial.rule)) in refused else (str(id(trial.rule)), str(number)) in found
+        None if str(id(trial.rule)) in refused or trial.rule.together else (str(id(trial.rule)), str(number)) in found
         for number, trial in enumerate(trials)
     ]
     problems = [Problem(rules[key].file, 1, f"{rules[key].rule.title}: {reason}") for key, reason in refused.items()]

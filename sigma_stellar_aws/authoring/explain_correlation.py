@@ -139,7 +139,7 @@ def _told(progress: CorrelationProgress) -> str:
     if progress.complete:
         return f" {plural(progress.times, 'time')}, first{when}"
     if not progress.reached:
-        return ": none of its events took part"
+        return ": what it begins with is not there"
     unit = _UNITS.get(correlation.kind, "rule")
     within = duration_text(correlation.timespan)
     return f": {progress.reached} of {plural(correlation.count, unit)} came together within {within}{when}"

@@ -1,5 +1,6 @@
 """Run rules on their sample events (:mod:`sigma_stellar_aws.authoring.sample_events`), in process or on an engine."""
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -9,11 +10,18 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 from sigma.collection import SigmaCollection
+from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.alerts.pack import convert_pack
 from sigma_stellar_aws.authoring.explain import by_itself, decisive, explain, explanation_as_json, print_trees
+from sigma_stellar_aws.authoring.explain_correlation import (
+    CorrelationProgress,
+    correlation_progress,
+    print_progress,
+    progress_as_json,
+)
 from sigma_stellar_aws.authoring.sample_events import Case, CaseFile, CaseGroup, read_case_file
 from sigma_stellar_aws.authoring.watch import changes, remembered
 from sigma_stellar_aws.base.json_types import JsonObject
@@ -24,32 +32,48 @@ from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.evaluate import Predicate, compile_query
 from sigma_stellar_aws.rule_files.load import (
+    AnyRule,
     files_below,
     find_rule_files,
     is_test_file,
     is_yaml_file,
+    load_correlations,
     load_rules,
     pack_path,
 )
+from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 _LISTED = 5
 _RULE_WIDTH = 100
 
 
 class RuleUnderTest(NamedTuple):
-    """A rule, its file, its query, and the query as a function."""
+    """A rule, its file, its query, and the query as a function; a correlation has none of its own."""
 
     file: Path
-    rule: SigmaRule
+    rule: AnyRule
     query: Clause
     matches: Predicate
+    together: SigmaCollection | None = None
+    """A correlation with what it counts."""
+    only_counted: bool = False
+    """Whether it is there for correlations alone, and so needs no case."""
+
+    def progress(self, case: Case) -> CorrelationProgress:
+        """Tell how far a correlation comes for the events of a case."""
+        assert self.together is not None
+        return correlation_progress(self.together, rule_name(self.rule), case.events)
+
+    def holds(self, case: Case) -> bool:
+        """Tell whether the rule matches the event of a case, or the correlation is complete for its events."""
+        return self.matches(flatten(case.event)) if self.together is None else self.progress(case).complete
 
 
 class TestedRuleFile(NamedTuple):
     """The rules of a file that can be tested, and what is wrong with others."""
 
     rules: tuple[RuleUnderTest, ...]
-    refused: tuple[SigmaRule, ...]
+    refused: tuple[AnyRule, ...]
     problems: tuple[Problem, ...]
 
 
@@ -86,18 +110,26 @@ class TrialResult(NamedTuple):
 
 
 def read_tested_rules(file: Path) -> TestedRuleFile:
-    """Read and convert the rules of a file. Correlations are left out, since they count events."""
+    """Read and convert the rules of a file. What its correlations count may be elsewhere, see load_correlations."""
     try:
         found = load_rules(file, alone=True).rules
+        has_correlations = any(isinstance(rule, SigmaCorrelationRule) for rule in found)
+        together = load_correlations(file) if has_correlations else SigmaCollection([])
+        left = convert_pack(copy.deepcopy(together), stellar_aws()) if has_correlations else None
     except (SigmaError, OSError) as error:
         return TestedRuleFile((), (), (_problem(file, error),))
     rules, refused, problems = [], [], []
+    followed = {each.name for each in left.correlations} if left else set()
     for rule in found:
-        if not isinstance(rule, SigmaRule):
-            continue
+        silent = left is not None and rule_name(rule) in left.silent
         try:
+            if isinstance(rule, SigmaCorrelationRule):
+                if rule_name(rule) not in followed:
+                    raise SigmaError("; ".join(left.refused if left else ()))
+                rules.append(RuleUnderTest(file, rule, {}, lambda document: False, together, silent))
+                continue
             query = convert_pack(SigmaCollection([by_itself(rule)]), stellar_aws()).query
-            rules.append(RuleUnderTest(file, rule, query, compile_query(query)))
+            rules.append(RuleUnderTest(file, rule, query, compile_query(query), only_counted=silent))
         except (SigmaError, RecursionError) as error:
             refused.append(rule)
             problems.append(_problem(file, error))
@@ -140,7 +172,7 @@ def load_suite(
     for tests in _case_files(case_paths):
         trials += _assigned(of_cases[tests].groups, everything, None, problems)
     tested = {id(trial.rule) for trial in trials}
-    untested = [rule for each in everything for rule in each.rules if id(rule) not in tested]
+    untested = [rule for each in everything for rule in each.rules if id(rule) not in tested and not rule.only_counted]
     events = (file for each in of_cases.values() for file in each.event_files)
     return Suite(trials, untested, problems, {*of_rules, *of_cases, *orphans, *events})
 
@@ -149,7 +181,7 @@ def run_trials(trials: Sequence[Trial], on_engine: Sequence[bool | None] | None 
     """Run trials in process, and add the verdicts of an engine (see :mod:`.engine_verdicts`), if any."""
     verdicts = on_engine if on_engine is not None else [None] * len(trials)
     return [
-        TrialResult(*trial, trial.rule.matches(flatten(trial.case.event)), verdict)
+        TrialResult(*trial, trial.rule.holds(trial.case), verdict)
         for trial, verdict in zip(trials, verdicts, strict=True)
     ]
 
@@ -197,7 +229,11 @@ def result_as_json(result: TrialResult) -> JsonObject:
     if result.on_engine is not None:
         known["on_engine"] = result.on_engine
     if not result.passed:
-        known["explanation"] = explanation_as_json(explain(result.rule.rule, result.case.event))
+        known["explanation"] = (
+            explanation_as_json(explain(result.rule.rule, result.case.event))
+            if isinstance(result.rule.rule, SigmaRule)
+            else progress_as_json(result.rule.progress(result.case))
+        )
     return known
 
 
@@ -207,6 +243,9 @@ def print_failures(results: Iterable[TrialResult], console: Console) -> None:
         place = f"{result.case.file}:{result.case.line}"
         failure = f"{place}: {result.rule.rule.title}: {result.case.name!r} {_verdict(result)}"
         console.print(Text.assemble(("FAIL  ", "bold red"), printable(failure)))
+        if not isinstance(result.rule.rule, SigmaRule):
+            print_progress(result.rule.progress(result.case), console)
+            continue
         explanation = explain(result.rule.rule, result.case.event)
         # If one of several conditions holds, the others did not matter.
         decided = (part for part in explanation.conditions if part.holds == explanation.matches)
@@ -297,7 +336,8 @@ def _assigned(
         refused = [rule for each in rule_files for rule in each.refused if _is_named(rule, group.rule)]
         if len(named) + len(refused) == 1:
             # Why a rule was refused has been reported already.
-            yield from (Trial(rule, case) for rule in named for case in group.cases)
+            for rule in named:
+                yield from _trials(rule, group.cases, problems)
         elif beside and not rules and not any(each.problems for each in rule_files):
             problems.append(Problem(group.file, group.line, f"{beside.name} has no rule to test"))
         elif rules or refused or not beside:
@@ -306,7 +346,17 @@ def _assigned(
             problems.append(Problem(group.file, group.line, reason))
 
 
-def _is_named(rule: SigmaRule, name: str | None) -> bool:
+def _trials(rule: RuleUnderTest, cases: Iterable[Case], problems: list[Problem]) -> Iterator[Trial]:
+    """Yield the trials of a rule with cases that are for such a rule, and report the others."""
+    for case in cases:
+        if bool(case.events) == (rule.together is not None):
+            yield Trial(rule, case)
+        else:
+            wanted = "events, each with its eventTime" if rule.together else "one event"
+            problems.append(Problem(case.file, case.line, f"{rule.rule.title!r} needs {wanted}: {case.name!r}"))
+
+
+def _is_named(rule: AnyRule, name: str | None) -> bool:
     return name is None or name in (rule.title, str(rule.id))
 
 

@@ -8,6 +8,8 @@ Those of ``aws_x.yml`` are in ``aws_x.test.yaml`` (which ``sigma`` does not take
       event: {eventSource: ..., eventName: ...}
     - name: as seen in the log
       file: events.json             # CloudTrail records, each a case; the path is relative to this file
+    - name: one after the other
+      events: [{...}, {...}]        # for a correlation: several events, each with its eventTime
     misses: []                      # and none of these
 
 A file may also hold a list of such maps. An event is a CloudTrail record or a part of one, and is matched as it is.
@@ -24,6 +26,7 @@ import yaml
 
 from sigma_stellar_aws.base import yaml_positions
 from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.base.times import epoch_millis
 from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.logs.reader import read_records
@@ -32,6 +35,7 @@ TEST_SUFFIX = ".test.yaml"
 """How the name of a test file ends."""
 
 _KEYS = ("rule", "hits", "misses")
+_CASES = ({"name", "event"}, {"name", "events"}, {"name", "file"})
 
 
 class Case(NamedTuple):
@@ -40,11 +44,14 @@ class Case(NamedTuple):
     name: str
     expected: bool
     event: JsonObject
+    """The first, where a case has several."""
     file: Path
     """The test file."""
     line: int
     source: Path
     """The file with the event: the test file, or one that it names."""
+    events: tuple[JsonObject, ...] = ()
+    """All events of a case that has several, for a correlation."""
 
 
 class CaseGroup(NamedTuple):
@@ -138,8 +145,8 @@ class _CaseReader:
                 continue
             for number, entry in enumerate(entries or []):
                 at = (*path, key, number)
-                if not isinstance(entry, dict) or set(entry) not in ({"name", "event"}, {"name", "file"}):
-                    self._report(at, "a case is a map with the keys name and event, or name and file")
+                if not isinstance(entry, dict) or set(entry) not in _CASES:
+                    self._report(at, "a case is a map with the keys name and event, events or file")
                 elif not isinstance(name := entry["name"], str):
                     self._report((*at, "name"), "name must be a string")
                 elif name in names:
@@ -158,18 +165,38 @@ class _CaseReader:
             elif isinstance(event, dict):
                 yield Case(entry.name, entry.expected, event, self._file, line, self._file)
             return
+        if "events" in entry.content:
+            events = self._events(entry)
+            if events:
+                yield Case(entry.name, entry.expected, events[0], self._file, line, self._file, tuple(events))
+            return
         name = entry.content["file"]
         if not isinstance(name, str):
             self._report((*entry.path, "file"), "file must be the path of a file with CloudTrail records")
             return
         source = self._file.parent / name
         self._event_files.append(source)
-        events = [record for _, record in read_records(source, self._add_problem)]
-        if not events:
+        found = [record for _, record in read_records(source, self._add_problem)]
+        if not found:
             self._report((*entry.path, "file"), f"{name} has no event")
-        for number, event in enumerate(events, 1):
-            title = f"{entry.name}, event {number}" if len(events) > 1 else entry.name
+        for number, event in enumerate(found, 1):
+            title = f"{entry.name}, event {number}" if len(found) > 1 else entry.name
             yield Case(title, entry.expected, event, self._file, line, source)
+
+    def _events(self, entry: _Entry) -> list[JsonObject]:
+        """Return the events of an entry that has several; none if one of them is not as it should be."""
+        stated = entry.content["events"]
+        if not isinstance(stated, list) or not stated:
+            self._report((*entry.path, "events"), "events must be a list of CloudTrail records, or of parts of them")
+            return []
+        events: list[JsonObject] = []
+        for number, event in enumerate(stated):
+            if reason := _reason_against(event) or _reason_against_time(event):
+                self._report((*entry.path, "events", number), reason)
+                return []
+            if isinstance(event, dict):
+                events.append(event)
+        return events
 
     def _add_problem(self, problem: Problem) -> None:
         if not problem.is_note:
@@ -189,6 +216,12 @@ def _reason_against(event: Json) -> str:
     if "Records" in event:
         return "event must be one record; name a file with Records by the key file"
     return _not_json(event)
+
+
+def _reason_against_time(event: Json) -> str:
+    """Return why an event cannot be one of several; empty if it can be one."""
+    time = event.get("eventTime") if isinstance(event, dict) else None
+    return "" if epoch_millis(time) is not None else f"each of several events needs an eventTime, not {time!r}"
 
 
 def _not_json(value: object) -> str:

@@ -256,8 +256,14 @@ def test_events_of_other_files(write: Callable[..., Path], tmp_path: Path) -> No
         ("rule: 5\nhits: [{name: a, event: {}}]", ["1: rule must be the title or the id of a rule"]),
         ("hits: {name: a, event: {}}", ["1: hits must be a list"]),
         ("misses:\n- a\n- {name: a}\n", ["2: a case is a map with the keys name and event", "3: a case is a map"]),
-        ("hits:\n- {name: a, event: {}, file: b}\n", ["2: a case is a map with the keys name and event, or name"]),
-        ("hits:\n- {name: a, event: {}, identity: root}\n", ["2: a case is a map with the keys name and event, or"]),
+        (
+            "hits:\n- {name: a, event: {}, file: b}\n",
+            ["2: a case is a map with the keys"],
+        ),
+        (
+            "hits:\n- {name: a, event: {}, identity: root}\n",
+            ["2: a case is a map with the keys"],
+        ),
         ("hits:\n- name: 5\n  event: {}\n", ["2: name must be a string"]),
         ("hits:\n- {name: a, event: {}}\nmisses:\n- event: {}\n  name: a\n", ["5: another case of the rule is called"]),
         ("hits:\n- name: a\n  event: text\n", ["3: event must be a map: a CloudTrail record or a part of one"]),
@@ -344,8 +350,63 @@ def test_rules_and_cases_that_do_not_find_each_other(write: Callable[..., Path],
     )
 
 
+def test_cases_of_correlations(write: Callable[..., Path], tmp_path: Path) -> None:
+    """A case of a correlation has several events with their times; what it counts needs no case of its own."""
+    counting = f"{{type: event_count, rules: [{ONE}], timespan: 1m, condition: {{gte: 2}}}}"
+    write("one.yml", rule_text() + f"---\ntitle: Many\ncorrelation: {counting}\n")
+    first, second, late = (
+        f"{{eventName: createKey, eventID: e{n}, eventTime: 2026-11-09T06:1{n}:00Z}}" for n in (2, 3, 5)
+    )
+    text = (
+        f"rule: Many\nhits:\n- {{name: near, events: [{second}, {first}]}}\n"
+        f"- {{name: late, events: [{second}, {late}]}}\n"
+    )
+    write("one.test.yaml", text)
+    suite = load_suite([tmp_path], [])
+    assert (told(suite, tmp_path), suite.untested) == ([], [])
+    results = run_trials(suite.trials)
+    assert [(result.case.name, result.passed) for result in results] == [("near", True), ("late", False)]
+    explanation = result_as_json(results[1])["explanation"]
+    assert isinstance(explanation, dict)
+    assert (explanation["reached"], explanation["needed"]) == (1, 2)
+    console = console_for(io.StringIO(), width=200)
+    rule_tests.print_failures(results, console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Many: 'late' should match, and does not" in shown
+    assert "Many is not complete: 1 of 2 events came together within 1m" in shown
+
+
+@pytest.mark.parametrize(
+    ("case", "problem"),
+    [
+        ("event: {eventName: createKey}", "'Many' needs events, each with its eventTime: 'a'"),
+        ("events: []", "events must be a list of CloudTrail records, or of parts of them"),
+        ("events: [{eventName: createKey}]", "each of several events needs an eventTime, not None"),
+        ("events: [x]", "event must be a map: a CloudTrail record or a part of one"),
+    ],
+)
+def test_wrong_cases_of_correlations(write: Callable[..., Path], tmp_path: Path, case: str, problem: str) -> None:
+    """One event for a correlation, and events without times, are told of."""
+    counting = f"{{type: event_count, rules: [{ONE}], timespan: 1m, condition: {{gte: 2}}}}"
+    write("one.yml", rule_text() + f"---\ntitle: Many\ncorrelation: {counting}\n")
+    write("one.test.yaml", f"rule: Many\nhits: [{{name: a, {case}}}]\n")
+    suite = load_suite([tmp_path], [])
+    assert [each.split(":", 2)[2].strip() for each in told(suite, tmp_path)] == [problem]
+
+
+def test_a_correlation_that_cannot_be_followed(write: Callable[..., Path], tmp_path: Path) -> None:
+    """A correlation that is refused, or whose rules are nowhere, is told of once, with the reason."""
+    counting = f"{{type: event_count, rules: [{ONE}], timespan: 1m, condition: {{lt: 2}}}}"
+    write("one.yml", rule_text() + f"---\ntitle: Few\ncorrelation: {counting}\n")
+    write("two.yml", f"title: Lost\ncorrelation: {counting.replace(ONE, TWO).replace('lt', 'gte')}\n")
+    suite = load_suite([tmp_path], [])
+    few, lost = told(suite, tmp_path)
+    assert few.startswith("one.yml:1: Rule 'Few': lt is not supported")
+    assert lost.startswith(f"two.yml:1: Rule 'Lost': there is no rule with the id or name '{TWO}'")
+
+
 def test_rules_that_cannot_run(write: Callable[..., Path], tmp_path: Path) -> None:
-    """A refused rule is told once, a correlation is passed over; no case of them passes, and none is missing."""
+    """A refused rule is told once; no case of it passes, and none is missing. A correlation needs cases of its own."""
     write("one.yml", rule_text("errorCode|re: 'x(?=y)'"))
     write("one.test.yaml", "misses: [{name: a, event: {}}]")
     counting = f"{{type: event_count, rules: [{TWO}], timespan: 1h, group-by: [a], condition: {{gte: 5}}}}"
@@ -363,7 +424,7 @@ def test_rules_that_cannot_run(write: Callable[..., Path], tmp_path: Path) -> No
     ]
     # The rule that the correlation counts is as good as any other.
     assert [(result.case.name, result.passed) for result in run_trials(suite.trials)] == [("b", True)]
-    assert [rule.file.name for rule in suite.untested] == ["half.yml"]
+    assert [rule.rule.title for rule in suite.untested] == ["Two", "Many"]
 
 
 def test_cases_beside_a_file_without_a_rule(write: Callable[..., Path], tmp_path: Path) -> None:
