@@ -8,13 +8,17 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from sigma_stellar_aws.alerts.first_event import actor_name, first_event_json, first_event_text
 from sigma_stellar_aws.alerts.hits import Key
 from sigma_stellar_aws.alerts.pack_rule import PackRule
 from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.base.kept_texts import NOT_KEPT
 from sigma_stellar_aws.base.times import duration_text, time_text
-from sigma_stellar_aws.reference.attack import attack, tactic_name
+from sigma_stellar_aws.reference.attack import Attack, attack, tactic_name
 from sigma_stellar_aws.rule_files.counted import Correlation
 from sigma_stellar_aws.rule_files.suppression import ALERT_NAME, ALERT_TITLE
+
+_ATTACK = "https://attack.mitre.org"
 
 SAMPLE = 10
 """How many events, and how many values of a kind, an alert lists at most: the first ones."""
@@ -78,6 +82,10 @@ class Alert(NamedTuple):
     """Time of the first event that makes a correlation complete."""
     chain: tuple[ChainEvent, ...] = ()
     """Events of a correlation, in order of time: the first and last of those that make it complete, then others."""
+    place: int = NOT_KEPT
+    """Where a search keeps the first event, or where that can be read."""
+    event: bytes = b""
+    """The first event, flattened, as JSON; nothing where it is not to be had."""
 
 
 class AlertList(Protocol):
@@ -97,12 +105,18 @@ def alert_id(key_id: str, start: int | None) -> str:
 
 def key_id(rule: PackRule, key: Key) -> str:
     """Hash a rule and the values of the fields that it suppresses by."""
-    return hashed_id([rule.id, list(rule.suppression.fields), list(key)])
+    return _key_id(rule.id, rule.suppression.fields, key)
+
+
+@lru_cache(maxsize=10_000)
+def _key_id(rule: str, fields: tuple[str, ...], key: Key) -> str:
+    return hashed_id([rule, list(fields), list(key)])
 
 
 def alert_json(alert: Alert) -> JsonObject:
     """Write an alert as a JSON object."""
-    return {"id": alert.id, **_json_of_rule(alert.rule), **_json_of_events(alert)}
+    event = first_event_json(alert.event, alert.rule)
+    return {"id": alert.id, **_json_of_rule(alert.rule), **_json_of_events(alert), "first_event": event}
 
 
 def alert_lines(alerts: Iterable[Alert]) -> Iterator[str]:
@@ -115,7 +129,9 @@ def alert_lines(alerts: Iterable[Alert]) -> Iterator[str]:
         if rule is None:
             rule = known[id(alert.rule)] = alert.rule, encode(_json_of_rule(alert.rule))[1:-1]
         try:
-            line = b'{"id":%b,%b,%b\n' % (encode(alert.id), rule[1], encode(_json_of_events(alert))[1:])
+            event = first_event_text(alert.event, alert.rule)
+            events = encode(_json_of_events(alert))[1:-1]
+            line = b'{"id":%b,%b,%b,"first_event":%b}\n' % (encode(alert.id), rule[1], events, event)
             yield line.decode("ascii")
         except (UnicodeError, OverflowError):
             # Half a character, or a number of more than 64 bits: JSON can hold both.
@@ -128,15 +144,35 @@ def _json_of_rule(rule: PackRule) -> JsonObject:
         "name": ALERT_NAME,
         "display_name": ALERT_TITLE,
         "severity": rule.severity,
-        "rule": {"id": rule.id, "title": rule.title, "author": rule.author},
-        "tactics": [
-            {"id": known.tactics[tactic].id if tactic in known.tactics else None, "name": tactic_name(tactic)}
-            for tactic in rule.tactics
-        ],
-        "techniques": [
-            {"id": technique, "name": known.techniques[technique].name if technique in known.techniques else None}
-            for technique in rule.techniques
-        ],
+        "rule": {
+            "id": rule.id,
+            "title": rule.title,
+            "author": rule.author,
+            "description": rule.guide.description,
+            "false_positives": [*rule.guide.false_positives],
+            "references": [*rule.guide.references],
+            "triage": [*rule.guide.triage],
+        },
+        "tactics": [_tactic_json(tactic, known) for tactic in rule.tactics],
+        "techniques": [_technique_json(technique, known) for technique in rule.techniques],
+    }
+
+
+def _tactic_json(tactic: str, known: Attack) -> JsonObject:
+    stated = known.tactics.get(tactic)
+    return {
+        "id": stated.id if stated else None,
+        "name": tactic_name(tactic),
+        "url": f"{_ATTACK}/tactics/{stated.id}/" if stated else None,
+    }
+
+
+def _technique_json(technique: str, known: Attack) -> JsonObject:
+    stated = known.techniques.get(technique)
+    return {
+        "id": technique,
+        "name": stated.name if stated else None,
+        "url": f"{_ATTACK}/techniques/{technique.replace('.', '/')}/" if stated else None,
     }
 
 
@@ -151,6 +187,7 @@ def _json_of_events(alert: Alert) -> JsonObject:
         "accounts": [*alert.accounts],
         "regions": [*alert.regions],
         "actors": [*alert.actors],
+        "actor_names": [actor_name(actor) for actor in alert.actors],
         "source_addresses": [*alert.source_addresses],
     }
     if alert.rule.correlation is not None:

@@ -19,7 +19,7 @@ from sigma_stellar_aws.alerts.hits import Hit
 from sigma_stellar_aws.alerts.pack_rule import PackRule
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts, with_earlier
 from sigma_stellar_aws.base.errors import StoreError
-from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.base.json_types import Json, JsonObject, as_object
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.query import dsl
@@ -49,15 +49,27 @@ def _texts(*names: str) -> JsonObject:
     return {"properties": _all(names, _KEYWORD)}
 
 
+_LISTS = ("events", "event_names", "accounts", "regions", "actors", "actor_names", "source_addresses", "correlation")
+_VERSION = "version"
+_LATEST = 2
+"""Of the mappings. Indices of version 1 say none."""
+_UNSEARCHED: JsonObject = {"type": "object", "enabled": False}
+
 _MAPPINGS: JsonObject = {
     "date_detection": False,
     "dynamic_templates": [{"texts": {"match_mapping_type": "string", "mapping": _KEYWORD}}],
     "properties": {
         **_all(("id", "name", "display_name"), _KEYWORD),
         "severity": {"type": "integer"},
-        "rule": _texts("id", "title", "author"),
-        "tactics": _texts("id", "name"),
-        "techniques": _texts("id", "name"),
+        "rule": {
+            "properties": {
+                **_all(("id", "title", "author", "references"), _KEYWORD),
+                # Sentences, which are looked for by their words.
+                **_all(("description", "false_positives", "triage"), {"type": "text"}),
+            }
+        },
+        "tactics": _texts("id", "name", "url"),
+        "techniques": _texts("id", "name", "url"),
         "first_time": _TIME,
         "last_time": _TIME,
         "event_count": {"type": "long"},
@@ -72,6 +84,15 @@ _MAPPINGS: JsonObject = {
             }
         },
         "events": _texts("id", "place"),
+        "actor_names": _KEYWORD,
+        "first_event": {
+            "properties": {
+                "time": _TIME,
+                **_all(("source", "name", "error_code", "error_message", "user_agent", "resource"), _KEYWORD),
+                # Values of any type, of any fields.
+                **_all(("parameters", "matched", "record"), _UNSEARCHED),
+            }
+        },
         "correlation": {
             "properties": {
                 **_all(("type", "timespan"), _KEYWORD),
@@ -147,7 +168,7 @@ def prepare_alert_index(client: OpenSearch, index: str, search: str) -> None:
     check_index_name(index)
     if not index_exists(client, index):
         with as_store_errors(index):
-            create(client, index, {"mappings": {"_meta": {OWN: {ALERTS_OF: search}}, **_MAPPINGS}})
+            create(client, index, {"mappings": {"_meta": _meta(search), **_MAPPINGS}})
     with as_store_errors(index):
         mappings = stored_mappings(client, index)
         if len(mappings) != 1:
@@ -156,11 +177,26 @@ def prepare_alert_index(client: OpenSearch, index: str, search: str) -> None:
         purpose = mapping.meta.get(OWN)
         if not isinstance(purpose, dict) or ALERTS_OF not in purpose:
             raise StoreError(f"{name!r} was not made for alerts, so nothing is written to it; name a new index")
-        if purpose != {ALERTS_OF: search}:
+        if purpose[ALERTS_OF] != search:
             raise StoreError(
                 f"{name!r} has the alerts of {purpose[ALERTS_OF]!r}, not of {search!r}; name another index"
             )
+        version = purpose.get(_VERSION, 1)
+        if isinstance(version, int) and version < _LATEST:
+            # Fields are only added: what is there keeps its mapping.
+            added = {"_meta": {**mapping.meta, **_meta(search)}, "properties": _added_properties()}
+            answered(lambda: client.indices.put_mapping(index=name, body=added))
         answered(lambda: client.indices.refresh(index=index))
+
+
+def _meta(search: str) -> JsonObject:
+    return {OWN: {ALERTS_OF: search, _VERSION: _LATEST}}
+
+
+def _added_properties() -> JsonObject:
+    """Return what version 2 has more than version 1."""
+    properties = as_object(_MAPPINGS["properties"])
+    return {name: properties[name] for name in ("rule", "tactics", "techniques", "actor_names", "first_event")}
 
 
 def begin_of_count(client: OpenSearch, index: str, since: datetime | None) -> datetime | None:
@@ -190,6 +226,7 @@ def store_alerts(
     since: datetime | None,
     most_open: int = MOST_OPEN,
     report: Callable[[str], None],
+    complete: Callable[[Iterable[Alert]], Iterable[Alert]] = iter,
 ) -> Iterator[StoredAlert]:
     """Raise the alerts of events, and store them; yield each when it is stored.
 
@@ -201,6 +238,7 @@ def store_alerts(
         since: earlier events are counted, but raise nothing.
         most_open: how many alerts may be open at one time.
         report: is called for alerts that are not as they were written.
+        complete: adds to alerts what is not known yet.
 
     Raises:
         StoreError: the store cannot be asked, or an alert could not be stored; those that were yielded are.
@@ -209,7 +247,7 @@ def store_alerts(
     raised = _raised(client, index, since, report)
     alerts = raise_alerts(hits, rules, raised=raised, since=since, most_open=most_open)
     while batch := list(itertools.islice(alerts, _BATCH)):
-        yield from store_batch(client, index, batch)
+        yield from store_batch(client, index, [*complete(batch)])
     with as_store_errors(index):
         answered(lambda: client.indices.refresh(index=index))
 
@@ -300,7 +338,9 @@ def _counted(alert: Alert) -> JsonObject:
     """Return what a run changes in an alert of an earlier run: its lists of events only if it has read all of them."""
     document = alert_document(alert)
     counters = ("first_time", "last_time", "event_count", "suppression")
-    lists = ("events", "event_names", "accounts", "regions", "actors", "source_addresses", "correlation")
+    lists: tuple[str, ...] = _LISTS
+    if alert.event:
+        lists = (*lists, "first_event")
     changed = (*counters, *(lists if alert.counted == alert.events else ()))
     return {name: document[name] for name in changed if name in document}
 

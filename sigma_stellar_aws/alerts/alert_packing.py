@@ -1,13 +1,15 @@
 """Write alerts as bytes, for disk, without what all alerts of a rule have in common."""
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from sigma_stellar_aws.alerts.alert import Alert, ChainEvent, Raised
 from sigma_stellar_aws.alerts.hits import Key
 from sigma_stellar_aws.alerts.pack_rule import PackRule
+from sigma_stellar_aws.base.kept_texts import NOT_KEPT, KeptTexts, TextChunks, new_writer
 from sigma_stellar_aws.base.packing import Packing
 
-_RULE = Alert._fields.index("rule")
+_RULE, _PLACE = Alert._fields.index("rule"), Alert._fields.index("place")
 
 
 class _Packed(NamedTuple):
@@ -32,14 +34,22 @@ class _Packed(NamedTuple):
     raised: Raised | None
     since: int | None
     chain: tuple[ChainEvent, ...]
+    place: int
+
+
+def with_events(alerts: Iterable[Alert], kept: KeptTexts) -> Iterator[Alert]:
+    """Give alerts the texts of their first events."""
+    return (alert._replace(place=NOT_KEPT, event=kept.text(alert.place)) for alert in alerts)
 
 
 class AlertPacking:
     """Writes alerts, and reads what it wrote itself: it keeps their rules."""
 
-    def __init__(self) -> None:
-        """Begin without rules."""
+    def __init__(self, kept: KeptTexts) -> None:
+        """Begin without rules, with what is kept of events."""
         self._packing = Packing(_Packed)
+        self._kept = kept
+        self._events = TextChunks(new_writer())
         # By their places in memory: to hash all that a rule says takes longer than to write the alert.
         self._numbers: dict[int, int] = {}
         self._rules: list[PackRule] = []
@@ -50,9 +60,14 @@ class AlertPacking:
         if (number := self._numbers.get(id(rule))) is None:
             number = self._numbers[id(rule)] = len(self._rules)
             self._rules.append(rule)
-        return self._packing.pack(_Packed._make((*alert[:_RULE], number, *alert[_RULE + 1 :])))
+        place = alert.place
+        if alert.event:
+            place = self._events.add(alert.event)
+            self._kept.extend(self._events.taken())
+        return self._packing.pack(_Packed._make((*alert[:_RULE], number, *alert[_RULE + 1 : _PLACE], place)))
 
     def unpack(self, data: bytes) -> Alert:
         """Read an alert."""
         packed = self._packing.unpack(data)
-        return Alert._make((*packed[:_RULE], self._rules[packed.rule], *packed[_RULE + 1 :]))
+        rule, event = self._rules[packed.rule], self._kept.text(packed.place)
+        return Alert._make((*packed[:_RULE], rule, *packed[_RULE + 1 : _PLACE], NOT_KEPT, event))

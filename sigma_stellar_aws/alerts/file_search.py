@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sigma_stellar_aws.alerts.hits import Hit, to_hit
+from sigma_stellar_aws.alerts.kept_event import LONGEST_EVENT, shortened
 from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.kept_texts import Chunk, TextChunks
 from sigma_stellar_aws.base.times import is_time
-from sigma_stellar_aws.logs.flatten import document_id, flatten
+from sigma_stellar_aws.logs.flatten import document_text, flatten, id_of_text
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.logs.reader import read_parts
 from sigma_stellar_aws.query.dsl import Clause
@@ -28,6 +30,8 @@ class Batch(NamedTuple):
     """What could not be read, or not be compared with the times that are asked for."""
     done_bytes: int
     """How many bytes of the files it took, as they are stored."""
+    events: Sequence[Chunk] = ()
+    """The texts of the events."""
 
 
 class SearchTask(NamedTuple):
@@ -39,6 +43,8 @@ class SearchTask(NamedTuple):
     until: int | None
     correlated: Mapping[str, tuple[str, ...]] | None = None
     """For each rule that correlations count, the flattened names of the fields that they need."""
+    writer: int = 0
+    """The number under which this search keeps the texts of events."""
 
 
 class FileSearch:
@@ -48,6 +54,7 @@ class FileSearch:
         """Prepare the search that a task describes."""
         self._task = task
         self._candidates = screened(task.query)
+        self._events = TextChunks(task.writer)
 
     def batches(self, files: Sequence[Path]) -> Iterator[Batch]:
         """Search files; yield what is found, a batch at a time."""
@@ -61,11 +68,11 @@ class FileSearch:
                 for line, record in part.passing:
                     self._look_at(record, file, line, hits, problems)
                 if records >= _BATCH_RECORDS or len(hits) >= _BATCH_HITS or len(problems) >= _BATCH_PROBLEMS:
-                    yield Batch(records, hits[:], problems[:], done_bytes)
+                    yield Batch(records, hits[:], problems[:], done_bytes, self._events.taken())
                     records = done_bytes = 0
                     hits.clear()
                     problems.clear()
-        yield Batch(records, hits, problems, done_bytes)
+        yield Batch(records, hits, problems, done_bytes, self._events.taken())
 
     def _look_at(self, record: JsonObject, file: Path, line: int, hits: list[Hit], problems: list[Problem]) -> None:
         candidates = self._candidates(record.get("eventSource"), record.get("eventName"))
@@ -86,8 +93,16 @@ class FileSearch:
             self._task.until is not None and time >= self._task.until
         ):
             return
-        identity = document_id(document)
-        keys, correlated = self._task.keys, self._task.correlated
+        text = document_text(document)
         hits.append(
-            to_hit(document, names, keys, correlated=correlated, time=time, identity=identity, origin=str(file))
+            to_hit(
+                document,
+                names,
+                self._task.keys,
+                correlated=self._task.correlated,
+                time=time,
+                identity=id_of_text(text, event_id),
+                origin=str(file),
+                event=self._events.add(text if len(text) <= LONGEST_EVENT else shortened(document)),
+            )
         )

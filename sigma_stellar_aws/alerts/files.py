@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sigma_stellar_aws.alerts.file_search import Batch, FileSearch, SearchTask
 from sigma_stellar_aws.alerts.workers import with_processes
+from sigma_stellar_aws.base.kept_texts import new_writer
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.logs.find import stored_size
 
@@ -54,7 +55,7 @@ def scan_files(
         ChildProcessError: a process ended before its time, so that what it read is lost.
     """
     first, end = (None if time is None else millis(time) for time in (since, until))
-    task = SearchTask(pack.query, pack.keys(), first, end, pack.correlated())
+    task = SearchTask(pack.query, pack.keys(), first, end, pack.correlated(), new_writer())
     groups = list(_groups(files))
     number = min(len(groups), _suitable(files) if processes is None else processes)
     if number > 1:

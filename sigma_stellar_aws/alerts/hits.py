@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from sigma_stellar_aws.base.json_types import Scalar
+from sigma_stellar_aws.base.kept_texts import NOT_KEPT
 from sigma_stellar_aws.base.packing import Packing
 from sigma_stellar_aws.reference.flat_schema import Document, text_of
 
@@ -52,6 +53,8 @@ class Hit(NamedTuple):
     """The names of the rules that the event matches, each with its key."""
     values: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """What correlations need of the event: flattened names of fields with their values, as texts, each once."""
+    event: int = NOT_KEPT
+    """The place where the event itself is kept, or where it can be read."""
 
 
 HIT: Packing[Hit] = Packing(Hit)
@@ -100,6 +103,7 @@ def to_hit(
     time: int | None,
     identity: str,
     origin: str,
+    event: int = NOT_KEPT,
 ) -> Hit:
     """Take from an event what alerts say of it.
 
@@ -111,6 +115,7 @@ def to_hit(
         time: milliseconds since 1970-01-01 UTC, if the event has a time.
         identity: equal for copies of one event.
         origin: the file or the index that has it.
+        event: where the event itself is kept.
     """
 
     event_id, source, name, error, address, account, region = [
@@ -131,7 +136,9 @@ def to_hit(
         matches.append((rule, key))
     values = _values(document, matches, correlated) if correlated else ()
     found = tuple(matches)
-    return Hit(time, identity, event_id, source, name, error, actor, address, account, region, origin, found, values)
+    return Hit(
+        time, identity, event_id, source, name, error, actor, address, account, region, origin, found, values, event
+    )
 
 
 def _actor(document: Document) -> str:

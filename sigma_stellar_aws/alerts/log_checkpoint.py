@@ -17,6 +17,7 @@ import msgspec
 
 from sigma_stellar_aws.alerts.hits import Hit
 from sigma_stellar_aws.base.errors import CheckpointError
+from sigma_stellar_aws.base.kept_texts import NOT_KEPT
 from sigma_stellar_aws.base.times import millis
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -72,7 +73,8 @@ class LogCheckpoint:
     def hits(self) -> Iterator[Hit]:
         """Yield what earlier runs found that may still count."""
         for (text,) in self._database.execute("SELECT hit FROM hit"):
-            yield msgspec.convert(json.loads(text), Hit)
+            # Where its event was kept is gone.
+            yield msgspec.convert(json.loads(text), Hit)._replace(event=NOT_KEPT)
 
     def write(
         self,

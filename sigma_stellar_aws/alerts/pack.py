@@ -1,17 +1,19 @@
 """Convert rules to the one query that asks for all of them."""
 
 import copy
+import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from sigma.collection import SigmaCollection
 from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 from sigma.processing.pipeline import ProcessingPipeline
-from sigma.rule import SigmaRule
+from sigma.rule import SigmaDetection, SigmaRule
 
 from sigma_stellar_aws.alerts.pack_rule import NO_OVERRIDE as NO_OVERRIDE
+from sigma_stellar_aws.alerts.pack_rule import Guide
 from sigma_stellar_aws.alerts.pack_rule import Override as Override
 from sigma_stellar_aws.alerts.pack_rule import Pack as Pack
 from sigma_stellar_aws.alerts.pack_rule import PackRule as PackRule
@@ -34,6 +36,7 @@ from sigma_stellar_aws.rule_files.stellar_block import (
     suppression,
     tactics,
     techniques,
+    triage,
 )
 
 
@@ -92,7 +95,9 @@ def convert_pack(
         bodies = backend.convert(SigmaCollection([*good], resolve_references=False), "pack")
     errors += [error for _, error in backend.errors]
     query: Clause = bodies[0]["query"] if bodies else {}
-    asked = {name for name, _ in dsl.named_clauses(query)} if bodies else set()
+    asked = dict(dsl.named_clauses(query)) if bodies else {}
+    if store is None:
+        known |= {name: known[name]._replace(asked=json.dumps(clause)) for name, clause in asked.items()}
     left_out.update((rule_name(rule), str(error)) for rule, error in backend.errors if rule_name(rule) not in asked)
     counted = _counted(rules, left_out, known, override)
     errors += counted.errors
@@ -148,6 +153,7 @@ def _correlation_rule(rule: SigmaCorrelationRule, correlation: Correlation, over
         tuple(tactics(rule)),
         tuple(techniques(rule)),
         correlation,
+        _guide(rule),
     )
 
 
@@ -182,6 +188,20 @@ def pack_of_rules(
     )
 
 
+def asked_in_process(rules: SigmaCollection | None, name: str, published: bool, case_sensitive: bool) -> str:
+    """Return a rule's query as it is evaluated in process, as JSON; nothing where it has none, as a correlation."""
+    stated = next((rule for rule in (rules or load_rules()).rules if rule_name(rule) == name), None)
+    if not isinstance(stated, SigmaRule):
+        return ""
+    alone = SigmaCollection([copy.deepcopy(stated)], resolve_references=False)
+    pipeline = stellar_aws_published if published else stellar_aws
+    try:
+        return convert_pack(alone, pipeline(), case_sensitive=case_sensitive).rules[name].asked
+    except SigmaError:
+        # Such as a comparison that only a store makes.
+        return ""
+
+
 def _pack_rule(rule: SigmaRule, override: Override) -> PackRule:
     stated = suppression(rule)
     return PackRule(
@@ -192,7 +212,25 @@ def _pack_rule(rule: SigmaRule, override: Override) -> PackRule:
         Suppression(stated.window if override.window is None else override.window, override.fields or stated.fields),
         tuple(tactics(rule)),
         tuple(techniques(rule)),
+        guide=_guide(rule),
+        fields=tuple(dict.fromkeys(field for each in rule.detection.detections.values() for field in _fields(each))),
     )
+
+
+def _guide(rule: SigmaRule | SigmaCorrelationRule) -> Guide:
+    return Guide((rule.description or "").strip(), _texts(rule.falsepositives), _texts(rule.references), triage(rule))
+
+
+def _texts(values: list[str] | None) -> tuple[str, ...]:
+    return tuple(str(value) for value in values or ())
+
+
+def _fields(detection: SigmaDetection) -> Iterator[str]:
+    for item in detection.detection_items:
+        if isinstance(item, SigmaDetection):
+            yield from _fields(item)
+        elif item.field:
+            yield item.field
 
 
 def pack_fields() -> set[str]:

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning
 
 
+class Guide(NamedTuple):
+    """What a rule says to whoever reads its alerts."""
+
+    description: str = ""
+    false_positives: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    triage: tuple[str, ...] = ()
+    """What to do, in order: short steps."""
+
+
 class PackRule(NamedTuple):
     """What an alert says of its rule."""
 
@@ -29,6 +39,11 @@ class PackRule(NamedTuple):
     """By their ids, such as T1685.002."""
     correlation: Correlation | None = None
     """What it counts, if it is a correlation."""
+    guide: Guide = Guide()
+    fields: tuple[str, ...] = ()
+    """Those that it tests, as it writes their names."""
+    asked: str = ""
+    """Its query as it is evaluated in process, as JSON; empty where it is not known."""
 
 
 class Override(NamedTuple):

@@ -3,11 +3,17 @@
 import csv
 import sys
 from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from typing import TextIO
 
 from sigma_stellar_aws.alerts.alert import Alert, AlertList, ChainEvent, alert_lines
+from sigma_stellar_aws.alerts.first_event import FirstEvent, actor_name, first_event
+from sigma_stellar_aws.alerts.pack_rule import PackRule
 from sigma_stellar_aws.base.text import cell
 from sigma_stellar_aws.base.times import time_text
+from sigma_stellar_aws.query.matched import Matched
+from sigma_stellar_aws.reference.attack import label, tactic_name
+from sigma_stellar_aws.reference.flat_schema import text_of
 
 
 def write_alerts(alerts: AlertList, form: str, group_by: str) -> None:
@@ -54,6 +60,27 @@ def _link(step: ChainEvent) -> str:
     return f"{when} {step.event} ({_joined(title for _, title in step.rules)})"
 
 
+# The last one read: several columns say something of the same event.
+@lru_cache(maxsize=1)
+def _event_of(text: bytes, rule: PackRule) -> FirstEvent | None:
+    return first_event(text, rule)
+
+
+def _first(alert: Alert) -> FirstEvent | None:
+    return _event_of(alert.event, alert.rule)
+
+
+def _of_first_event(name: str, alert: Alert) -> str:
+    return getattr(_first(alert), name, "")
+
+
+def _fields_text(event: FirstEvent | None, name: str) -> str:
+    found: Matched = getattr(event, name, {})
+    return "; ".join(f"{field}={_joined(map(text_of, values))}" for field, values in found.items())
+
+
+_EVENT_TEXTS = ("resource", "error_code", "error_message", "user_agent")
+
 _CSV_COLUMNS: tuple[tuple[str, Callable[[Alert], str | int | None]], ...] = (
     ("severity", lambda alert: alert.rule.severity),
     ("rule_id", lambda alert: alert.rule.id),
@@ -72,4 +99,14 @@ _CSV_COLUMNS: tuple[tuple[str, Callable[[Alert], str | int | None]], ...] = (
     ("places", lambda alert: _joined(dict.fromkeys(origin for _, origin in alert.sample))),
     ("alert_id", lambda alert: alert.id),
     ("chain", lambda alert: "; ".join(map(_link, alert.chain))),
+    ("actor_names", lambda alert: _joined(map(actor_name, alert.actors))),
+    ("tactics", lambda alert: _joined(map(tactic_name, alert.rule.tactics))),
+    ("techniques", lambda alert: _joined(map(label, alert.rule.techniques))),
+    ("description", lambda alert: alert.rule.guide.description),
+    ("false_positives", lambda alert: "; ".join(alert.rule.guide.false_positives)),
+    ("references", lambda alert: " ".join(alert.rule.guide.references)),
+    ("triage", lambda alert: " ".join(alert.rule.guide.triage)),
+    *((name, partial(_of_first_event, name)) for name in _EVENT_TEXTS),
+    ("parameters", lambda alert: _fields_text(_first(alert), "parameters")),
+    ("matched", lambda alert: _fields_text(_first(alert), "matched")),
 )

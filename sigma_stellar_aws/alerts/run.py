@@ -14,6 +14,7 @@ from sigma_stellar_aws.alerts.hits import HIT, DistinctHits, Hit
 from sigma_stellar_aws.alerts.pack_rule import Override, Pack, PackRule
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts
 from sigma_stellar_aws.base.external_sort import ExternalSort
+from sigma_stellar_aws.base.kept_texts import KeptTexts
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.logs.deliveries import deliveries_of
 from sigma_stellar_aws.logs.find import require_log_files
@@ -164,27 +165,40 @@ def alerts_of_portions(
 
     See :func:`alerts_of_files` for the other arguments, and what is raised.
     """
-    hits, records = hits_of_portions(portions, pack, reading_begin(pack.correlations, since), until, messages)
-    return raised(hits, pack, options, messages, since, records)
+    found = hits_of_portions(portions, pack, reading_begin(pack.correlations, since), until, messages)
+    return raised(found.hits, pack, options, messages, since, found.records, found.kept)
+
+
+class FoundHits(NamedTuple):
+    """What was found in files."""
+
+    hits: ExternalSort[Hit]
+    """In order of time."""
+    records: int
+    """How many records were read."""
+    kept: KeptTexts
+    """The events."""
 
 
 def hits_of_portions(
     portions: Iterable[Portion], pack: Pack, since: datetime | None, until: datetime | None, messages: Messages
-) -> tuple[ExternalSort[Hit], int]:
-    """Return the hits of files, in order of time, and how many records were read."""
+) -> FoundHits:
+    """Return the hits of files."""
     hits = hits_in_order()
     records = 0
+    kept = KeptTexts()
     for portion in portions:
         for batch in scan_files(portion.files, pack, since, until):
             records += batch.records
             hits.extend(_named(batch.hits, portion))
+            kept.extend(batch.events)
             problems = [portion.told(problem) for problem in batch.problems]
             messages.add(
                 (problem for problem in problems if not problem.is_note),
                 (str(problem) for problem in problems if problem.is_note),
                 batch.done_bytes,
             )
-    return hits, records
+    return FoundHits(hits, records, kept)
 
 
 def hits_in_order() -> ExternalSort[Hit]:
@@ -243,17 +257,32 @@ def raised(
     messages: Messages,
     since: datetime | None = None,
     records: int | None = None,
+    kept: KeptTexts | None = None,
+    complete: Callable[[Iterable[Alert]], Iterable[Alert]] = iter,
 ) -> AlertSearch:
-    """Raise the alerts of hits in order of time: all of them, before any can be read."""
+    """Raise the alerts of hits in order of time: all of them, before any can be read.
+
+    Args:
+        hits: see :func:`raise_alerts`.
+        pack: the rules.
+        options: how many alerts may be open.
+        messages: what is told besides.
+        since: earlier events raise nothing.
+        records: how many were read.
+        kept: the texts of the events.
+        complete: adds to alerts what is not known yet.
+    """
     events = DistinctHits(hits, None if since is None else millis(since))
     correlator = Correlator(pack.correlations, pack.silent)
-    alerts = no_alerts()
+    alerts = no_alerts(kept)
     alerts.extend(
-        raise_alerts(
-            correlator.follow(events) if pack.correlations else events,
-            pack.rules,
-            since=since if pack.correlations else None,
-            most_open=options.most_open,
+        complete(
+            raise_alerts(
+                correlator.follow(events) if pack.correlations else events,
+                pack.rules,
+                since=since if pack.correlations else None,
+                most_open=options.most_open,
+            )
         )
     )
     for text in correlator.notes():
@@ -263,9 +292,9 @@ def raised(
     )
 
 
-def no_alerts() -> ExternalSort[Alert]:
-    """Return an empty list of alerts, in order of time, the most severe first."""
-    packing = AlertPacking()
+def no_alerts(kept: KeptTexts | None = None) -> ExternalSort[Alert]:
+    """Return an empty list of alerts, in order of time, the most severe first, with the texts of their events."""
+    packing = AlertPacking(kept or KeptTexts())
     return ExternalSort(
         lambda alert: alert.first,
         lambda alert: f"{100 - alert.rule.severity:03}{alert.id}",

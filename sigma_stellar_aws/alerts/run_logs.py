@@ -7,6 +7,7 @@ from typing import NamedTuple
 from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.alerts.alert_index import begin_of_count, index_exists, prepare_alert_index, store_alerts
+from sigma_stellar_aws.alerts.alert_packing import with_events
 from sigma_stellar_aws.alerts.checkpoint import later
 from sigma_stellar_aws.alerts.correlate import Correlator, look_back, reading_begin
 from sigma_stellar_aws.alerts.hits import DistinctHits, Hit
@@ -71,7 +72,7 @@ def update_alerts_of_logs(
             f"the index {alert_index!r} is gone, and its alerts with it; to raise them again, remove the checkpoint"
         )
     prepare_alert_index(client, alert_index, searched)
-    found, records = hits_of_portions(portions, pack, reading_begin(pack.correlations, since), until, messages)
+    found, records, kept = hits_of_portions(portions, pack, reading_begin(pack.correlations, since), until, messages)
     begin = begin_of_count(client, alert_index, _begin(found, through, since))
     hits = _all_hits(found, checkpoint, reading_begin(pack.correlations, begin))
     events = DistinctHits(hits, None if begin is None else millis(begin))
@@ -84,6 +85,7 @@ def update_alerts_of_logs(
         since=begin if begin is None else later(begin, since),
         most_open=most_open,
         report=messages.problem,
+        complete=lambda alerts: with_events(alerts, kept),
     )
     return LogUpdate(all_stored(stored, events, correlator, pack, messages, records, late=None), found, _keep(pack))
 

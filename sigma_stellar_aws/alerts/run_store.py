@@ -1,7 +1,7 @@
 """Search a data store for events that match rules, raise their alerts, and keep them in an index."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from opensearchpy import OpenSearch
 from sigma.collection import SigmaCollection
 from sigma.exceptions import SigmaError
 
+from sigma_stellar_aws.alerts.alert import Alert
 from sigma_stellar_aws.alerts.alert_index import (
     Outcome,
     StoredAlert,
@@ -21,7 +22,8 @@ from sigma_stellar_aws.alerts.alert_index import (
 from sigma_stellar_aws.alerts.clock_doubts import clock_problems, looked_at_until
 from sigma_stellar_aws.alerts.correlate import Correlator, reading_begin
 from sigma_stellar_aws.alerts.hits import DistinctHits, Hit
-from sigma_stellar_aws.alerts.pack_rule import Pack
+from sigma_stellar_aws.alerts.pack import asked_in_process
+from sigma_stellar_aws.alerts.pack_rule import Pack, PackRule
 from sigma_stellar_aws.alerts.repeat import OVERLAP
 from sigma_stellar_aws.alerts.run import (
     DEFAULT_OPTIONS,
@@ -34,7 +36,7 @@ from sigma_stellar_aws.alerts.run import (
     raised,
 )
 from sigma_stellar_aws.alerts.store_doubts import check_that_rules_can_match, store_doubts
-from sigma_stellar_aws.alerts.store_events import count_undated, store_hits
+from sigma_stellar_aws.alerts.store_events import StoredEvents, count_undated, store_hits
 from sigma_stellar_aws.base import times
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.text import plural
@@ -104,7 +106,9 @@ def alerts_of_store(
         events = plural(count, "event")
         messages.problem(f"{events} of {index} without {fitted.time_field}, so not compared with the times asked for")
     begin = reading_begin(fitted.pack.correlations, since)
-    return raised(_hits(client, index, fitted, begin, until), fitted.pack, options, messages, since)
+    told = StoredEvents(client, fitted.layout, fitted.pack, messages.note)
+    hits = _hits(client, index, fitted, begin, until, told)
+    return raised(hits, fitted.pack, options, messages, since, complete=_completion(told, rules, options))
 
 
 def update_alert_index(
@@ -167,8 +171,9 @@ def update_alert_index(
     begin = begin_of_count(client, alert_index, since)
     pack = fitted.pack
     first = reading_begin(pack.correlations, begin)
+    told = StoredEvents(client, fitted.layout, pack, messages.note)
     events = DistinctHits(
-        _hits(client, index, fitted, first, until, undated=True), None if begin is None else millis(begin)
+        _hits(client, index, fitted, first, until, told, undated=True), None if begin is None else millis(begin)
     )
     correlator = Correlator(pack.correlations, pack.silent)
     stored = store_alerts(
@@ -179,6 +184,7 @@ def update_alert_index(
         since=begin if floor is None or begin is None else max(begin, floor),
         most_open=options.most_open,
         report=messages.problem,
+        complete=_completion(told, rules, options),
     )
     update = all_stored(stored, events, correlator, pack, messages, late=since if must_exist else None)
     return replace(update, through=until and looked_at_until(clock, until))
@@ -227,6 +233,27 @@ def all_stored(
     )
 
 
+def _completion(
+    told: StoredEvents, rules: SigmaCollection | None, options: AlertOptions
+) -> Callable[[Iterable[Alert]], Iterator[Alert]]:
+    """Return what adds to alerts their first events, and to their rules the queries that say why they match."""
+    known: dict[str, PackRule] = {}
+
+    def explained(rule: PackRule) -> PackRule:
+        # The store's own query cannot be evaluated in process. Few of very many rules alert.
+        if rule.id not in known:
+            known[rule.id] = rule._replace(
+                asked=asked_in_process(rules, rule.id, options.published, options.case_sensitive)
+            )
+        return known[rule.id]
+
+    def complete(alerts: Iterable[Alert]) -> Iterator[Alert]:
+        for alert in told.complete(alerts):
+            yield alert._replace(rule=explained(alert.rule)) if alert.event else alert
+
+    return complete
+
+
 class _Fitted(NamedTuple):
     """Rules as a store needs them."""
 
@@ -270,6 +297,7 @@ def _hits(
     fitted: _Fitted,
     since: datetime | None,
     until: datetime | None,
+    told: StoredEvents,
     *,
     undated: bool = False,
 ) -> Iterable[Hit]:
@@ -283,6 +311,7 @@ def _hits(
         since=since,
         until=until,
         undated=undated,
+        events=told,
     )
 
 

@@ -1,26 +1,99 @@
 """Read the events of a data store that match a pack."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
+from typing import Any
 
+import msgspec
 from opensearchpy import OpenSearch
 
+from sigma_stellar_aws.alerts.alert import Alert
 from sigma_stellar_aws.alerts.hits import Hit, to_hit
+from sigma_stellar_aws.alerts.kept_event import event_text
 from sigma_stellar_aws.alerts.pack_rule import Pack
 from sigma_stellar_aws.alerts.stored_documents import key_fields, stored_documents
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.external_sort import in_order
 from sigma_stellar_aws.base.json_types import Scalar
+from sigma_stellar_aws.base.kept_texts import NOT_KEPT, KeptTexts, TextChunks, new_writer
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.logs.flatten import document_id, is_uuid
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import Layout
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, Document
+from sigma_stellar_aws.store.answers import as_store_errors, read_answer
 from sigma_stellar_aws.store.mapping import count_each
+from sigma_stellar_aws.store.retries import answered
 from sigma_stellar_aws.store.scan import PAGE, scan_each
 
 _PAGE_OF_WHOLE_RECORDS = 1000
+
+_EVENTS_AT_ONCE = 100
+_NOWHERE = ("", "")
+_TOLD = ("userAgent", "errorMessage")
+"""Fields that an alert tells besides those that all need."""
+
+
+class StoredEvents:
+    """Remembers where events are in a store, so that some of them can be read whole later."""
+
+    def __init__(self, client: OpenSearch, layout: Layout, pack: Pack, note: Callable[[str], None]) -> None:
+        """Remember nothing yet; where events cannot be read, that is noted."""
+        self._client, self._note = client, note
+        tested = (field for rule in pack.rules.values() for field in rule.fields)
+        self._read_document = stored_documents(layout, [*_TOLD, *tested, *key_fields(pack)]).read
+        self._chunks = TextChunks(new_writer())
+        self._kept = KeptTexts()
+
+    def remember(self, index: str, name: str) -> int:
+        """Remember the index of an event and its id there; return where that is kept."""
+        return self._chunks.add(msgspec.json.encode([index, name]))
+
+    def complete(self, alerts: Iterable[Alert]) -> Iterator[Alert]:
+        """Yield alerts with their first events, as far as the store still has them."""
+        waiting = iter(alerts)
+        while batch := list(islice(waiting, _EVENTS_AT_ONCE)):
+            self._kept.extend(self._chunks.taken())
+            places = [self._place(alert) if _is_told(alert) else _NOWHERE for alert in batch]
+            events = self._read([place for place in dict.fromkeys(places) if place != _NOWHERE])
+            for alert, place in zip(batch, places, strict=True):
+                yield alert._replace(place=NOT_KEPT, event=events.get(place, b""))
+
+    def _place(self, alert: Alert) -> tuple[str, str]:
+        text = self._kept.text(alert.place)
+        return msgspec.json.decode(text, type=tuple[str, str]) if text else _NOWHERE
+
+    def _read(self, places: list[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
+        if not places:
+            return {}
+        wanted = [{"_index": index, "_id": name} for index, name in places]
+        try:
+            with as_store_errors("the first events"):
+                documents = answered(lambda: read_answer(_Events, self._client.mget(body={"docs": wanted}))).docs
+        except StoreError as error:
+            self._note(f"alerts are without their first events, which cannot be read: {error}")
+            return {}
+        return {
+            (each.index, each.id): event_text(self._read_document(each.source)) for each in documents if each.source
+        }
+
+
+def _is_told(alert: Alert) -> bool:
+    """Tell whether an alert is new, or has changed and all of its events were read: others keep what they have."""
+    raised = alert.raised
+    return raised is None or (alert.counted == alert.events and alert.events != raised.events)
+
+
+class _Event(msgspec.Struct):
+    index: str = msgspec.field(name="_index")
+    id: str = msgspec.field(name="_id")
+    source: dict[str, Any] = msgspec.field(name="_source", default_factory=dict)
+
+
+class _Events(msgspec.Struct):
+    docs: list[_Event]
 
 
 def store_hits(
@@ -34,6 +107,7 @@ def store_hits(
     since: datetime | None = None,
     until: datetime | None = None,
     undated: bool = False,
+    events: StoredEvents | None = None,
 ) -> Iterable[Hit]:
     """Read every event that matches the pack and lies within the bounds, in order of time, those without one last.
 
@@ -47,13 +121,14 @@ def store_hits(
         since: the first time, aware of its time zone.
         until: the time that is too late.
         undated: whether to give events without a time in spite of bounds.
+        events: remembers where the events are.
 
     Raises:
         StoreError: the store cannot be asked, or did not answer as a whole.
     """
     if time_field is not None:
         queries = [within(query, time_field, since, until, undated=undated) for query in queries]
-    found = _found(client, index, layout, pack, queries, time_field)
+    found = _found(client, index, layout, pack, queries, time_field, events)
     if time_field is not None:
         return found
     return in_order(found, lambda hit: hit.time, lambda hit: hit.identity)
@@ -75,7 +150,13 @@ def count_undated(client: OpenSearch, index: str, queries: Sequence[Clause], tim
 
 
 def _found(
-    client: OpenSearch, index: str, layout: Layout, pack: Pack, queries: Sequence[Clause], time_field: str | None
+    client: OpenSearch,
+    index: str,
+    layout: Layout,
+    pack: Pack,
+    queries: Sequence[Clause],
+    time_field: str | None,
+    events: StoredEvents | None,
 ) -> Iterator[Hit]:
     keys = pack.keys()
     correlated = pack.correlated()
@@ -94,6 +175,7 @@ def _found(
             time=_own_time(document) if time_field is None else found.time,
             identity=document_id(document) if is_uuid(event_id) else f"{found.index_name}/{found.id}",
             origin=found.index_name,
+            event=events.remember(found.index_name, found.id) if events else NOT_KEPT,
         )
 
 

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from itertools import count
 
 from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, ChainEvent, Raised, alert_id, hashed_id, key_id
@@ -18,6 +17,7 @@ from sigma_stellar_aws.alerts.correlation_state import CountedEvent
 from sigma_stellar_aws.alerts.hits import Hit, Key, common_texts
 from sigma_stellar_aws.alerts.pack_rule import PackRule
 from sigma_stellar_aws.base.errors import TooManyAlertsError
+from sigma_stellar_aws.base.kept_texts import NOT_KEPT
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.logs.flatten import is_uuid
 
@@ -166,6 +166,7 @@ class _Window:
     actors: tuple[str, ...] = ()
     source_addresses: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
+    place: int = NOT_KEPT
     since: int | None = None
     chain: tuple[ChainEvent, ...] = ()
 
@@ -179,7 +180,7 @@ class _Window:
 
     def count(self, hit: Hit) -> None:
         if not self.events:
-            self.first = hit.time
+            self.first, self.place = hit.time, hit.event
         self.last = hit.time
         self.events += 1
         if len(self.sample) < SAMPLE:
@@ -214,6 +215,7 @@ class _Window:
             source_addresses=self.source_addresses,
             since=self.since,
             chain=self.chain,
+            place=self.place,
         )
         return alert if self.raised is None else with_earlier(alert, self.raised)
 
@@ -257,17 +259,12 @@ def _open(rule: PackRule, key: Key, time: int | None, earlier: _Earlier, begin: 
 
 
 def _of_one_event(rule: PackRule, key: Key, hit: Hit) -> Alert:
-    identity = _known_key_id(rule, key)
+    identity = key_id(rule, key)
     # The same for a file and a store, of which a search reads different parts of the record.
     event = hit.event_id if is_uuid(hit.event_id) else hit.identity
     window = _Window(rule, key, identity, hashed_id([identity, hit.time, event]), hit.time, hit.time)
     window.count(hit)
     return window.alert()
-
-
-@lru_cache(maxsize=10_000)
-def _known_key_id(rule: PackRule, key: Key) -> str:
-    return key_id(rule, key)
 
 
 def _step(event: CountedEvent, rules: Mapping[str, PackRule]) -> ChainEvent:

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from sigma_stellar_aws.alerts.file_search import Batch, FileSearch, SearchTask
 from sigma_stellar_aws.alerts.hits import HITS
+from sigma_stellar_aws.base.kept_texts import new_writer
 
 _Message: TypeAlias = tuple[Batch, bytes] | str | None
 """What a process sends: what it found (the hits apart), the traceback that it fails with, or None after each group."""
@@ -39,7 +40,9 @@ def with_processes(groups: list[list[Path]], task: SearchTask, number: int, star
     try:
         with _deaf_to_interrupts():
             for _ in range(number):
-                workers.append(_start(task, start_method, [worker.connection for worker in workers]))
+                workers.append(
+                    _start(task._replace(writer=new_writer()), start_method, [worker.connection for worker in workers])
+                )
         yield from _gather(workers, groups)
     finally:
         for worker in workers:

@@ -60,7 +60,7 @@ class ExternalSort(Generic[T]):
         try:
             added = self._database.executemany("INSERT INTO things VALUES (?, ?, ?)", map(self._row, things))
         except sqlite3.OperationalError as error:
-            raise _no_room(error) from error
+            raise no_room(error) from error
         self._count += max(added.rowcount, 0)
 
     def __len__(self) -> int:
@@ -78,7 +78,7 @@ class ExternalSort(Generic[T]):
             for (packed,) in rows:
                 yield self._unpack(packed)
         except sqlite3.OperationalError as error:
-            raise _no_room(error) from error
+            raise no_room(error) from error
 
     def _row(self, thing: T) -> tuple[int | None, bytes, bytes]:
         # Names come out of log records, which may hold what is not valid text.
@@ -99,7 +99,8 @@ def in_order(things: Iterable[T], time: Callable[[T], int | None], name: Callabl
     return ordered
 
 
-def _no_room(error: sqlite3.OperationalError) -> TemporaryDataError:
+def no_room(error: sqlite3.OperationalError) -> TemporaryDataError:
+    """Return what to raise when the temporary database has no room."""
     return TemporaryDataError(
         f"there is no room for temporary data ({error}); name a folder that has some in SQLITE_TMPDIR"
     )

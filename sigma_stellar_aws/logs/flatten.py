@@ -69,13 +69,21 @@ def document_id(document: Mapping[str, object]) -> str:
     >>> document_id({"eventID": "6f0c7a2e-9d8b-4c1f-8a35-2b7e1d4c9f60", "eventName": "CreateUser"})
     '6f0c7a2e-9d8b-4c1f-8a35-2b7e1d4c9f60-5944b8adf623acff'
     """
+    return id_of_text(document_text(document), document.get("eventID"))
+
+
+def document_text(document: Mapping[str, object]) -> bytes:
+    """Write a document as JSON in one line, its fields in the order of their names."""
     try:
-        text = msgspec.json.encode(document, order="sorted")
+        return msgspec.json.encode(document, order="sorted")
     except (UnicodeEncodeError, OverflowError, RecursionError):
         # Half a character, or a number of more than 64 bits: JSON can hold both.
-        text = json.dumps(document, sort_keys=True).encode()
+        return json.dumps(document, sort_keys=True).encode()
+
+
+def id_of_text(text: bytes, event_id: object) -> str:
+    """Return what :func:`document_id` returns, of a document that is written already."""
     digest = hashlib.sha256(text).hexdigest()
-    event_id = document.get("eventID")
     return f"{event_id}-{digest[:16]}" if is_uuid(event_id) else digest
 
 

@@ -18,9 +18,10 @@ from sigma_stellar_aws.alerts.suppress import raise_alerts
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.times import millis
-from sigma_stellar_aws.query.index_template import index_mappings
+from sigma_stellar_aws.query.index_template import IGNORE_ABOVE, index_mappings
 from sigma_stellar_aws.rule_files.stellar_block import Suppression
 from sigma_stellar_aws.store.client import connect
+from sigma_stellar_aws.store.load import ALERTS_OF, OWN
 from tests.support.killer import Moment, killer
 
 HOUR = timedelta(hours=1)
@@ -102,6 +103,28 @@ def test_an_alert_is_stored_under_its_id(client: OpenSearch) -> None:
     ]
     found = client.search(index="of-alerts", body={"query": {"bool": {"filter": wanted}}})
     assert found["hits"]["total"]["value"] == 1
+
+
+def test_an_index_of_an_earlier_version_goes_on(client: OpenSearch) -> None:
+    """An index from before alerts had their first event gets the fields that it lacks, and its alerts stay."""
+    old: JsonObject = {
+        "_meta": {OWN: {ALERTS_OF: "logs"}, "team": "blue"},
+        "date_detection": False,
+        "properties": {
+            **{name: {"type": "keyword"} for name in ("id", "actors")},
+            "rule": {"properties": {"id": {"type": "keyword", "ignore_above": IGNORE_ABOVE}}},
+            "suppression": {"properties": {name: {"type": "date"} for name in ("start", "end", "first", "last")}},
+        },
+    }
+    client.indices.create(index="of-alerts", body={"mappings": old})
+    client.index(index="of-alerts", id="old", body={"id": "old", "actors": ["bob"]}, params={"refresh": "true"})
+    assert run(client, [hit(START)]) == ["created"]
+    [mapping] = (each["mappings"] for each in client.indices.get_mapping(index="of-alerts").values())
+    assert mapping["_meta"] == {OWN: {ALERTS_OF: "logs", "version": 2}, "team": "blue"}
+    assert mapping["properties"]["first_event"]["properties"]["record"]["enabled"] is False
+    assert mapping["properties"]["rule"]["properties"]["triage"] == {"type": "text"}
+    assert stored(client)["old"] == {"id": "old", "actors": ["bob"]}
+    assert run(client, [hit(START)]) == ["unchanged"]
 
 
 def test_a_repeated_run_changes_nothing(client: OpenSearch) -> None:

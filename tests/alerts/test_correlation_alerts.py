@@ -170,7 +170,9 @@ def test_an_alert_of_a_correlation(tmp_path: Path) -> None:
     assert written["first_time"] == "2026-10-01T00:01:00Z"
     assert written["last_time"] == "2026-10-01T00:03:00Z"
     assert written["actors"] == ["arn:aws:iam::111122223333:user/1"]
-    assert written["techniques"] == [{"id": "T1098", "name": "Account Manipulation"}]
+    assert written["techniques"] == [
+        {"id": "T1098", "name": "Account Manipulation", "url": "https://attack.mitre.org/techniques/T1098/"}
+    ]
     assert written["suppression"] == {"window": "5m", "key": {"requestParameters.u": "1"}}
     correlation = written["correlation"]
     assert isinstance(correlation, dict)

@@ -25,6 +25,7 @@ from sigma_stellar_aws.alerts.files import scan_files
 from sigma_stellar_aws.alerts.hits import Hit, to_hit
 from sigma_stellar_aws.alerts.pack import Override, Pack, convert_pack
 from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.base.kept_texts import NOT_KEPT, KeptTexts
 from sigma_stellar_aws.logs.flatten import document_id, flatten
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
@@ -69,10 +70,15 @@ def write(path: Path, records: Iterable[JsonObject]) -> Path:
 
 
 def together(batches: Iterable[Batch]) -> Batch:
-    """Batches as one."""
+    """Batches as one; each hit has the text of its event, whose place depends on who read it."""
     whole = Batch(0, [], [], 0)
+    kept = KeptTexts()
     for batch in batches:
-        whole.hits.extend(batch.hits)
+        kept.extend(batch.events)
+        assert [json.loads(kept.text(hit.event)).get("eventID", "") for hit in batch.hits] == [
+            hit.event_id for hit in batch.hits
+        ]
+        whole.hits.extend(hit._replace(event=NOT_KEPT) for hit in batch.hits)
         whole.problems.extend(batch.problems)
         whole = whole._replace(records=whole.records + batch.records, done_bytes=whole.done_bytes + batch.done_bytes)
     return whole

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sigma_stellar_aws.alerts.alert import Alert, ChainEvent, alert_json
 from sigma_stellar_aws.alerts.pack import PackRule
+from sigma_stellar_aws.alerts.pack_rule import Guide
 from sigma_stellar_aws.alerts.render import write_alerts
 from sigma_stellar_aws.alerts.table import ROWS
 from sigma_stellar_aws.base.terminal import style_of
@@ -20,8 +21,20 @@ from sigma_stellar_aws.rule_files.stellar_block import Suppression
 
 DAY = 24 * 3_600_000
 RULE = PackRule(
-    "r1", "Rule one", 25, "An Author", Suppression(timedelta(hours=24), ("recipientAccountId", "userIdentity.arn"))
+    "r1",
+    "Rule one",
+    25,
+    "An Author",
+    Suppression(timedelta(hours=24), ("recipientAccountId", "userIdentity.arn")),
+    ("impact",),
+    ("T1485",),
+    guide=Guide(
+        "It deletes.", ("Tests", "Cleaning"), ("https://example.com/a", "https://example.com/b"), ("Look.", "Act.")
+    ),
+    fields=("eventName",),
+    asked='{"term": {"eventName": {"value": "Delete"}}}',
 )
+EVENT = b'{"eventName":"Delete","errorCode":"AccessDenied","requestParameters_name":["logs","x"],"userAgent":"aws-cli"}'
 FIRST = Alert(
     id="i1",
     key_id="k1",
@@ -39,6 +52,7 @@ FIRST = Alert(
     regions=("eu-central-1", "us-east-1"),
     actors=("arn:aws:iam::123456789012:user/alice",),
     source_addresses=("192.0.2.44",),
+    event=EVENT,
 )
 SECOND = FIRST._replace(
     id="i2",
@@ -97,6 +111,19 @@ def test_csv(capsys: pytest.CaptureFixture[str]) -> None:
         "places": "a.json, b.json",
         "alert_id": "i1",
         "chain": "",
+        "actor_names": "alice",
+        "tactics": "Impact",
+        "techniques": "T1485 Data Destruction",
+        "description": "It deletes.",
+        "false_positives": "Tests; Cleaning",
+        "references": "https://example.com/a https://example.com/b",
+        "triage": "Look. Act.",
+        "resource": "logs",
+        "error_code": "AccessDenied",
+        "error_message": "",
+        "user_agent": "aws-cli",
+        "parameters": "name=logs, x",
+        "matched": "eventName=Delete",
     }
     assert second["actors"] == "bob, \"the\" 'b\u00f6b'"
 
@@ -130,7 +157,7 @@ def test_no_cell_is_a_formula(capsys: pytest.CaptureFixture[str], start: str) ->
     [row] = rows(written(capsys, "csv", FIRST._replace(actors=(start,))))
     # A line end starts another cell where semicolons separate.
     assert row["actors"] == "'" + start.replace("\n", "\n'")
-    assert [key for key, value in row.items() if value.startswith("'")] == ["actors"]
+    assert [key for key, value in row.items() if value.startswith("'")] == ["actors", "actor_names"]
 
 
 def test_no_alerts(capsys: pytest.CaptureFixture[str]) -> None:

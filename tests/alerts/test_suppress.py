@@ -304,9 +304,24 @@ def test_an_alert_as_json() -> None:
         "name": "aws_malicious_activity",
         "display_name": "Potentially Malicious AWS Activity",
         "severity": 75,
-        "rule": {"id": "r", "title": "A rule", "author": "An Author"},
-        "tactics": [{"id": "TA0112", "name": "Defense Impairment"}],
-        "techniques": [{"id": "T1685", "name": "Disable or Modify Tools"}, {"id": "T9999", "name": None}],
+        "rule": {
+            "id": "r",
+            "title": "A rule",
+            "author": "An Author",
+            "description": "",
+            "false_positives": [],
+            "references": [],
+            "triage": [],
+        },
+        "tactics": [{"id": "TA0112", "name": "Defense Impairment", "url": "https://attack.mitre.org/tactics/TA0112/"}],
+        "techniques": [
+            {
+                "id": "T1685",
+                "name": "Disable or Modify Tools",
+                "url": "https://attack.mitre.org/techniques/T1685/",
+            },
+            {"id": "T9999", "name": None, "url": None},
+        ],
         "first_time": text,
         "last_time": time_text(time + 1500),
         "event_count": 2,
@@ -322,7 +337,9 @@ def test_an_alert_as_json() -> None:
         "accounts": ["123456789012"],
         "regions": ["eu-central-1"],
         "actors": ["arn:aws:iam::123456789012:user/alice"],
+        "actor_names": ["alice"],
         "source_addresses": ["198.51.100.23"],
+        "first_event": None,
     }
     assert json.loads(json.dumps(alert_json(alert))) == alert_json(alert)
 

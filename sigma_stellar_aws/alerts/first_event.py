@@ -1,0 +1,193 @@
+"""What an alert says of its first event: what was done, to what, by whom, and why the rule matches."""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+
+from sigma_stellar_aws.alerts.pack_rule import PackRule
+from sigma_stellar_aws.base.json_types import Json, Scalar
+from sigma_stellar_aws.logs.flatten import document_text
+from sigma_stellar_aws.query.matched import Matched, matched_values
+from sigma_stellar_aws.reference.flat_schema import Document, flat_name, text_of
+
+MOST_PARAMETERS = 10
+"""How many parameters of the request are listed, those first that the rule tests."""
+LONGEST_VALUE = 2000
+"""Characters of a value."""
+MOST_LISTED = 20
+"""Values of a field."""
+MOST_TOLD = 200
+"""Fields of the event."""
+
+_PARAMETERS = "requestParameters_"
+_ESCAPE = b"\\u"
+_TEXTS = ("eventTime", "eventSource", "eventName", "errorCode", "errorMessage", "userAgent")
+# What a parameter is named that names what is acted on, best first.
+_NAMES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"_(resource)?(arn|name)$",
+        r"(?<!principal)arns?$",
+        r"(names?|family|identity)$",
+        r"(id|identifier)s?$",
+    )
+)
+_ARN = re.compile(r"arns?$", re.IGNORECASE)
+
+
+def _decode(text: bytes) -> Document:
+    # Halves of characters and very large numbers are for Python's own, which has escaped what is not ASCII.
+    event: Document = json.loads(text) if _ESCAPE in text else msgspec.json.decode(text)
+    return event
+
+
+class FirstEvent(NamedTuple):
+    """The first event of an alert; texts are empty where it does not have them."""
+
+    time: str
+    source: str
+    name: str
+    error_code: str
+    error_message: str
+    user_agent: str
+    resource: str
+    """An ARN, or the name or id in the parameters of the request."""
+    parameters: Matched
+    """Some parameters of the request, by their flattened names in it, those first that the rule tests."""
+    matched: Matched
+    """The fields that make the rule match, as the rule names them, with the values that fit."""
+
+
+def first_event(text: bytes, rule: PackRule) -> FirstEvent | None:
+    """Read the first event of an alert of a rule; None where there is no text of it."""
+    return _first_event(_decode(text), rule) if text else None
+
+
+def first_event_text(text: bytes, rule: PackRule) -> bytes:
+    """Write the first event of an alert as JSON, with all its fields; ``null`` where there is no text of it."""
+    if not text:
+        return b"null"
+    event = _decode(text)
+    told = _first_event(event, rule)
+    details = _encode({**told._asdict(), "parameters": _listed(told.parameters), "matched": _listed(told.matched)})
+    # A short event has nothing that would have to be shortened.
+    record = text if len(text) <= LONGEST_VALUE else document_text(_bounded_record(event))
+    return b'%b,"record":%b}' % (details[:-1], record)
+
+
+def first_event_json(text: bytes, rule: PackRule) -> Json:
+    """Write the first event of an alert as a JSON object; None where there is no text of it."""
+    written: Json = json.loads(first_event_text(text, rule))
+    return written
+
+
+def _first_event(event: Document, rule: PackRule) -> FirstEvent:
+    told = _test(rule.asked)(event)
+    written = _written_names(rule.fields)
+    parameters = [name for name in event if name.startswith(_PARAMETERS)]
+    texts = [_text(event, field) for field in _TEXTS]
+    return FirstEvent(
+        texts[0],
+        texts[1],
+        texts[2],
+        texts[3],
+        texts[4],
+        texts[5],
+        _resource(event, tuple(parameters)),
+        _parameters(event, parameters, (*told, *written)),
+        {written.get(name, name): [*map(_cut, values[:MOST_LISTED])] for name, values in told.items()},
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _written_names(fields: tuple[str, ...]) -> dict[str, str]:
+    """Return the names that a rule gives fields, by their flattened names."""
+    return {flat_name(field): field for field in fields}
+
+
+@lru_cache(maxsize=10_000)
+def actor_name(actor: str) -> str:
+    """Return the readable name of who acted: what is left of an ARN without account and kind.
+
+    >>> actor_name("arn:aws:iam::111122223333:user/ops/alice")
+    'alice'
+    >>> actor_name("arn:aws:sts::111122223333:assumed-role/Deploy/ci-4711")
+    'Deploy/ci-4711'
+    >>> actor_name("arn:aws:iam::111122223333:root"), actor_name("AIDAEXAMPLE:bob")
+    ('root of 111122223333', 'AIDAEXAMPLE:bob')
+    """
+    parts = actor.split(":", 5)
+    if len(parts) < 6 or parts[0] != "arn":
+        return actor
+    kind, _, name = parts[5].partition("/")
+    if kind == "root":
+        return f"root of {parts[4]}"
+    # A role and its session; all else may stand in folders.
+    return (name if kind == "assumed-role" else name.rpartition("/")[2]) or parts[5]
+
+
+@lru_cache(maxsize=10_000)
+def _test(asked: str) -> Callable[[Document], Matched]:
+    return matched_values(msgspec.json.decode(asked)) if asked else lambda document: {}
+
+
+def _encode(value: object) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except (UnicodeEncodeError, OverflowError):
+        # Half a character, or a number of more than 64 bits: JSON can hold both.
+        return json.dumps(value).encode()
+
+
+def _listed(found: Matched) -> list[Json]:
+    return [{"field": field, "values": [*values]} for field, values in found.items()]
+
+
+def _text(event: Document, field: str) -> str:
+    value = event.get(field, "")
+    if type(value) is str and len(value) <= LONGEST_VALUE:
+        return value
+    return ", ".join(text_of(_cut(each)) for each in _values(event, field)[:MOST_LISTED])
+
+
+def _values(event: Document, field: str) -> list[Scalar]:
+    value = event.get(field, [])
+    return value if isinstance(value, list) else [value]
+
+
+def _cut(value: Scalar) -> Scalar:
+    is_long = isinstance(value, str) and len(value) > LONGEST_VALUE
+    return f"{str(value)[:LONGEST_VALUE]}\N{HORIZONTAL ELLIPSIS}" if is_long else value
+
+
+def _bounded_record(event: Document) -> Document:
+    some = list(event.items())[:MOST_TOLD]
+    return {name: [*map(_cut, value[:MOST_LISTED])] if isinstance(value, list) else _cut(value) for name, value in some}
+
+
+def _parameters(event: Document, present: list[str], tested: Iterable[str]) -> Matched:
+    first = [name for name in tested if name in present]
+    return {
+        name.removeprefix(_PARAMETERS): [*map(_cut, _values(event, name)[:MOST_LISTED])]
+        for name in [*dict.fromkeys((*first, *present))][:MOST_PARAMETERS]
+    }
+
+
+def _resource(event: Document, parameters: tuple[str, ...]) -> str:
+    """Return what was acted on: as the event says, or else what the request names best, or what came of it."""
+    fields = ["resources_ARN", *_naming(parameters)]
+    fields += [name for name in event if name.startswith("responseElements_") and _ARN.search(name)]
+    values = (each for field in fields for each in _values(event, field))
+    return str(_cut(next((each for each in values if isinstance(each, str) and each), "")))
+
+
+@lru_cache(maxsize=10_000)
+def _naming(parameters: tuple[str, ...]) -> list[str]:
+    """Return the parameters that name what is acted on, the best first; of equals, the outermost."""
+    ranks = {name: next((rank for rank, test in enumerate(_NAMES) if test.search(name)), None) for name in parameters}
+    naming = [(name.count("_"), rank, name) for name, rank in ranks.items() if rank is not None]
+    return [name for _, _, name in sorted(naming)]
