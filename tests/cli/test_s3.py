@@ -3,6 +3,11 @@
 import gzip
 import json
 import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -157,6 +162,20 @@ def test_the_alerts_of_files_are_kept_in_an_index(opensearch_url: str, store: Op
         alerts = "1 alert" if created else "0 alerts"
         assert f"{alerts} raised in s3-alerts, 0 updated, {unchanged} as they were, of 1 event" in done.stderr
     assert store.count(index="s3-alerts")["count"] == 1
+
+
+def test_an_interrupt_ends_a_search_that_waits() -> None:
+    """Ctrl-C ends it at once, also while the server does not answer."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = [sys.executable, "-m", "sigma_stellar_aws", "alerts", "s3://example/", "--endpoint-url", url]
+        with subprocess.Popen(command, env={**os.environ, **ENVIRONMENT}, stderr=subprocess.PIPE) as process:
+            connection, _ = silent.accept()
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=20)
+            connection.close()
+        assert process.returncode == 130
+        assert told.strip() == b"interrupted"
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from sigma_stellar_aws.logs.s3.address import S3Address
 CONNECTIONS = 16
 """Requests at one time."""
 
-_CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 10, 60, 5
+_CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 10, 30, 5
 _LOGIN = "no AWS credentials that can be used: run aws configure or aws sso login, or set AWS_PROFILE (--aws-profile)"
 _NOT_LOGGED_IN = (
     CredentialRetrievalError,

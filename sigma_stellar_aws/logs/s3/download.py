@@ -6,7 +6,8 @@ processes can read. The disk holds two portions.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from typing import NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, HTTPClientError, IncompleteReadError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from sigma_stellar_aws.base.daemon_threads import DaemonThreads
 from sigma_stellar_aws.logs.portions import Portion
 from sigma_stellar_aws.logs.problem import OnProblem, Problem
 from sigma_stellar_aws.logs.s3.address import S3Address
@@ -47,6 +49,11 @@ class _Outcome(NamedTuple):
 class _Filled(NamedTuple):
     folder: TemporaryDirectory[str]
     outcomes: list[_Outcome]
+
+
+def _remove(future: "Future[_Filled | None]") -> None:
+    if not future.cancelled() and future.exception() is None and (filled := future.result()):
+        filled.folder.cleanup()
 
 
 class Download:
@@ -93,29 +100,20 @@ class Download:
             S3Error: nothing can be read.
         """
         waiting = iter(objects)
-        with (
-            ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="s3-read") as readers,
-            ThreadPoolExecutor(1, thread_name_prefix="s3-portion") as ahead,
-        ):
-            following: Future[_Filled | None] | None = None
+        with DaemonThreads(CONNECTIONS) as readers, DaemonThreads(1) as ahead:
+            following = ahead.submit(partial(self._fill, waiting, readers))
             try:
-                filled = ahead.submit(self._fill, waiting, readers).result()
-                while filled is not None:
+                while (filled := following.result()) is not None:
                     with filled.folder:
-                        following = ahead.submit(self._fill, waiting, readers)
+                        following = ahead.submit(partial(self._fill, waiting, readers))
                         yield Portion(*self._copies(filled.outcomes))
-                    filled = following.result()
             finally:
                 self._stopped.set()
-                readers.shutdown(cancel_futures=True)
                 # What was brought ahead of who wants no more.
-                if following is not None and not following.cancel() and following.exception() is None:
-                    left = following.result()
-                    if left is not None:
-                        left.folder.cleanup()
+                following.add_done_callback(_remove)
         self._sum_up()
 
-    def _fill(self, waiting: Iterator[S3Object], readers: ThreadPoolExecutor) -> _Filled | None:
+    def _fill(self, waiting: Iterator[S3Object], readers: DaemonThreads) -> _Filled | None:
         """Bring a portion; return None where there is nothing left."""
         first = next(waiting, None)
         if first is None:
@@ -126,7 +124,7 @@ class Download:
         try:
             for each in chain([first], waiting):
                 name = each.key.rpartition("/")[2][-_LONGEST_NAME:]
-                futures.append(readers.submit(self._bring, each, Path(folder.name, f"{len(futures)}-{name}")))
+                futures.append(readers.submit(partial(self._bring, each, Path(folder.name, f"{len(futures)}-{name}"))))
                 size += each.size
                 if size >= self._size or len(futures) >= _MOST_OBJECTS or self._stopped.is_set():
                     break

@@ -2,13 +2,15 @@
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from datetime import datetime
+from functools import partial
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sigma_stellar_aws.base.daemon_threads import DaemonThreads
 from sigma_stellar_aws.logs.deliveries import Deliveries, day_folder
 from sigma_stellar_aws.logs.find import may_be_log
 from sigma_stellar_aws.logs.problem import OnProblem, Problem
@@ -84,20 +86,17 @@ class Listing:
         """
         waiting = deque([self._first()])
         running: dict[Future[ListedPage], _Task] = {}
-        with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="s3-list") as pool:
-            try:
-                while waiting or running:
-                    while waiting and len(running) < CONNECTIONS:
-                        # The latest first: what was begun is finished, and few folders wait.
-                        task = waiting.pop()
-                        running[pool.submit(self._ask, task)] = task
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        task = running.pop(future)
-                        if page := self._page(future, task):
-                            waiting.extend(self._further(task, page))
-                            yield from self._objects(page)
-            finally:
-                pool.shutdown(cancel_futures=True)
+        with DaemonThreads(CONNECTIONS) as threads:
+            while waiting or running:
+                while waiting and len(running) < CONNECTIONS:
+                    # The latest first: what was begun is finished, and few folders wait.
+                    task = waiting.pop()
+                    running[threads.submit(partial(self._ask, task))] = task
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    task = running.pop(future)
+                    if page := self._page(future, task):
+                        waiting.extend(self._further(task, page))
+                        yield from self._objects(page)
 
     def _first(self) -> _Task:
         prefix = self._address.prefix
