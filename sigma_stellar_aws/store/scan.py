@@ -150,8 +150,7 @@ def scan_each(
         if time_field is not None:
             sorts[True] = (_by_time(time_field), *source.tie_break)
         names = tuple(fields)
-        # So that as many events are in memory as with one query.
-        size, ahead = min(page, max(_SMALLEST_PAGE, page // len(queries))), max(1, slices // len(queries))
+        size, ahead = (page, slices) if len(queries) == 1 else (_page_of_each(len(queries), slices, page), 1)
         started = [
             [
                 (part, source.read(Page(part.query, names, size, part.is_timed, sorts[part.is_timed])))
@@ -166,6 +165,16 @@ def scan_each(
         stack.callback(stopped.set)
         streams = [_events(_in_turn(pool, ahead, parts)) for parts in started]
         yield from streams[0] if len(streams) == 1 else _each_once(streams)
+
+
+def _page_of_each(queries: int, slices: int, page: int) -> int:
+    """Return how many events of each query to read at once, so that as many are in memory as with one query.
+
+    >>> _page_of_each(2, slices=3, page=5000), _page_of_each(4, slices=3, page=5000), _page_of_each(9, 3, 5000)
+    (5000, 2500, 2500)
+    """
+    # Of each query one page is read ahead.
+    return min(page, max(_SMALLEST_PAGE, (slices + 1) * page // (2 * queries)))
 
 
 def _parts(ask: SendSearch, query: Clause, time_field: str | None, page: int) -> list[_Slice]:
