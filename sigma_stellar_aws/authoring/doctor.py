@@ -1,9 +1,10 @@
 """Tell whether rules can match in a data store, by its mapping and its data. This reads, and never writes."""
 
+import copy
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Literal, NamedTuple
 
@@ -24,6 +25,7 @@ from sigma_stellar_aws.query.by_field_type import cut_values
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import StoreProfile
 from sigma_stellar_aws.reference.ecs_fields import ecs_field
+from sigma_stellar_aws.rule_files.correlations import counted_by
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 from sigma_stellar_aws.store.mapping import Counted, count_each
 from sigma_stellar_aws.store.trial import accepted_queries
@@ -93,7 +95,7 @@ def diagnose(
     Raises:
         StoreError: the store cannot be asked.
     """
-    packs = _accepted(client, profile, [_converted(rule, profile, time_field) for rule in rules.rules])
+    packs = _accepted(client, profile, [_converted(rule, rules.rules, profile, time_field) for rule in rules.rules])
     asked = [_questions(pack.query, profile) if isinstance(pack, Pack) else _Questions() for pack in packs]
     # Many rules ask the same.
     clauses = {_name(clause): clause for each in asked for clause in each if clause is not None}
@@ -141,11 +143,20 @@ def print_diagnosis(profile: StoreProfile, diagnosis: Diagnosis) -> None:
         print(f"problem: {printable(problem)}")
 
 
-def _converted(rule: SigmaRule | SigmaCorrelationRule, profile: StoreProfile, time_field: str) -> Pack | SigmaError:
+def _converted(
+    rule: SigmaRule | SigmaCorrelationRule,
+    rules: Sequence[SigmaRule | SigmaCorrelationRule],
+    profile: StoreProfile,
+    time_field: str,
+) -> Pack | SigmaError:
+    """Convert a rule, a correlation with what it counts."""
+    # The conversion changes them, and another correlation may count them, too.
+    alone = SigmaCollection([*copy.deepcopy([rule, *counted_by(rules, [rule])])], resolve_references=False)
     try:
-        return convert_pack(SigmaCollection([rule]), pipeline_for(profile, profile.indices, time_field), store=profile)
+        pack = convert_pack(alone, pipeline_for(profile, profile.indices, time_field), store=profile)
     except SigmaError as error:
         return error
+    return pack if rule_name(rule) in pack.rules else SigmaError("; ".join(pack.refused))
 
 
 def _name(clause: Clause | None) -> str:

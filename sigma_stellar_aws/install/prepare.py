@@ -107,7 +107,7 @@ def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None
     if unread and options.prune:
         raise UserError(f"--prune needs all rule files, since it deletes what no rule is for\n{_named(unread)}")
     try:
-        rules = choose_rules(all_rules, options.only, options.exclude)
+        rules = choose_rules(all_rules, options.only, options.exclude, counted=False)
     except NotFoundError as error:
         raise NotFoundError(f"{error}\n{_named(unread)}" if unread else str(error)) from error
     called = {rule_name(rule): names_of(rule) for rule in rules.rules}

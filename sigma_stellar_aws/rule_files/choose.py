@@ -9,30 +9,38 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
-from sigma_stellar_aws.rule_files.correlations import counted_by, only_counted
+from sigma_stellar_aws.rule_files.correlations import counted_by, only_counted, resolve_correlations
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 
-def choose_rules(rules: SigmaCollection, only: Sequence[str] = (), exclude: Sequence[str] = ()) -> SigmaCollection:
-    """Return some of the rules, in the same order, and what correlations among them count, which alerts for them alone.
+def choose_rules(
+    rules: SigmaCollection, only: Sequence[str] = (), exclude: Sequence[str] = (), *, counted: bool = True
+) -> SigmaCollection:
+    """Return some of the rules, in the same order.
 
     Args:
         rules: the rules to choose from.
         only: take these; without any, take all.
         exclude: leave these out of what was taken.
+        counted: add what correlations among them count, to alert for them alone. What only correlations count that were
+            not taken is left out then.
 
     Raises:
         NotFoundError: a name is not that of a rule, or no rule is left.
     """
     if not only and not exclude:
         return rules
-    wanted = _named(rules, only) if only else range(len(rules.rules))
+    wanted = _named(rules, only) if only else set(range(len(rules.rules)))
     unwanted = _named(rules, exclude)
+    if counted and not only:
+        silent = resolve_correlations(rules.rules).silent
+        wanted -= {number for number, rule in enumerate(rules.rules) if rule_name(rule) in silent}
     chosen = [rule for number, rule in enumerate(rules.rules) if number in wanted and number not in unwanted]
     if not chosen:
         raise NotFoundError("no rule is left by --only and --exclude")
-    excluded = {id(rules.rules[number]) for number in unwanted}
-    chosen += [only_counted(rule) for rule in counted_by(rules.rules, chosen) if id(rule) not in excluded]
+    if counted:
+        excluded = {id(rules.rules[number]) for number in unwanted}
+        chosen += [only_counted(rule) for rule in counted_by(rules.rules, chosen) if id(rule) not in excluded]
     # Their references are resolved by the conversion, where an error names the rule.
     return SigmaCollection([*chosen], [*rules.errors], resolve_references=False)
 

@@ -372,3 +372,13 @@ def test_ours_on_the_command_line() -> None:
         result = CliRunner().invoke(main, ["alerts", str(logs), "--json", *options], catch_exceptions=False)
         lines = [json.loads(line) for line in result.stdout.splitlines()]
         assert {line["rule"]["title"] for line in lines if "correlation" in line} == titles
+
+
+def test_without_a_correlation_its_rules_do_not_alert(tmp_path: Path) -> None:
+    """What only an excluded correlation counts is left out with it; what another counts as well is not."""
+    other = CHAIN.replace("22222222", "33333333").replace("[a, b]", "[b, c]")
+    other = other.replace("Chain", "Other").replace("name: chain\n", "")
+    rules = choose_rules(rules_of(tmp_path, CHAIN, other), exclude=["Chain"])
+    assert {rule.title for rule in rules.rules} == {"Other", "Rule b", "Rule c", "Rule d"}
+    found = search(tmp_path / "logs", rules, [event(0, "b", u="1"), event(1, "ac", u="1"), event(1, "d", u="1")])
+    assert sorted(alert.rule.title for alert in found.alerts) == ["Other", "Rule d"]

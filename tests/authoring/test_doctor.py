@@ -403,7 +403,7 @@ def test_a_rule_that_cannot_be_converted(engine_url: str, rules: Any) -> None:
 
 
 def test_a_correlation_is_told(engine_url: str, rules: Any) -> None:
-    """A correlation, which one search cannot be, is a rule that cannot match, and no traceback."""
+    """A correlation can match where what it counts can; one that is refused cannot, with the reason."""
     with index(engine_url, "ill", {**DATE, "eventSource": KEYWORD}, [recent({"eventSource": SOURCE})]):
         folder = rules("{eventSource: iam.amazonaws.com}")
         base = folder / "0.yml"
@@ -411,9 +411,13 @@ def test_a_correlation_is_told(engine_url: str, rules: Any) -> None:
             base.read_text() + "---\ntitle: Many\ncorrelation: {type: event_count, rules: "
             "[00000000-0000-4000-8000-000000000000], group-by: [eventSource], timespan: 5m, condition: {gte: 3}}\n"
         )
+        many = base.read_text().partition("---\n")[2]
+        (folder / "few.yml").write_text(many.replace("Many", "Few").replace("gte", "lt"))
         found = diagnosis(engine_url, "ill", folder, exit_code=3)
-        verdicts = {rule["title"]: rule["verdict"] for rule in found["rules"]}
-        assert verdicts["Many"] == "cannot match"
+        verdicts = {rule["title"]: (rule["verdict"], rule["reasons"]) for rule in found["rules"]}
+        assert verdicts["Many"] == ("can match", [])
+        assert verdicts["Few"][0] == "cannot match"
+        assert verdicts["Few"][1][0].startswith("lt is not supported: ")
 
 
 def test_a_time_field_that_differs_between_indices(engine_url: str, rules: Any) -> None:
