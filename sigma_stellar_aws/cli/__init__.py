@@ -24,20 +24,21 @@ _COMMANDS = {
     "new": LazyCommand("Write a rule, and its test, from an event."),
     "plan": LazyCommand("Show what apply would do.", "store"),
     "profile": LazyCommand("Read the field types of a data store.", "store"),
+    "reference": LazyCommand("Print the reference, or a topic of it."),
     "remove": LazyCommand("Delete from Kibana or OpenSearch what was installed from here.", "store"),
     "rules": LazyCommand("List the rules."),
     "template": LazyCommand("Print an index template for flattened records."),
     "test": LazyCommand("Run rules on the sample events beside them."),
 }
 
-_EXIT_CODES = {
-    0: "all is done",
-    1: "an error; of check a finding, of test a case that failed",
-    2: "misuse; of check also that it could not run, of plan that there is something to do",
-    3: "done, but something could not be read or a rule was left out; of test also that it could not run",
-    130: "ended by Ctrl-C",
+EXIT_CODES = {
+    "0": "all is done",
+    "1": "an error; of check a finding, of test a case that failed",
+    "2": "misuse; of check also that it could not run, of plan that there is something to do",
+    "3": "done, but something could not be read or a rule was left out; of test also that it could not run",
+    "130": "ended by Ctrl-C",
 }
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "SIGMA_STELLAR_AWS_USER": "who asks a data store, OpenSearch or Kibana, with",
     "SIGMA_STELLAR_AWS_PASSWORD": "the password; or",
     "SIGMA_STELLAR_AWS_API_KEY": "an API key",
@@ -56,12 +57,7 @@ def _table(title: str, rows: Mapping[str, str]) -> str:
     return "\n".join(["\b", title, *(f"  {name:<{width}}  {meaning}" for name, meaning in rows.items())])
 
 
-_EPILOG = "\n\n".join(
-    (
-        _table("Exit codes:", {str(code): meaning for code, meaning in _EXIT_CODES.items()}),
-        _table("Environment:", _ENVIRONMENT),
-    )
-)
+_EPILOG = "\n\n".join((_table("Exit codes:", EXIT_CODES), _table("Environment:", ENVIRONMENT)))
 
 
 @click.group(
