@@ -1,0 +1,120 @@
+"""Each command that a page shows is run as it is written, on the sample logs, the embedded engine and a store of S3.
+
+Those that other modules or the gate run: the two commands of the README, and those for Kibana and OpenSearch.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from sigma_stellar_aws.alerts.pack import pack_fields
+from sigma_stellar_aws.logs.flatten import flatten
+from sigma_stellar_aws.logs.reader import read_records
+from sigma_stellar_aws.reference.flat_schema import Document
+from sigma_stellar_aws.store.client import connect
+from sigma_stellar_aws.store.load import create_index, load_documents
+from tests.support.documents import PROJECT, blocks, section
+from tests.support.processes import as_in_foreground
+from tests.support.s3_server import BUCKET, ENVIRONMENT, s3_server
+
+ELSEWHERE = re.compile(r"(\.venv/|elastic |opensearch |remove )")
+"""Commands that are run by the gate, and by test_readme_kibana.py and test_readme_opensearch.py."""
+
+SKIPPED = ("pip install", "export ", "systemctl ")
+"""What only prepares: packages are there, and nobody asks for a password."""
+
+SAMPLES = PROJECT / "tests" / "samples"
+INDICES = ("aella-cloudtrail-1", "cloudtrail-1")
+
+
+def commands() -> list[str]:
+    """Return the commands of all pages, in their order."""
+    every = [line for mark, lines in blocks() if not mark.startswith("run") and mark != "test" for line in lines]
+    return [line for line in every if not ELSEWHERE.search(line) and not line.startswith(SKIPPED)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory that looks like a checkout, in which each command finds what those before it made."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("rules", "sigma_stellar_aws", "tests"):
+        (folder / name).symlink_to(PROJECT / name)
+    (folder / "RULES").symlink_to(PROJECT / "rules")
+    logs = folder / "LOGS"
+    logs.mkdir()
+    for file in (SAMPLES / "AWSLogs").rglob("*.gz"):
+        (logs / file.name).symlink_to(file)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def places(opensearch_url: str) -> Iterator[dict[str, str]]:
+    """What stands in the pages, and what is there in its place."""
+    client = connect(opensearch_url, None, {})
+    now = datetime.now(timezone.utc)
+    fresh: Document = {"eventTime": now.isoformat(), "timestamp": int(now.timestamp() * 1000)}
+    events = [{**flatten(record), **fresh} for _, record in read_records(SAMPLES / "export.ndjson", print)]
+    for index in INDICES:
+        create_index(client, index, pack_fields())
+        load_documents(client, index, events)
+    with s3_server() as server:
+        server.create_bucket()
+        for file in (SAMPLES / "AWSLogs").rglob("*.gz"):
+            server.put(str(file.relative_to(SAMPLES)), body=file.read_bytes())
+        yield {
+            "https://search.example.com:9200": opensearch_url,
+            "s3://BUCKET/PREFIX": f"s3://{BUCKET}/",
+            "AWS_ENDPOINT_URL": server.url,
+        }
+    for index in (*INDICES, "stellar-alerts"):
+        client.indices.delete(index=index, ignore=404)
+
+
+def test_each_command_of_the_pages(folder: Path, places: dict[str, str]) -> None:
+    """Every command ends well; of old logs, the last days have no alerts."""
+    programs = str(Path(sys.executable).parent)
+    environment = {
+        **os.environ,
+        **ENVIRONMENT,
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "AWS_ENDPOINT_URL": places["AWS_ENDPOINT_URL"],
+    }
+    failed: list[str] = []
+    for line in commands():
+        typed = line
+        for written, there in places.items():
+            typed = typed.replace(written, there)
+        running = subprocess.Popen(
+            ["bash", "-o", "pipefail", "-c", typed],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            preexec_fn=as_in_foreground,
+        )
+        try:
+            out, _ = running.communicate(timeout=8 if "--watch" in line or "--follow" in line else 120)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGINT)
+            out, _ = running.communicate(timeout=30)
+        if running.returncode != 0:
+            failed.append(f"{line}: {running.returncode}\n{out[-600:]}")
+    assert not failed, "\n".join(failed)
+    assert (folder / "report.html").stat().st_size > 10_000
+    assert (folder / "pack.json").stat().st_size > 1_000
+    assert len(commands()) > 20
+
+
+def test_the_pages_have_their_sections() -> None:
+    """What other tests run stands where they look for it."""
+    assert "plan opensearch" in section("### In OpenSearch")
+    assert "plan elastic" in section("### In Kibana")
