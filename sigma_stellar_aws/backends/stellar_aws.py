@@ -8,7 +8,6 @@ for each kind of correlation, which are in ``backends.correlations``. And ``conv
 part that the pipelines dropped, so parts are converted by pySigma's own method and the whole by ours.
 """
 
-import copy
 import warnings
 from dataclasses import dataclass
 from decimal import Decimal
@@ -68,6 +67,7 @@ from sigma_stellar_aws.query.questions import (
 from sigma_stellar_aws.query.store_profile import StoreProfile
 from sigma_stellar_aws.reference.flat_schema import ANY_FIELD, object_around, stands_for_several
 from sigma_stellar_aws.rule_files.load import AnyRule
+from sigma_stellar_aws.rule_files.own_detections import own_detections
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 FieldCondition: TypeAlias = ConditionFieldEqualsValueExpression
@@ -105,7 +105,7 @@ class _RememberRule(PreprocessingTransformation):
     def apply(self, rule: AnyRule) -> None:
         super().apply(rule)
         if isinstance(rule, SigmaRule):
-            rule.detection = copy.deepcopy(rule.detection)
+            rule.detection = own_detections(rule.detection)
         if self._pipeline is not None:
             self._pipeline.state[ASKS_SEVERAL_FIELDS] = True
             self._pipeline.state["rule"] = rule.title or str(rule.id)

@@ -10,7 +10,7 @@ from sigma_stellar_aws.base.errors import TemporaryDataError
 
 T = TypeVar("T")
 
-_CACHE_KIB = 16 * 1024
+_CACHE_KIB = 8 * 1024
 
 
 class ExternalSort(Generic[T]):

@@ -296,6 +296,8 @@ def _bool(occurs: Mapping[str, list[Clause]]) -> Clause:
 
 
 def _distinct(clauses: list[Clause]) -> list[Clause]:
+    if len(clauses) < 2:
+        return clauses
     # Compared as text: Python holds 1 and true for equal, JSON does not.
     return list({json.dumps(clause): clause for clause in clauses}.values())
 
