@@ -1,13 +1,17 @@
-"""Print alerts as a table, grouped by their rules or by who acted."""
+"""Print alerts as a table, grouped by their rules or by who acted, as wide as the terminal is."""
 
 import heapq
+from collections.abc import Callable, Iterable
 from itertools import groupby
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sigma_stellar_aws.alerts.alert import Alert, AlertList
+from sigma_stellar_aws.alerts.alert import Alert, AlertList, ChainEvent
+from sigma_stellar_aws.alerts.first_event import actor_name, first_event
+from sigma_stellar_aws.alerts.summary import AlertSummary
 from sigma_stellar_aws.base.terminal import console_for, style_of
 from sigma_stellar_aws.base.text import printable
 from sigma_stellar_aws.base.times import time_text
@@ -15,55 +19,153 @@ from sigma_stellar_aws.base.times import time_text
 ROWS = 1000
 """Rows of the table: more than anybody reads, and a bound for its memory."""
 
+_FEW = 10
+"""Alerts that need no summary."""
+_ONE_LINE = 100
+"""Columns from which on an alert has one line if its values are short."""
+_WITH_COUNT = 120
+_WITH_REGION = 150
 
-def _of_rule(alert: Alert) -> str:
-    # The Detection Rule License asks that authors are shown wherever matches are.
-    return f"{alert.rule.title} (by {alert.rule.author})" if alert.rule.author else alert.rule.title
 
+class _Column(NamedTuple):
+    """A column: its title, its width or else its share of what is left, and what stands in it."""
 
-def _of_actor(alert: Alert) -> str:
-    return ", ".join(alert.actors) or "actor not known"
+    title: str
+    width: int
+    cell: Callable[[Alert], Text]
+    step: Callable[[ChainEvent], Text] = lambda step: Text()
+    """What stands there for an event of a correlation."""
+    share: int = 0
 
 
 def write_table(alerts: AlertList, group_by: str, stream: TextIO) -> None:
-    """Print the most severe alerts, grouped by rule or actor."""
-    shown = heapq.nsmallest(ROWS, alerts, key=lambda alert: -alert.rule.severity)
-    _print_groups(shown, group_by, stream)
+    """Print the most severe alerts, grouped by rule or actor, and what stands out among all."""
+    summary = AlertSummary()
+    shown = heapq.nsmallest(ROWS, summary.counted(alerts), key=lambda alert: -alert.rule.severity)
+    console = console_for(stream)
+    _print_groups(shown, group_by, console)
     if len(alerts) > ROWS:
         stream.write(f"and {len(alerts) - ROWS:,} more, none of them more severe; --json and --csv tell all\n")
+    if len(alerts) > _FEW:
+        _print_summary(summary, console)
+    _print_authors(shown, console)
 
 
-def _print_groups(alerts: list[Alert], group_by: str, stream: TextIO) -> None:
-    group, other, other_name = (_of_actor, _of_rule, "rule") if group_by == "actor" else (_of_rule, _of_actor, "actor")
+def _print_groups(alerts: list[Alert], group_by: str, console: Console) -> None:
+    group, other, name = (_actors, _rule, "rule") if group_by == "actor" else (_rule, _actors, "actor")
     worst: dict[str, int] = {}
     for alert in alerts:
         worst[group(alert)] = max(alert.rule.severity, worst.get(group(alert), 0))
     ordered = sorted(alerts, key=lambda a: (-worst[group(a)], group(a), -a.rule.severity, a.first is None, a.first))
-    console = console_for(stream)
+    columns = _columns(console.width, name, other)
     for number, (title, same) in enumerate(groupby(ordered, key=group)):
         console.print(Text(f"{worst[title]:3} {printable(title)}", f"bold {style_of(worst[title])}"))
         table = Table(box=None, expand=True, padding=(0, 0, 0, 2), pad_edge=True, header_style="dim")
         table.show_header = not number
-        for name, width in (("", 3), ("first", 19), ("last", 19), ("events", 6)):
-            table.add_column(name, width=width, justify="right" if name in ("", "events") else "left", overflow="fold")
-        table.add_column(other_name, ratio=1, overflow="fold")
-        for name, width in (("source address", 20), ("account", 12), ("region", 14)):
-            table.add_column(name, width=width, overflow="fold")
+        for column in columns:
+            table.add_column(column.title, width=column.width or None, ratio=column.share or None, overflow="fold")
         for alert in same:
-            texts = (alert.source_addresses, alert.accounts, alert.regions)
-            table.add_row(
-                Text(str(alert.rule.severity), style_of(alert.rule.severity)),
-                _short_time(alert.first),
-                _short_time(alert.last),
-                f"{alert.events:,}",
-                *(Text(printable(text)) for text in (other(alert), *map(", ".join, texts))),
-            )
+            table.add_row(*(column.cell(alert) for column in columns))
             for step in alert.chain:
-                told = f"· {step.event} ({', '.join(title for _, title in step.rules)})"
-                shown = (Text(printable(text), "dim") for text in (told, step.source_address))
-                table.add_row("", Text(_short_time(step.time), "dim"), "", "", *shown)
+                table.add_row(*(column.step(step) for column in columns))
         console.print(table)
 
 
+def _columns(width: int, name: str, other: Callable[[Alert], str]) -> list[_Column]:
+    """Return the columns for a width of the terminal: time of the last event, region and count give way first."""
+    severity = _Column("", 3, lambda alert: Text(f"{alert.rule.severity:3}", style_of(alert.rule.severity)))
+    time = _Column(
+        "time (UTC)", 19, lambda alert: Text(_short_time(alert.first)), lambda step: Text(_short_time(step.time), "dim")
+    )
+    if width < _ONE_LINE:
+        # Who did it, and where from, is below what was done.
+        return [severity, time, _Column(f"event, {name}, source, account", 0, _two_lines(other), _step, share=1)]
+    event = _Column("event", 0, _event if width < _WITH_COUNT else _event_once, _step, share=3)
+    who = _Column(name, 0, lambda alert: Text(printable(other(alert))), share=2)
+    source = _Column("source", 15, lambda alert: _joined(alert.source_addresses), _step_source)
+    account = _Column("account", 12, lambda alert: _joined(alert.accounts))
+    if width < _WITH_COUNT:
+        return [severity, time, event, who, source, account]
+    count = _Column("events", 6, lambda alert: Text(f"{alert.events:,}", justify="right"))
+    if width < _WITH_REGION:
+        return [severity, time, count, event, who, source, account]
+    last = _Column("last", 19, lambda alert: Text(_short_time(alert.last)))
+    region = _Column("region", 14, lambda alert: _joined(alert.regions))
+    return [severity, time, last, count, event, who, source, account, region]
+
+
+def _rule(alert: Alert) -> str:
+    return alert.rule.title
+
+
+def _actors(alert: Alert) -> str:
+    return ", ".join(map(actor_name, alert.actors)) or "actor not known"
+
+
+def _name(event: str) -> str:
+    """Return the name of an event without its source."""
+    return event.rpartition(" ")[2]
+
+
+def _event_once(alert: Alert) -> Text:
+    """Return what was done, to what, and whether it failed."""
+    names = map(_name, alert.event_names)
+    text = Text(printable(", ".join(names)) or "event without a name")
+    event = first_event(alert.event, alert.rule)
+    if event is not None and event.resource:
+        # Of an ARN, what is not the same for everything in the account.
+        text.append(f" {printable(event.resource.split(':', 5)[-1])}", "dim")
+    if event is not None and event.error_code:
+        text.append(f" {printable(event.error_code)}", "red")
+    return text
+
+
+def _event(alert: Alert) -> Text:
+    text = _event_once(alert)
+    return text if alert.events == 1 else text.append(f" \N{MULTIPLICATION SIGN}{alert.events:,}", "bold")
+
+
+def _two_lines(other: Callable[[Alert], str]) -> Callable[[Alert], Text]:
+    def lines(alert: Alert) -> Text:
+        values = [other(alert), ", ".join(alert.source_addresses), ", ".join(alert.accounts)]
+        return _event(alert).append("\n").append(printable("  ".join(filter(None, values))))
+
+    return lines
+
+
+def _step(step: ChainEvent) -> Text:
+    return Text(printable(f"\N{MIDDLE DOT} {_name(step.event)} ({', '.join(title for _, title in step.rules)})"), "dim")
+
+
+def _step_source(step: ChainEvent) -> Text:
+    return Text(printable(step.source_address), "dim")
+
+
+def _joined(values: Iterable[str]) -> Text:
+    return Text(printable(", ".join(values)))
+
+
+def _print_summary(summary: AlertSummary, console: Console) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for title, text in summary.lines():
+        table.add_row(title, Text(printable(text)))
+    console.print()
+    console.print(table)
+
+
+def _print_authors(alerts: list[Alert], console: Console) -> None:
+    """Name the authors of rules: the Detection Rule License asks for that wherever matches are shown."""
+    rules: dict[str, set[str]] = {}
+    for alert in alerts:
+        if alert.rule.author:
+            rules.setdefault(alert.rule.author, set()).add(alert.rule.title)
+    if rules:
+        console.print()
+    for author, titles in sorted(rules.items()):
+        console.print(Text(printable(f"by {author}: {', '.join(sorted(titles))}"), "dim"))
+
+
 def _short_time(time: int | None) -> str:
-    return (time_text(time) or "").replace("T", " ").removesuffix("Z")
+    return (time_text(time) or "").replace("T", " ").removesuffix("Z").partition(".")[0]

@@ -1,5 +1,6 @@
 """Tables and styles of the terminal."""
 
+import os
 from typing import TextIO
 
 from rich.console import Console
@@ -39,5 +40,14 @@ def console_for(stream: TextIO, *, width: int = 160, wrap: bool = True) -> Conso
         wrap: whether lines are broken between words; a line that others read, such as a path, stays whole.
     """
     console = Console(file=stream, highlight=False, soft_wrap=not wrap)
-    console.width = console.width if console.is_terminal else width
+    if not _is_wide_as_stated(stream, width):
+        console.width = width
     return console
+
+
+def _is_wide_as_stated(stream: TextIO, width: int) -> bool:
+    """Tell whether there is a terminal, or somebody says how wide what is written to a file shall be (COLUMNS).
+
+    FORCE_COLOR says nothing of a width.
+    """
+    return stream.isatty() or (width != UNBROKEN and os.environ.get("COLUMNS", "").isdigit())
