@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sigma_stellar_aws.alerts.alert import Alert
 from sigma_stellar_aws.alerts.first_event import actor_name
 
-SHOWN = 5
+MOST_OF_A_KIND = 5
 """How many of each kind are told."""
 
 
@@ -45,5 +45,5 @@ class AlertSummary:
 
 
 def _first(texts: list[str]) -> str:
-    more = len(texts) - SHOWN
-    return ", ".join(texts[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+    more = len(texts) - MOST_OF_A_KIND
+    return ", ".join(texts[:MOST_OF_A_KIND]) + (f" and {more:,} more" if more > 0 else "")
