@@ -71,10 +71,20 @@ class LogCheckpoint:
         return [(name, _EPOCH + timedelta(milliseconds=written)) for name, written in rows]
 
     def hits(self) -> Iterator[Hit]:
-        """Yield what earlier runs found that may still count."""
+        """Yield what earlier runs found that may still count.
+
+        Raises:
+            CheckpointError: another version has written it.
+        """
         for (text,) in self._database.execute("SELECT hit FROM hit"):
+            try:
+                hit = msgspec.convert(json.loads(text), Hit)
+            except msgspec.ValidationError as error:
+                raise CheckpointError(
+                    f"the checkpoint is that of another version ({error}); remove it to begin anew (--since)"
+                ) from error
             # Where its event was kept is gone.
-            yield msgspec.convert(json.loads(text), Hit)._replace(event=NOT_KEPT)
+            yield hit._replace(event=NOT_KEPT)
 
     def write(
         self,

@@ -3,15 +3,16 @@
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from sigma_stellar_aws.logs.problem import Problem
 
 STANDARD_INPUT = Path("-")
 """How standard input is named among files."""
+_NAME = "standard input"
 
 
 class Portion(NamedTuple):
@@ -38,12 +39,19 @@ class Portion(NamedTuple):
 
 @contextmanager
 def with_standard_input(files: Sequence[Path]) -> Iterator[Portion]:
-    """Yield files, with a copy of standard input, which several processes may read, in the place of ``-``."""
-    if STANDARD_INPUT not in files:
+    """Yield files, with copies in the place of standard input (``-``) and of pipes, which can be read only once."""
+    streams = [file for file in dict.fromkeys(files) if file == STANDARD_INPUT or file.is_fifo()]
+    if not streams:
         yield Portion(files, {})
         return
     with TemporaryDirectory() as folder:
-        copied = Path(folder) / "input"
-        with copied.open("wb") as stream:
-            shutil.copyfileobj(sys.stdin.buffer, stream)
-        yield Portion([copied if file == STANDARD_INPUT else file for file in files], {copied: "standard input"})
+        copies = {file: Path(folder, str(number)) for number, file in enumerate(streams)}
+        for file, copied in copies.items():
+            with copied.open("wb") as target, _opened(file) as stream:
+                shutil.copyfileobj(stream, target)
+        names = {copied: _NAME if file == STANDARD_INPUT else str(file) for file, copied in copies.items()}
+        yield Portion([copies.get(file, file) for file in files], names)
+
+
+def _opened(file: Path) -> AbstractContextManager[BinaryIO]:
+    return nullcontext(sys.stdin.buffer) if file == STANDARD_INPUT else file.open("rb")

@@ -1,5 +1,7 @@
 """The file that says which log files were read."""
 
+import sqlite3
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -72,3 +74,16 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         pass
     with pytest.raises(CheckpointError, match="unable to open"), open_log_checkpoint(tmp_path / "none/a", SEARCH):
         pass
+
+
+def test_hits_of_another_version_are_refused(tmp_path: Path) -> None:
+    """What this version cannot read is an error with a remedy."""
+    with open_log_checkpoint(tmp_path / "checkpoint", SEARCH) as checkpoint:
+        checkpoint.write(NOW, None, [], [hit(NOW)], keep_from=NOW, all_listed=True)
+    with closing(sqlite3.connect(tmp_path / "checkpoint")) as database, database:
+        database.execute("UPDATE hit SET hit = '[1]'")
+    with (
+        open_log_checkpoint(tmp_path / "checkpoint", SEARCH) as checkpoint,
+        pytest.raises(CheckpointError, match="another version"),
+    ):
+        list(checkpoint.hits())

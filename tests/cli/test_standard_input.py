@@ -3,7 +3,9 @@
 import gzip
 import io
 import json
+import os
 import tempfile
+import threading
 import zipfile
 from pathlib import Path
 
@@ -50,3 +52,18 @@ def test_the_page_on_standard_output() -> None:
     assert piped.stdout.endswith("</html>\n")
     assert '"searched":"standard input"' in piped.stdout
     assert CliRunner().invoke(main, ["alerts", "-", "--html", "-", "--json"], input=b"").exit_code == 2
+
+
+def test_pipes_among_files(tmp_path: Path) -> None:
+    """A pipe is read like standard input, whatever comes out of it, and has its own name in what is told."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("a.json", EXPORT.read_bytes() + b"{]\n")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=[content.getvalue()])
+    writer.start()
+    piped = CliRunner().invoke(main, ["alerts", str(pipe), "--json"])
+    writer.join()
+    assert (piped.exit_code, len(piped.stdout.splitlines())) == (3, 8)
+    assert f"warning: {pipe}/a.json:24: " in piped.stderr
