@@ -16,7 +16,7 @@ def pack_path() -> Path:
 
 def correlations_path() -> Path:
     """Return the folder of our correlations: not among the rules, where ``sigma convert`` would come upon them."""
-    return pack_path().with_name("correlations")
+    return Path(__file__).parents[1] / "correlations"
 
 
 def filters_path() -> Path:

@@ -10,6 +10,7 @@ from sigma.correlations import SigmaCorrelationRule
 
 from sigma_stellar_aws.authoring.explain_correlation import CorrelationProgress, correlation_progress
 from sigma_stellar_aws.cli import main
+from sigma_stellar_aws.rule_files.find import correlations_path
 from sigma_stellar_aws.rule_files.load import load_correlations
 
 BASES = "\n---\n".join(
@@ -74,7 +75,7 @@ def test_other_keys_and_times_are_not_together(tmp_path: Path) -> None:
 
 def test_what_it_counts_may_be_in_another_file() -> None:
     """What a correlation names is looked for in its file, in its folder, and among the rules of this project."""
-    folder = Path(__file__).parents[2] / "correlations"
+    folder = correlations_path()
     for name, titles in (
         ("login_after_many_failures", ["AWS Login After Many Failures", "AWS Many Login Failures"]),
         ("password_spraying", ["AWS Password Spraying"]),
