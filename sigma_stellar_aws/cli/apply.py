@@ -38,7 +38,7 @@ def apply(plan_file: Path | None, no_dry_run: bool, yes: bool, as_json: bool, **
     """
     location, options = location_and_rules(values)
     with needs(extra_for(location)), as_click_errors(), ExitStack() as closing:
-        prepared = prepare(location, options, note, closing.callback)
+        prepared = prepare(location, options, note, closing.callback, changes=True)
         if plan_file is not None:
             now = as_plan(prepared.steps, location.identity(), options.as_json())
             check_as_planned(now, _content(plan_file), str(plan_file))

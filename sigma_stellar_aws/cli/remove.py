@@ -36,7 +36,7 @@ def remove(
     """
     location = location_of(values)
     with needs(extra_for(location)), as_click_errors(), ExitStack() as closing:
-        target, state = connected(location, closing.callback)
+        target, state = connected(location, closing.callback, changes=True)
         steps = removal(target.read({}), target, force=force)
         chosen = {key for name in only for key in _found(name, steps)}
         spared = {key for name in exclude for key in installed_for(name, steps)}

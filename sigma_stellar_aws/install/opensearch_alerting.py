@@ -44,6 +44,10 @@ class LiveMonitor(NamedTuple):
     body: JsonObject
 
 
+class _Gone(msgspec.Struct):
+    id: str = msgspec.field(name="_id", default="")
+
+
 class _Stored(msgspec.Struct):
     """A monitor in the answer to a request for it."""
 
@@ -133,7 +137,13 @@ class OpenSearchAlerting:
             made = [one for one in self._all() if monitor_body.rule_id(one.body) == step.key]
             return made[0] if made else None
 
-        found = order(lambda: _live_monitor(self._api.send(_Stored, "POST", _API, body=body)), done, twice=True)
+        def write() -> LiveMonitor:
+            made = _live_monitor(self._api.send(_Stored, "POST", _API, body=body))
+            if monitor_body.rule_id(made.body) not in (None, step.key):
+                raise self._api.not_understood("it is about another monitor")
+            return made
+
+        found = order(write, done, twice=True)
         return self._recorded(step, step.wanted, found, self.fields(step.wanted, step.wanted))
 
     def update(self, step: Step) -> str:
@@ -190,7 +200,12 @@ class OpenSearchAlerting:
         def done() -> Nothing | None:
             return Nothing() if self._monitor(live.id) is None else None
 
-        order(lambda: self._api.send(Nothing, "DELETE", f"{_API}/{live.id}"), done)
+        def write() -> Nothing:
+            if self._api.send(_Gone, "DELETE", f"{_API}/{live.id}").id not in ("", live.id):
+                raise self._api.not_understood("it is about another monitor")
+            return Nothing()
+
+        order(write, done)
         self._state.forget(step.key, live.id)
         return ""
 

@@ -30,7 +30,7 @@ from sigma_stellar_aws.install.opensearch_detector import SecurityAnalytics
 from sigma_stellar_aws.install.plan import LeftOut, Live, Step
 from sigma_stellar_aws.install.plan import plan as make_plan
 from sigma_stellar_aws.install.request import Location, RuleOptions
-from sigma_stellar_aws.install.state import State, default_file
+from sigma_stellar_aws.install.state import State, default_file, one_at_a_time
 from sigma_stellar_aws.pipelines import ecs_aws_cloudtrail as ecs
 from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX, stellar_aws, stellar_aws_published
 from sigma_stellar_aws.query.store_profile import StoreProfile, read_profile
@@ -58,20 +58,24 @@ class Prepared(NamedTuple):
     """Why the system cannot try an artefact out before it is installed; empty if it can."""
 
 
-def connected(location: Location, on_exit: OnExit) -> tuple[LiveSystem, State]:
+def connected(location: Location, on_exit: OnExit, *, changes: bool = False) -> tuple[LiveSystem, State]:
     """Return the live system and what was applied to it, without talking to it yet.
 
     Args:
         location: the live system.
         on_exit: is given what closes the connections, such as ``ExitStack.callback``.
+        changes: whether something is to be changed, which nobody else may do with this state file meanwhile: each of
+            two would make what is missing.
 
     Raises:
         StoreError: URL, space, credentials or state file are not as they should be.
-        OSError: the state file cannot be read.
+        OSError: the state file cannot be read, or somebody else changes something.
         ModuleNotFoundError: a package is missing by which requests to Amazon OpenSearch Service are signed.
     """
     identity = location.identity()
     file = location.state_file or default_file(identity["target"], identity["url"], identity["space"])
+    if changes:
+        on_exit(one_at_a_time(file))
     state = State(file, " ".join(part for part in identity.values() if part))
     if location.target == "elastic":
         kibana = Elastic(location.url, location.space, location.ca_file, os.environ, state)
@@ -83,7 +87,9 @@ def connected(location: Location, on_exit: OnExit) -> tuple[LiveSystem, State]:
     return (SecurityAnalytics if location.detector else OpenSearchAlerting)(client, state), state
 
 
-def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None], on_exit: OnExit) -> Prepared:
+def prepare(
+    location: Location, options: RuleOptions, tell: Callable[[str], None], on_exit: OnExit, *, changes: bool = False
+) -> Prepared:
     """Convert the rules, look at what is there, and decide what is to be done.
 
     A rule that cannot be carried, or a file that cannot be read, is a step with the reason; all others go on.
@@ -93,6 +99,7 @@ def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None
         options: which rules, and how they are converted.
         tell: is told what else there is to know, a line at a time.
         on_exit: as of :func:`connected`.
+        changes: as of :func:`connected`.
 
     Raises:
         SigmaError: if the options are strict: a rule file cannot be read, or a rule cannot be carried; a file also
@@ -114,7 +121,7 @@ def prepare(location: Location, options: RuleOptions, tell: Callable[[str], None
     twins = {rule_name(rule): _related(rule) for rule in rules.rules}
     passed_over = {rule_name(rule) for rule in all_rules.rules} - {rule_name(rule) for rule in rules.rules}
     profile = read_profile(options.store) if options.store else None
-    target, state = connected(location, on_exit)
+    target, state = connected(location, on_exit, changes=changes)
     stack = _stack(options, target)
     artefacts, left_out = _artefacts(rules, location, options, profile, stack, tell, unread)
     names = {key: [key, str(body["name"]), *called.get(key, ())] for key, body in artefacts.items()}

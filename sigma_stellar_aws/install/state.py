@@ -6,6 +6,7 @@ There is one file for a system, which all who apply to it share: a second one wo
 import json
 import re
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -57,6 +58,23 @@ def default_file(target: str, url: str, space: str = "") -> Path:
     parts = urlsplit(same_url(url))
     place = "-".join(part for part in (target, parts.netloc + parts.path, space) if part)
     return Path(FOLDER) / (re.sub(r"[^A-Za-z0-9.-]+", "_", place) + ".json")
+
+
+def one_at_a_time(file: Path) -> Callable[[], None]:
+    """Keep others from changing what a state file is for, until what is returned is called.
+
+    Raises:
+        OSError: somebody else changes it, or the folder cannot be written to.
+    """
+    _make_folder(file)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(file.with_name(f"{file.name}.run"), wait=0))
+        except OSError as error:
+            raise OSError(
+                f"another apply or remove runs with {file}, so nothing is done; run it again ({error})"
+            ) from error
+        return stack.pop_all().close
 
 
 class State:
@@ -120,10 +138,7 @@ class State:
 
     def _change(self, change: Callable[[_Rules], _Rules]) -> None:
         """Change the file as a whole or not at all. What others wrote into it meanwhile stays."""
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-        except FileExistsError as error:
-            raise OSError(f"{self.file.parent} is not a folder, so no state can be kept there; see --state") from error
+        _make_folder(self.file)
         with locked(self.file):
             try:
                 rules = change(self._read())
@@ -146,3 +161,10 @@ class State:
                 f"{self.file} is the state of {content.where}, not of {self._where}; name another one with --state"
             )
         return content.rules
+
+
+def _make_folder(file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise OSError(f"{file.parent} is not a folder, so no state can be kept there; see --state") from error

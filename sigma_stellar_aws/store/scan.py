@@ -23,7 +23,7 @@ from sigma_stellar_aws.base.external_sort import in_order
 from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
-from sigma_stellar_aws.store.answers import SearchAnswer, TotalHits, as_store_errors
+from sigma_stellar_aws.store.answers import AnswerError, SearchAnswer, TotalHits, as_store_errors
 from sigma_stellar_aws.store.pages import Page, Pages, SendSearch, StoredHit, source_of
 
 PAGE = 5000
@@ -72,6 +72,13 @@ class _Slice(NamedTuple):
     is_timed: bool
     """Whether they have a time."""
     start: int | None = None
+
+
+class _Parts(NamedTuple):
+    """The slices of a query, and how many events they have together, where that is known."""
+
+    slices: list[_Slice]
+    events: int | None
 
 
 class _Percentile(msgspec.Struct):
@@ -151,19 +158,22 @@ def scan_each(
             sorts[True] = (_by_time(time_field), *source.tie_break)
         names = tuple(fields)
         size, ahead = (page, slices) if len(queries) == 1 else (_page_of_each(len(queries), slices, page), 1)
+        cut = [_parts(source.ask, query, time_field, size) for query in queries]
         started = [
             [
                 (part, source.read(Page(part.query, names, size, part.is_timed, sorts[part.is_timed])))
-                for part in _parts(source.ask, query, time_field, size)
+                for part in parts.slices
             ]
-            for query in queries
+            for parts in cut
         ]
         for _, pages in chain.from_iterable(started):
             stack.enter_context(closing(pages))
         pool = stack.enter_context(ThreadPoolExecutor(slices))
         # The first to be done at the end: what waits to try again must not be waited for.
         stack.callback(stopped.set)
-        streams = [_events(_in_turn(pool, ahead, parts)) for parts in started]
+        # Scrolls are of several states of the data.
+        totals = [parts.events if source.tie_break else None for parts in cut]
+        streams = [_events(_in_turn(pool, ahead, parts), total) for parts, total in zip(started, totals, strict=True)]
         yield from streams[0] if len(streams) == 1 else _each_once(streams)
 
 
@@ -177,16 +187,27 @@ def _page_of_each(queries: int, slices: int, page: int) -> int:
     return min(page, max(_SMALLEST_PAGE, (slices + 1) * page // (2 * queries)))
 
 
-def _parts(ask: SendSearch, query: Clause, time_field: str | None, page: int) -> list[_Slice]:
-    return [_Slice(query, is_timed=False)] if time_field is None else _slices(ask, query, time_field, page)
+def _parts(ask: SendSearch, query: Clause, time_field: str | None, page: int) -> _Parts:
+    if time_field is None:
+        return _Parts([_Slice(query, is_timed=False)], None)
+    return _slices(ask, query, time_field, page)
 
 
-def _events(found: Iterable[tuple[_Slice, list[StoredHit]]]) -> Iterator[StoredEvent]:
+def _events(found: Iterable[tuple[_Slice, list[StoredHit]]], total: int | None) -> Iterator[StoredEvent]:
+    """Yield each event from the slice that its time is in.
+
+    Raises:
+        AnswerError: these are not as many as there are in total.
+    """
+    given = 0
     for part, hits in found:
         for hit in hits:
             time = hit.time() if part.is_timed else None
             if part.start is None or time is None or time >= part.start:
+                given += 1
                 yield StoredEvent(hit.index, hit.id, time, hit.source, hit.matched_queries)
+    if total is not None and given != total:
+        raise AnswerError(f"of the {total:,} events that it tells of, it has {given:,} where they should be")
 
 
 def _each_once(streams: Iterable[Iterator[StoredEvent]]) -> Iterator[StoredEvent]:
@@ -218,7 +239,7 @@ def _by_time(field: str) -> JsonObject:
     return {field: {"order": "asc", "unmapped_type": "date", "numeric_type": "date"}}
 
 
-def _slices(ask: SendSearch, query: Clause, field: str, page: int) -> list[_Slice]:
+def _slices(ask: SendSearch, query: Clause, field: str, page: int) -> _Parts:
     """Return slices of time of at most a page, where events are not too many or too close for that, in their order."""
     percents: Json = [100 * number / _BORDERS for number in range(1, _BORDERS)]
     percentiles: JsonObject = {"field": field, "percents": percents, "keyed": False, "tdigest": {"compression": 1000}}
@@ -237,7 +258,7 @@ def _slices(ask: SendSearch, query: Clause, field: str, page: int) -> list[_Slic
     if undated:
         # Apart: OpenSearch sorts them by a time that a date_nanos cannot be, and then refuses to give the next page.
         slices.append(_Slice(dsl.all_of([query, dsl.none_of(dsl.exists(field))]), is_timed=False))
-    return slices
+    return _Parts(slices, answer.hits.total.value)
 
 
 def _borders(percentiles: list[float], events: int, page: int) -> list[int]:

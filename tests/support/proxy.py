@@ -1,5 +1,6 @@
 """A proxy in front of a real engine that does to some of its requests and answers what networks and busy nodes do."""
 
+import gzip
 import json
 import threading
 import time
@@ -20,6 +21,10 @@ class Answer(NamedTuple):
     body: bytes
     cut: bool = False
     """Whether the connection ends within the body."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """More of them."""
+    pause_seconds: float = 0.0
+    """Before each byte of the body, if there is one."""
 
 
 class Asked(NamedTuple):
@@ -31,6 +36,7 @@ class Asked(NamedTuple):
 
 
 Forward: TypeAlias = Callable[[bytes], Answer]
+_OWN_HEADERS = ("host", "content-length", "connection", "accept-encoding")
 Fault: TypeAlias = Callable[[Asked, Forward], Answer]
 """Answers a request in place of the engine, or with what the engine answers to a body."""
 
@@ -69,6 +75,21 @@ SLOW = 3.0
 
 PATIENCE = 1.5
 """Seconds that a client waits which does not wait for a slow answer, but for a busy machine."""
+
+
+def trickling(asked: Asked, forward: Forward) -> Answer:
+    """The answer comes byte by byte, each soon enough."""
+    return forward(asked.body)._replace(pause_seconds=0.02)
+
+
+def bomb(asked: Asked, forward: Forward) -> Answer:
+    """An answer that is a thousand times as large once it is unpacked."""
+    return Answer(200, gzip.compress(b" " * 10**6), headers=(("Content-Encoding", "gzip"),))
+
+
+def large(asked: Asked, forward: Forward) -> Answer:
+    """An answer of two megabytes."""
+    return Answer(200, b" " * 2 * 1024**2)
 
 
 def shard_failure(asked: Asked, forward: Forward) -> Answer:
@@ -169,7 +190,7 @@ def proxy(url: str, fault_of: Callable[[Asked], Fault | None]) -> Iterator[Proxy
         do_GET = do_HEAD = do_DELETE = do_PUT = do_POST  # noqa: N815
 
         def forward(self, body: bytes) -> Answer:
-            headers = {"Content-Type": self.headers.get("Content-Type", "application/json")}
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in _OWN_HEADERS}
             answer = engine.request(self.command, url + self.path, body=body or None, headers=headers, retries=False)
             return Answer(answer.status, answer.data)
 
@@ -180,7 +201,14 @@ def proxy(url: str, fault_of: Callable[[Asked], Fault | None]) -> Iterator[Proxy
             self.send_response(answer.status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(answer.body)))
+            for name, value in answer.headers:
+                self.send_header(name, value)
             self.end_headers()
+            for byte in answer.body if answer.pause_seconds else b"":
+                time.sleep(answer.pause_seconds)
+                self.wfile.write(bytes([byte]))
+            if answer.pause_seconds:
+                return
             self.wfile.write(answer.body[: len(answer.body) // 2] if answer.cut else answer.body)
 
         def log_message(self, format: str, *args: object) -> None:
@@ -188,6 +216,8 @@ def proxy(url: str, fault_of: Callable[[Asked], Fault | None]) -> Iterator[Proxy
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    # A client that reads no further is none of its errors.
+    server.handle_error = lambda request, address: None  # type: ignore[method-assign, assignment]
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield Proxy(f"http://127.0.0.1:{server.server_port}", asked, connections)
