@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
+from filelock import Timeout
 
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.file_lock import locked
@@ -71,9 +72,9 @@ def one_at_a_time(file: Path) -> Callable[[], None]:
         try:
             stack.enter_context(locked(file.with_name(f"{file.name}.run"), wait=0))
         except OSError as error:
-            raise OSError(
-                f"another apply or remove runs with {file}, so nothing is done; run it again ({error})"
-            ) from error
+            if not isinstance(error.__cause__, Timeout):
+                raise
+            raise OSError(f"another apply or remove runs with {file}; run this again when it has ended") from error
         return stack.pop_all().close
 
 

@@ -336,7 +336,7 @@ CELLS: Mapping[str, Mapping[str, Cell]] = {
         "cut": Cell(FINE, (1, "cannot be reached")),
         "slow": Cell((1, SLOW), (1, SLOW)),
         "lie": Cell((1, "events that it tells of"), (1, "events that it tells of")),
-        "repeat": Cell(None, (1, "events that it tells of, it has")),
+        "repeat": Cell(None, (1, "that it tells of")),
         "bomb": Cell((1, BOMB), (1, BOMB)),
         "large": Cell((1, LARGE), (1, LARGE)),
         "4xx": Cell((1, "not allowed on"), (1, "not allowed on")),
