@@ -23,12 +23,13 @@ from typing import Any, NamedTuple
 import pytest
 from click.testing import CliRunner
 
+from sigma_stellar_aws.alerts import store_events
 from sigma_stellar_aws.base import times
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.query.index_template import index_mappings
-from sigma_stellar_aws.store import limits, retries, scan
+from sigma_stellar_aws.store import limits, retries
 from sigma_stellar_aws.store.client import connect
 from tests.support import proxy
 from tests.support.contract import Alerting, alerting
@@ -276,7 +277,7 @@ def scene(row: str, request: pytest.FixtureRequest, between: Between, tmp_path: 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small pages and bounds, few and short pauses."""
-    monkeypatch.setitem(scan.scan_each.__kwdefaults__ or {}, "page", 2)
+    monkeypatch.setattr(store_events, "PAGE", 2)
     monkeypatch.setattr(retries, "FIRST_WAIT_SECONDS", 0.001)
     monkeypatch.setattr(retries, "TRIES", 3)
     monkeypatch.setattr("sigma_stellar_aws.install.server_errors.WAITS", (0.001, 0.001))
