@@ -24,7 +24,9 @@ class RefusedCorrelations(Backend):
     ) -> list[JsonObject]:
         """Refuse correlations, in a way that ``sigma convert --skip-unsupported`` can skip."""
         error = UnsupportedRuleError(
-            rule.title or str(rule.id), "a correlation counts events, which one search cannot", rule.source
+            rule.title or str(rule.id),
+            "a correlation counts events, which one search cannot; sigma-stellar-aws alerts does",
+            rule.source,
         )
         if not self.collect_errors:
             raise error

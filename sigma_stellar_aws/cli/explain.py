@@ -21,7 +21,7 @@ from sigma_stellar_aws.cli.options import (
 from sigma_stellar_aws.cli.problems import Problems, as_click_errors
 from sigma_stellar_aws.logs.portions import with_standard_input
 from sigma_stellar_aws.logs.reader import read_event, read_records
-from sigma_stellar_aws.rule_files.load import find_rules, load_correlations
+from sigma_stellar_aws.rule_files.load import correlation_file, find_rules, load_correlations
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 
@@ -44,8 +44,8 @@ def explain(
 ) -> None:
     """Show which parts of a RULE's condition hold for an EVENT and which do not.
 
-    RULE is a file, or one of the 29 by title, id or file name. EVENT is a file of CloudTrail records, or - for standard
-    input.
+    RULE is a file, or a rule of this project by title, id or file name. EVENT is a file of CloudTrail records, or - for
+    standard input.
 
     Of a file with correlations it shows whether these are complete for all records of EVENT, and with which of them, or
     how far they come, unless --event-id or --number chooses one record.
@@ -54,8 +54,8 @@ def explain(
     """
     problems = Problems()
     with as_click_errors():
-        is_chosen = event_id is not None or number is not None
-        together = load_correlations(Path(rule)) if Path(rule).is_file() and not is_chosen else None
+        file = correlation_file(rule) if event_id is None and number is None else None
+        together = None if file is None else load_correlations(file)
         if together is not None and len(together):
             _explain_together(together, event, problems, as_json)
             problems.leave()

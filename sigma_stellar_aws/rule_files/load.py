@@ -107,6 +107,19 @@ def find_rules(name: str) -> list[SigmaRule]:
     return rules
 
 
+def correlation_file(name: str) -> Path | None:
+    """Return the file of a name: itself, or that of one of our correlations by title, id or file name; None if none is.
+
+    Raises:
+        OSError: a file cannot be opened.
+    """
+    if Path(name).exists():
+        return Path(name) if Path(name).is_file() else None
+    ours = load_rules(correlations_path(), alone=True).rules
+    named = (rule for rule in ours if isinstance(rule, SigmaCorrelationRule) and name in names_of(rule))
+    return next((rule.source.path for rule in named if rule.source), None)
+
+
 def load_correlations(file: Path) -> SigmaCollection:
     """Load the correlations of a file that no other counts, and what they count: out of the file, its folder or ours.
 

@@ -86,6 +86,14 @@ def test_what_it_counts_may_be_in_another_file() -> None:
         assert len(rules) > len(titles)
 
 
+@pytest.mark.parametrize("name", ["AWS Password Spraying", "correlation_aws_password_spraying"])
+def test_ours_by_name(tmp_path: Path, name: str) -> None:
+    """A correlation of this project is explained by its title, or by the name of its file."""
+    (tmp_path / "log.ndjson").write_text(json.dumps(event(0, "ConsoleLogin")) + "\n")
+    result = CliRunner().invoke(main, ["explain", name, str(tmp_path / "log.ndjson")], catch_exceptions=False)
+    assert result.stdout.startswith("AWS Password Spraying is not complete")
+
+
 @pytest.mark.parametrize("is_complete", [True, False])
 def test_the_command(tmp_path: Path, is_complete: bool) -> None:
     """The command tells it of a file with a correlation, as text and as JSON; of one record it tells as ever."""

@@ -249,7 +249,7 @@ def test_correlation_is_collected_and_its_rule_converted_where_it_says_so(output
     rules = SigmaCollection.from_dicts([rule({"f": "1"}, name="base"), correlation("event_count", generate=generate)])
     found = backend.convert(rules, output_format)
     assert [str(error) for _, error in backend.errors] == [
-        "Rule 'Some Correlation': a correlation counts events, which one search cannot"
+        "Rule 'Some Correlation': a correlation counts events, which one search cannot; sigma-stellar-aws alerts does"
     ]
     named = search({"term": {"f": {"value": "1"}}})
     if output_format == "pack":
