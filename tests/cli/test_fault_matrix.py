@@ -598,3 +598,37 @@ def test_a_clock(
     else:
         assert (ended.code, ended.out) == (undisturbed.code, undisturbed.out)
     assert scene.outcome() == expected
+
+
+# --- users with few rights ---
+
+RIGHTS: Mapping[str, tuple[str, int]] = {
+    "read mappings": ("_mapping", 1),
+    "read settings": ("_settings", 1),
+    "know fields": ("_field_caps", 1),
+    "open points in time": ("point_in_time", 0),
+    "search": ("POST /_search", 1),
+    "write": ("_bulk", 1),
+    "create indices": ("PUT /kept", 1),
+    "refresh": ("_refresh", 1),
+}
+
+
+@pytest.mark.parametrize("row", ["store write"])
+@pytest.mark.parametrize("right", RIGHTS)
+def test_a_right_that_is_missing(
+    row: str, right: str, scene: Scene, between: Between, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a right it is told what was refused; without points in time there are scrolls. Nothing is lost by it."""
+    scene.rewind()
+    assert ran(scene.command, capsys).code == 0
+    expected = scene.outcome()
+    scene.rewind()
+    part, code = RIGHTS[right]
+    between.fault, between.times = forbidden, 10**6
+    between.is_met = lambda asked: part in f"{asked.method} {asked.path}"
+    ended = ran(scene.command, capsys)
+    between.fault = None
+    assert (ended.code, "not allowed on" in ended.err) == (code, code == 1), ended
+    assert ran(scene.command, capsys).code == 0
+    assert scene.outcome() == expected
