@@ -1,5 +1,6 @@
 """Alerts of correlations: out of files, out of data stores, and in an index of alerts."""
 
+import gzip
 import itertools
 import json
 import random
@@ -33,6 +34,7 @@ from tests.support import correlation_oracle as oracle
 from tests.support.correlation_oracle import Event
 from tests.support.killer import killer
 from tests.support.random_correlations import BASES, random_blocks, random_events
+from tests.support.s3_server import BUCKET, ENVIRONMENT, S3Server, s3_server
 from tests.support.settings import RANDOM_CASES, RANDOM_SEED
 
 START = datetime(2026, 10, 1, tzinfo=timezone.utc)
@@ -382,3 +384,36 @@ def test_without_a_correlation_its_rules_do_not_alert(tmp_path: Path) -> None:
     assert {rule.title for rule in rules.rules} == {"Other", "Rule b", "Rule c", "Rule d"}
     found = search(tmp_path / "logs", rules, [event(0, "b", u="1"), event(1, "ac", u="1"), event(1, "d", u="1")])
     assert sorted(alert.rule.title for alert in found.alerts) == ["Other", "Rule d"]
+
+
+def test_the_second_event_is_in_a_later_file(opensearch_url: str, tmp_path: Path) -> None:
+    """Of logs in S3 that are read run by run, what an earlier run read still counts for a correlation."""
+    rules_of(tmp_path / "rules", CHAIN)
+    # What is older than any window by the clock is not kept.
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    folder = f"AWSLogs/111122223333/CloudTrail/eu-west-1/{now:%Y/%m/%d}"
+
+    def found(server: S3Server, name: str, *events: Event) -> list[Any]:
+        times = [now - timedelta(hours=3) + timedelta(milliseconds=each.time) for each in events]
+        records = [
+            {**record(each), "eventTime": f"{time:%Y-%m-%dT%H:%M:%SZ}"}
+            for each, time in zip(events, times, strict=True)
+        ]
+        file = f"111122223333_CloudTrail_eu-west-1_{now:%Y%m%dT%H%MZ}_{name}.json.gz"
+        server.put(f"{folder}/{file}", body=gzip.compress(json.dumps({"Records": records}).encode()))
+        words = ["alerts", f"s3://{BUCKET}/AWSLogs/", "--endpoint-url", server.url, "--url", opensearch_url, "--json"]
+        words += ["--write", "corr-files", "--checkpoint", str(tmp_path / "c"), "--rules", str(tmp_path / "rules")]
+        result = CliRunner().invoke(main, words, catch_exceptions=False, env=ENVIRONMENT)
+        assert result.exit_code == 0, result.stderr
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    with connect(opensearch_url, None, {}) as store, s3_server() as server:
+        try:
+            assert found(server, "0123456789abcde1", event(10, "a", u="1"), event(10, "b", u="2")) == []
+            [alert] = found(server, "0123456789abcde2", event(12, "b", u="1"))
+            assert (alert["rule"]["title"], alert["event_count"]) == ("Chain", 2)
+            [late] = found(server, "0123456789abcde3", event(9, "a", u="2"))
+            assert late["suppression"]["key"] == {"requestParameters.u": "2"}
+        finally:
+            for name in store.indices.get(index="corr-*"):
+                store.indices.delete(index=name)
