@@ -106,7 +106,7 @@ def alerts_of_store(
         events = plural(count, "event")
         messages.problem(f"{events} of {index} without {fitted.time_field}, so not compared with the times asked for")
     begin = reading_begin(fitted.pack.correlations, since)
-    told = StoredEvents(client, fitted.layout, fitted.pack, messages.note)
+    told = StoredEvents(client, fitted.layout, messages.note)
     hits = _hits(client, index, fitted, begin, until, told)
     return raised(hits, fitted.pack, options, messages, since, complete=_completion(told, rules, options))
 
@@ -171,7 +171,7 @@ def update_alert_index(
     begin = begin_of_count(client, alert_index, since)
     pack = fitted.pack
     first = reading_begin(pack.correlations, begin)
-    told = StoredEvents(client, fitted.layout, pack, messages.note)
+    told = StoredEvents(client, fitted.layout, messages.note)
     events = DistinctHits(
         _hits(client, index, fitted, first, until, told, undated=True), None if begin is None else millis(begin)
     )

@@ -12,7 +12,7 @@ from sigma_stellar_aws.alerts.alert import Alert
 from sigma_stellar_aws.alerts.hits import Hit, to_hit
 from sigma_stellar_aws.alerts.kept_event import event_text
 from sigma_stellar_aws.alerts.pack_rule import Pack
-from sigma_stellar_aws.alerts.stored_documents import key_fields, stored_documents
+from sigma_stellar_aws.alerts.stored_documents import key_fields, stored_documents, whole_document
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.external_sort import in_order
 from sigma_stellar_aws.base.json_types import Scalar
@@ -32,18 +32,15 @@ _PAGE_OF_WHOLE_RECORDS = 1000
 
 _EVENTS_AT_ONCE = 100
 _NOWHERE = ("", "")
-_TOLD = ("userAgent", "errorMessage")
-"""Fields that an alert tells besides those that all need."""
 
 
 class StoredEvents:
     """Remembers where events are in a store, so that some of them can be read whole later."""
 
-    def __init__(self, client: OpenSearch, layout: Layout, pack: Pack, note: Callable[[str], None]) -> None:
+    def __init__(self, client: OpenSearch, layout: Layout, note: Callable[[str], None]) -> None:
         """Remember nothing yet; where events cannot be read, that is noted."""
         self._client, self._note = client, note
-        tested = (field for rule in pack.rules.values() for field in rule.fields)
-        self._read_document = stored_documents(layout, [*_TOLD, *tested, *key_fields(pack)]).read
+        self._read_document = whole_document(layout)
         self._chunks = TextChunks(new_writer())
         self._kept = KeptTexts()
 

@@ -14,7 +14,7 @@ from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.logs.event_times import event_millis
 from sigma_stellar_aws.logs.flatten import flatten
 from sigma_stellar_aws.query.store_profile import Layout
-from sigma_stellar_aws.reference.ecs_fields import ecs_field
+from sigma_stellar_aws.reference.ecs_fields import ecs_field, ecs_places
 from sigma_stellar_aws.reference.flat_schema import EVENT_FIELDS, TIME_FIELD, Document, flat_name
 
 _ORIGINAL = "event.original"
@@ -54,6 +54,28 @@ def stored_documents(layout: Layout, fields: Iterable[str]) -> StoredDocuments:
     return StoredDocuments(sorted({_ORIGINAL, *places.values()}), read)
 
 
+def whole_document(layout: Layout) -> Callable[[JsonObject], Document]:
+    """Return what makes a flattened document of all that a store has of an event."""
+    if layout != "ecs":
+        return flatten
+    places = {flat_name(name): flat_name(kept.read_from) for name, kept in ecs_places().items() if kept.read_from}
+    objects = {f"{places[name]}_": f"{name}_" for name, kept in ecs_places().items() if kept.asked == "beginnings"}
+
+    def read(source: JsonObject) -> Document:
+        if original := _original(source):
+            return original
+        document = flatten(source)
+        inside = {
+            name.replace(place, around, 1): value
+            for name, value in document.items()
+            for place, around in objects.items()
+            if name.startswith(place)
+        }
+        return _renamed(document, places) | inside
+
+    return read
+
+
 def key_fields(pack: Pack) -> list[str]:
     """Return the dotted names of the fields that alerts are told apart by, or that correlations count or group by."""
     suppressed_by = [field for rule in pack.rules.values() for field in rule.suppression.fields]
@@ -87,6 +109,9 @@ def _original(source: Mapping[str, Json]) -> Document | None:
 def _renamed(document: Document, places: Mapping[str, str]) -> Document:
     """Return a document with CloudTrail's names, flattened."""
     renamed = {name: document[place] for name, place in places.items() if place in document}
+    protocol, version = document.get("tls_version_protocol"), document.get("tls_version")
+    if isinstance(protocol, str) and isinstance(version, str):
+        renamed["tlsDetails_tlsVersion"] = f"{protocol.upper()}v{version}"
     kind = renamed.get("userIdentity_type")
     renamed.pop("userIdentity_userName" if kind in _ISSUED else _ISSUER_NAME, None)
     renamed.pop("userIdentity_principalId" if kind == _IDENTITY_CENTER else "userIdentity_onBehalfOf_userId", None)

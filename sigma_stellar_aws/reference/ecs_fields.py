@@ -40,6 +40,11 @@ def ecs_field(field: str) -> EcsField:
     return EcsField("", "nothing", f"CloudTrail records have no such field{did_you_mean(nearest_field(field))}")
 
 
+def ecs_places() -> Mapping[str, EcsField]:
+    """Return the whole table, by dotted CloudTrail names; that of an object stands for all fields in it."""
+    return _PLACES
+
+
 def _read_places() -> Mapping[str, EcsField]:
     path = Path(__file__).parent / "data" / "ecs_aws_cloudtrail.csv"
     with path.open(encoding="utf-8", newline="") as file:
