@@ -154,7 +154,7 @@ def _pattern_fault(value: SigmaType, beside: frozenset[str] | None) -> Fault | N
     if beside and (others := _sources_that_match(matches)):
         hint = f"those of {_or(others)} do."
     else:
-        close = _nearest_start(value, _pool(beside)) or _nearest_name(pattern.strip("*"), beside)
+        close = _nearest_start(value, alike) or _nearest_name(pattern.strip("*"), beside)
         hint = f"did you mean {close}?" if close else "AWS may have added some lately."
     return Fault(MisspeltEventNameIssue, f"No known event{_of(beside)} matches {pattern!r}; {hint}")
 
