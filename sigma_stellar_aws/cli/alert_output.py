@@ -10,6 +10,7 @@ from sigma_stellar_aws.alerts.alert import alert_json
 from sigma_stellar_aws.alerts.run import AlertSearch, OnProgress, Progress
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.text import plural
+from sigma_stellar_aws.base.times import now
 from sigma_stellar_aws.cli.alert_options import Output, TimeBounds
 from sigma_stellar_aws.cli.log_sources import LogSource
 from sigma_stellar_aws.cli.problems import Problems, note
@@ -48,6 +49,7 @@ def print_search(search: AlertSearch, searched: str, times: TimeBounds, output: 
             "problems": list(problems.texts),
             "problem_count": problems.count,
             "version": __version__,
+            "written": now().isoformat(timespec="seconds"),
         }
         is_page_only = output.html == STANDARD_OUTPUT
         target = sys.stdout.buffer if is_page_only else output.html

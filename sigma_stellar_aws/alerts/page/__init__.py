@@ -20,6 +20,9 @@ from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.reference.attack import attack
 
 _FOLDER = Path(__file__).parent
+_GUIDE = ("description", "false_positives", "references", "triage")
+_MOST_RECORDS = 16 << 20
+"""Characters of first events: the page has to open in a moment."""
 
 
 def write_html(alerts: Iterable[JsonObject], target: Path | BinaryIO, *, about: JsonObject) -> None:
@@ -39,25 +42,49 @@ def write_html(alerts: Iterable[JsonObject], target: Path | BinaryIO, *, about: 
     Raises:
         OSError: the target cannot be written; a file is as it was then.
     """
-    before, behind = _frame()
-    with tempfile.TemporaryFile() as page:
+    before, between, behind = _frame()
+    with tempfile.TemporaryFile() as page, tempfile.TemporaryFile() as records:
         page.write(before)
-        for part in _data(alerts, about):
+        for part in _data(alerts, about, records):
             page.write(part.encode("ascii"))
+        page.write(between)
+        records.seek(0)
+        shutil.copyfileobj(records, page)
         page.write(behind)
         page.seek(0)
         with replacing(target) if isinstance(target, Path) else nullcontext(target) as stream:
             shutil.copyfileobj(page, stream)
 
 
-def _data(alerts: Iterable[JsonObject], about: JsonObject) -> Iterator[str]:
-    """Yield the data of a page in parts: one JSON object."""
+def _data(alerts: Iterable[JsonObject], about: JsonObject, records: BinaryIO) -> Iterator[str]:
+    """Yield the data of a page in parts, one JSON object; write first events in lines, in the order of the alerts.
+
+    What a rule says stands there once. Events are read only when somebody asks for one, and are as many as fit.
+    """
     techniques: set[str] = set()
+    guides: JsonObject = {}
+    room = _MOST_RECORDS
     yield '{"alerts":['
     for number, alert in enumerate(alerts):
         techniques.update(_techniques(alert))
-        yield f"{',' if number else ''}\n{_json(alert)}"
-    yield f'\n],\n"about":{_json(about)},\n"attack":{_json(_matrix(techniques))}}}\n'
+        plain, record = _taken_apart(alert, guides)
+        text = _json(record) if record is not None else ""
+        room -= len(text)
+        records.write(f"\n{text if room >= 0 else ''}".encode("ascii"))
+        yield f"{',' if number else ''}\n{_json(plain)}"
+    yield f'\n],\n"about":{_json(about)},\n"guides":{_json(guides)},\n"attack":{_json(_matrix(techniques))}}}\n'
+
+
+def _taken_apart(alert: JsonObject, guides: JsonObject) -> tuple[JsonObject, JsonObject | None]:
+    """Return an alert without what its rule says, which is put into the guides, and without the record, and that."""
+    rule, event = alert["rule"], alert.get("first_event")
+    if isinstance(rule, dict) and (guide := {key: rule[key] for key in _GUIDE if key in rule}):
+        guides.setdefault(str(rule["id"]), {**guide})
+        alert = {**alert, "rule": {key: value for key, value in rule.items() if key not in guide}}
+    record = event.get("record") if isinstance(event, dict) else None
+    if isinstance(event, dict) and isinstance(record, dict):
+        return {**alert, "first_event": {key: value for key, value in event.items() if key != "record"}}, record
+    return alert, None
 
 
 def _techniques(alert: JsonObject) -> Iterator[str]:
@@ -84,9 +111,11 @@ def _json(value: JsonObject) -> str:
 
 
 @cache
-def _frame() -> tuple[bytes, bytes]:
-    """Return what stands before the data of a page, and what stands after it."""
-    page, style, script = ((_FOLDER / f"report.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
+def _frame() -> tuple[bytes, bytes, bytes]:
+    """Return what stands before the data of a page, between it and the first events, and after them."""
+    page, style = ((_FOLDER / f"report.{kind}").read_text(encoding="utf-8") for kind in ("html", "css"))
+    # One script: what needs no server has no modules to load.
+    script = "\n".join(part.read_text(encoding="utf-8") for part in sorted((_FOLDER / "script").glob("*.js")))
     for mark, text in (
         ("{{style hash}}", _hash(style)),
         ("{{script hash}}", _hash(script)),
@@ -94,8 +123,9 @@ def _frame() -> tuple[bytes, bytes]:
         ("{{script}}", script),
     ):
         page = page.replace(mark, text)
-    before, _, behind = page.partition("{{data}}")
-    return before.encode(), behind.encode()
+    before, _, rest = page.partition("{{data}}")
+    between, _, behind = rest.partition("{{records}}")
+    return before.encode(), between.encode(), behind.encode()
 
 
 def _hash(text: str) -> str:

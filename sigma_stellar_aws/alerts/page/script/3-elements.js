@@ -1,0 +1,88 @@
+// Elements
+
+function byId(id) {
+  return document.getElementById(id);
+}
+
+function codePoint(character) {
+  return `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+}
+
+function plain(text) {
+  return cut(text, LONGEST_IN_ROW).replace(UNSEEN, codePoint);
+}
+
+function cut(text, longest) {
+  if (text.length <= longest) return text;
+  // Not between the halves of a surrogate pair.
+  const start = text.slice(0, longest).replace(/[\ud800-\udbff]$/, "");
+  return `${start}… (${number(text.length - start.length)} more characters)`;
+}
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value !== null) made.setAttribute(name, value);
+  }
+  fill(made, ...children);
+  return made;
+}
+
+function fill(parent, ...children) {
+  parent.replaceChildren();
+  for (const child of children.flat()) {
+    if (child instanceof Node) parent.append(child);
+    else if (child !== null) appendText(parent, String(child));
+  }
+}
+
+function appendText(parent, text) {
+  let behind = 0;
+  for (const { 0: character, index } of text.matchAll(UNSEEN)) {
+    const mark = document.createElement("span");
+    mark.className = "unseen";
+    mark.textContent = codePoint(character);
+    parent.append(text.slice(behind, index), mark);
+    behind = index + character.length;
+  }
+  parent.append(text.slice(behind));
+}
+
+/** A value of an event; `bdi`, so that its direction of writing does not change what stands around it. */
+function value(text, longest = LONGEST) {
+  return element("bdi", {}, cut(text, longest));
+}
+
+function button(key, label, pressed, act, attributes = {}) {
+  return element(
+    "button",
+    {
+      type: "button",
+      "data-key": key,
+      "aria-pressed": pressed === null ? null : String(pressed),
+      onclick: act,
+      ...attributes,
+    },
+    label,
+  );
+}
+
+function badge(severity, band) {
+  return element("span", { class: `badge ${band.key}` }, `${band.name} ${severity}`);
+}
+
+function number(count) {
+  return count.toLocaleString("en");
+}
+
+function counted(count, noun) {
+  return `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+function few(values, longest = 1) {
+  if (!values.length) return [element("span", { class: "none" }, "none")];
+  const shown = values.slice(0, longest).flatMap((text) => [", ", value(text, LONGEST_IN_ROW)]);
+  const rest = values.length - longest;
+  return [...shown.slice(1), rest > 0 ? ` +${rest}${values.length >= KEPT ? " or more" : ""}` : ""];
+}

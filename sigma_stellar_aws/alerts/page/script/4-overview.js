@@ -1,0 +1,163 @@
+// Drawing: once
+
+function start() {
+  drawHeader();
+  drawProblems();
+  drawEmpty();
+  byId("overview").open = !matchMedia("(max-width: 40rem)").matches;
+  if (items.length) {
+    listen();
+    draw();
+  }
+  byId("content").hidden = !items.length;
+  // Last, so that it stays if anything went wrong.
+  byId("unfinished").hidden = true;
+}
+
+function fact(name, ...content) {
+  return element("div", {}, element("dt", {}, name), element("dd", {}, ...content));
+}
+
+function drawHeader() {
+  const facts = [["Searched", value(about.searched)]];
+  if (about.since || about.until) {
+    const [since, until] = [about.since, about.until].map(millis);
+    const from = since === null ? "the first record" : `${utc(since)} UTC`;
+    facts.push(["Time", `${from} to ${until === null ? "the last" : `${utc(until)} UTC`}`]);
+  }
+  if (about.records !== null) facts.push(["Records read", number(about.records)]);
+  if (about.events !== null) facts.push(["Records that match", number(about.events)]);
+  if (about.written) facts.push(["Made at", `${utc(millis(about.written))} UTC`]);
+  fill(
+    byId("facts"),
+    facts.map(([name, content]) => fact(name, content)),
+  );
+  fill(byId("explained"), explanation());
+  fill(byId("made"), `Made by sigma-stellar-aws ${about.version} with ${counted(about.rules, "rule")}.`);
+  fill(
+    byId("notice"),
+    `ATT&CK ${attack.version}: © The MITRE Corporation. This work is reproduced and distributed with the permission ` +
+      "of The MITRE Corporation. ATT&CK is a registered trademark of The MITRE Corporation.",
+  );
+}
+
+/** Numbers of the alerts that pass the filters. */
+function drawHeadline(some) {
+  const shown = (count, all) => [
+    number(count),
+    count < all ? element("small", {}, ` of ${number(all)}`) : null,
+  ];
+  fill(
+    byId("headline"),
+    fact("Alerts", ...shown(some.length, items.length)),
+    fact("Events in them", ...shown(eventsOf(some), eventsOf(items))),
+    fact("Rules that matched", ...shown(new Set(some.map((item) => item.rule)).size, about.rules)),
+    fact("Actors", distinct("actors", some)),
+    fact("Accounts", distinct("accounts", some)),
+    fact("Source addresses", distinct("source_addresses", some)),
+  );
+}
+
+/** Why there are fewer alerts than events, or more. */
+function explanation() {
+  const windows = [...new Set(alerts.map((alert) => alert.suppression.window))].filter((window) => window !== "0s");
+  const each = windows.length ? `A rule alerts once in ${windows.slice(0, 3).join(", ")} for the same key, mostly account, actor and address` : "Every event is an alert";
+  return `${each}. The alert counts the events; an event that several rules match counts in each.`;
+}
+
+function drawProblems() {
+  const { problems } = about;
+  const count = about.problem_count ?? problems.length;
+  byId("problems").hidden = !problems.length;
+  if (!problems.length) return;
+  document.title = `Incomplete: ${document.title}`;
+  fill(
+    byId("problems-title"),
+    `Incomplete: ${counted(count, "problem")} while searching. There may be more alerts than these.`,
+  );
+  fill(
+    byId("problem-list"),
+    problems.map((problem) => element("li", {}, value(problem))),
+    count > problems.length ? element("li", {}, `and ${number(count - problems.length)} more`) : null,
+  );
+}
+
+function drawEmpty() {
+  byId("empty").hidden = items.length > 0;
+  const where = about.records === null ? "" : ` in ${counted(about.records, "record")}`;
+  const searched = `None of ${counted(about.rules, "rule")} matched${where}.`;
+  fill(
+    byId("empty"),
+    about.problems.length ? `${searched} But not everything could be searched: see above.` : `No alerts. ${searched}`,
+  );
+}
+
+function listen() {
+  byId("search").addEventListener("input", (event) => choose({ search: event.target.value }));
+  for (const name of ["rule", "account"]) {
+    byId(name).addEventListener("change", (event) => choose({ [name]: event.target.value }));
+  }
+  for (const name of ["from", "to"]) {
+    byId(name).addEventListener("change", (event) => {
+      const time = event.target.valueAsNumber;
+      choose({ [name]: Number.isNaN(time) ? null : time });
+    });
+  }
+  byId("whole").addEventListener("click", () => choose({ from: null, to: null }));
+  byId("copy").addEventListener("click", () => {
+    const shown = sorted(sift().all);
+    copy(shown.map((item) => JSON.stringify(wholeOf(item))).join("\n"), counted(shown.length, "alert"));
+  });
+  listenToDrags();
+  // Paper cannot be asked for more.
+  addEventListener("beforeprint", () => drawList(sift().all, Infinity));
+  addEventListener("afterprint", () => drawList(sift().all));
+}
+
+function listenToDrags() {
+  const bars = byId("bars");
+  let first = null;
+  const at = (event) => {
+    const { left, width } = bars.getBoundingClientRect();
+    const place = Math.floor(((event.clientX - left) / width) * buckets.length);
+    return Math.min(Math.max(place, 0), buckets.length - 1);
+  };
+  const mark = (from, to) => {
+    [...bars.children].forEach((bar, place) => bar.classList.toggle("dragged", place >= from && place <= to));
+  };
+  const range = (event) => [first, at(event)].sort((a, b) => a - b);
+  bars.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || !buckets.length) return;
+    first = at(event);
+    bars.setPointerCapture(event.pointerId);
+    mark(first, first);
+  });
+  bars.addEventListener("pointermove", (event) => first !== null && mark(...range(event)));
+  bars.addEventListener("pointercancel", () => {
+    first = null;
+    mark(0, -1);
+  });
+  bars.addEventListener("pointerup", (event) => {
+    if (first === null) return;
+    const [from, to] = range(event);
+    first = null;
+    choose({ from: buckets[from].start, to: buckets[to].end });
+  });
+}
+
+async function copy(text, what) {
+  let done = true;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Browsers that keep the clipboard from pages in files still obey a selection.
+    const field = element("textarea", { class: "copied", "aria-hidden": "true" });
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    done = document.execCommand("copy");
+    field.remove();
+  }
+  fill(byId("told"), done ? `Copied ${what} as JSON.` : "The browser does not let this page copy.");
+  setTimeout(() => fill(byId("told")), 4000);
+}

@@ -1,0 +1,222 @@
+// Drawing: after each choice
+
+function choose(choices) {
+  Object.assign(state, choices, { groups: GROUPS_AT_ONCE, more: new Map() });
+  draw();
+}
+
+function draw() {
+  const focused = document.activeElement?.dataset.key;
+  const passing = sift();
+  drawTimeline(passing);
+  drawSeverity(passing.severity);
+  drawAttack(passing.attack);
+  drawHeadline(passing.all);
+  drawActor(passing.all);
+  drawFilters(passing);
+  drawToggle("groupings", GROUPINGS, "grouping");
+  drawColumns();
+  drawList(passing.all);
+  if (focused) refocus(focused);
+}
+
+/** Drawing replaces the elements; whoever works with the keyboard stays where they were. */
+function refocus(key) {
+  const same = [...document.querySelectorAll("[data-key]")].find((node) => node.dataset.key === key);
+  (same ?? byId("result")).focus({ preventScroll: true });
+}
+
+function drawToggle(id, names, key) {
+  fill(
+    byId(id),
+    Object.entries(names).map(([choice, name]) =>
+      button(`${key} ${choice}`, name, state[key] === choice, () => choose({ [key]: choice })),
+    ),
+  );
+}
+
+function drawTimeline(passing) {
+  drawToggle("measures", MEASURES, "measure");
+  byId("whole").hidden = state.from === null && state.to === null;
+  for (const name of ["from", "to"]) {
+    byId(name).value = state[name] === null ? "" : new Date(state[name]).toISOString().slice(0, 19);
+  }
+  buckets = bucketsOf(passing.time);
+  const height = (some) => (state.measure === "event" ? eventsOf(some) : some.length);
+  const most = buckets.reduce((a, bucket) => Math.max(a, height(bucket.items)), 0);
+  fill(byId("most"), most ? number(most) : "");
+  fill(
+    byId("bars"),
+    buckets.map((bucket) => barOf(bucket, height, most)),
+  );
+  const drawn = buckets.flatMap((bucket) => bucket.items);
+  byId("bars").setAttribute("aria-label", `${counted(drawn.length, "alert")} in ${counted(buckets.length, "bar")}`);
+  const ends = buckets.length ? [buckets[0].start, buckets[buckets.length >> 1].start, buckets.at(-1).end] : [];
+  fill(
+    byId("axis"),
+    ends.map((time) => element("span", {}, utc(time).slice(0, 16))),
+  );
+  const before = passing.all.length - drawn.length - (state.from === null && state.to === null ? undated : 0);
+  fill(
+    byId("timeline-note"),
+    "Each alert stands at its first event.",
+    element("span", { class: "hint" }, " Drag over bars to choose a time."),
+    undated ? ` ${counted(undated, "alert")} without a time: not in the timeline, nor in any chosen time.` : "",
+    before > 0 ? ` ${counted(before, "alert")} of the chosen time began before it.` : "",
+  );
+}
+
+function bucketsOf(some) {
+  if (!whole) return [];
+  const start = state.from ?? Math.min(whole.start, state.to ?? Infinity);
+  const end = state.to ?? Math.max(whole.end, state.from ?? -Infinity);
+  if (end <= start) return [];
+  const step = STEPS.find((one) => (end - start) / one <= MOST_BARS - 1);
+  const origin = Math.floor(start / step);
+  const made = Array.from({ length: Math.ceil(end / step) - origin }, (_, place) => ({
+    start: Math.max((origin + place) * step, state.from ?? -Infinity),
+    end: Math.min((origin + place + 1) * step, state.to ?? Infinity),
+    items: [],
+  }));
+  for (const item of some) {
+    if (item.first !== null && item.first >= start && item.first < end) {
+      made[Math.floor(item.first / step) - origin].items.push(item);
+    }
+  }
+  return made;
+}
+
+function barOf(bucket, height, most) {
+  const parts = BANDS.map((band) => [band, bucket.items.filter((item) => item.band === band)]).filter(
+    ([, some]) => some.length,
+  );
+  const told = parts.map(([band, some]) => `${band.name}: ${counted(height(some), state.measure)}`);
+  const title = [`${utc(bucket.start)} to ${utc(bucket.end)}`, ...told].join("\n");
+  return element(
+    "div",
+    { title },
+    parts.map(([band, some]) => {
+      const part = element("div", { class: band.key });
+      part.style.height = `${(100 * height(some)) / most}%`;
+      return part;
+    }),
+  );
+}
+
+function drawSeverity(some) {
+  fill(
+    byId("severity"),
+    BANDS.map((band) => {
+      const count = some.filter((item) => item.band === band).length;
+      const share = element("span", { class: `share ${band.key}` });
+      share.style.width = `${some.length ? (100 * count) / some.length : 0}%`;
+      const label = [
+        element("span", { class: `badge ${band.key}` }, band.name),
+        element("span", { class: "note" }, `${band.least}–${band.most}`),
+        element("span", { class: "track" }, share),
+        element("strong", {}, number(count)),
+      ];
+      const act = () => {
+        const bands = new Set(state.bands);
+        if (!bands.delete(band)) bands.add(band);
+        choose({ bands });
+      };
+      return element("li", {}, button(`band ${band.key}`, label, state.bands.has(band), act));
+    }),
+  );
+}
+
+function drawAttack(some) {
+  const techniques = new Map(alerts.flatMap((alert) => alert.techniques).map(({ id, name }) => [id, name]));
+  const used = new Map();
+  for (const [tactic, technique] of items.flatMap((item) => item.cells)) {
+    used.set(tactic, (used.get(tactic) ?? new Set()).add(technique));
+  }
+  const count = (tactic, technique) =>
+    some.filter((item) => item.cells.some((cell) => cell[0] === tactic && (!technique || cell[1] === technique)))
+      .length;
+  const choice = (tactic, technique, label) => {
+    const pressed = state.tactic === tactic && state.technique === technique;
+    const found = count(tactic, technique);
+    return button(
+      `attack ${tactic} ${technique}`,
+      [...label, element("strong", {}, number(found))],
+      pressed,
+      () => choose(pressed ? { tactic: "", technique: "" } : { tactic, technique }),
+      { class: found ? null : "nothing" },
+    );
+  };
+  const columns = [...tacticNames]
+    .filter(([tactic]) => used.has(tactic))
+    .map(([tactic, name]) =>
+      element(
+        "section",
+        {},
+        element("h3", {}, choice(tactic, "", [value(name, LONGEST_IN_ROW)])),
+        element(
+          "ul",
+          {},
+          [...used.get(tactic)]
+            .filter(Boolean)
+            .sort()
+            .map((technique) => {
+              const id = element("span", { class: "id" }, cut(technique, LONGEST_IN_ROW));
+              const label = element("span", {}, id, " ", value(techniques.get(technique), LONGEST_IN_ROW));
+              return element("li", {}, choice(tactic, technique, [label]));
+            }),
+        ),
+      ),
+    );
+  fill(byId("covered"), `${counted(used.size, "tactic")}, ${counted(techniques.size, "technique")}`);
+  fill(byId("attack"), columns.length ? columns : element("p", { class: "note" }, "No tactics are stated."));
+}
+
+function drawFilters(passing) {
+  const rules = new Map(items.map((item) => [item.rule, item.alert.rule.title]));
+  const accounts = new Map(alerts.flatMap((alert) => alert.accounts).map((account) => [account, account]));
+  drawOptions("rule", "All rules", rules, passing.rule, (item) => [item.rule]);
+  drawOptions("account", "All accounts", accounts, passing.account, (item) => item.alert.accounts);
+  if (byId("search").value !== state.search) byId("search").value = state.search;
+  fill(
+    byId("result"),
+    passing.all.length === items.length ? "All " : `${number(passing.all.length)} of `,
+    `${counted(items.length, "alert")} · ${counted(eventsOf(passing.all), "event")}`,
+    about.problems.length ? element("strong", { class: "incomplete" }, " Incomplete: see the problems above.") : null,
+  );
+  fill(byId("copy"), `Copy ${counted(passing.all.length, "alert")} as JSON lines`);
+  byId("copy").hidden = !passing.all.length;
+  fill(byId("chosen"), chosenFilters(rules));
+}
+
+function drawOptions(id, all, names, some, keysOf) {
+  const counts = new Map();
+  for (const key of some.flatMap(keysOf)) counts.set(key, (counts.get(key) ?? 0) + 1);
+  const options = [...names]
+    .sort(([, a], [, b]) => compare(a, b))
+    .map(([key, name]) => element("option", { value: key }, `${plain(name)} (${number(counts.get(key) ?? 0)})`));
+  fill(byId(id), element("option", { value: "" }, all), options);
+  byId(id).value = state[id];
+}
+
+function chosenFilters(rules) {
+  const { bands, rule, account, actor, tactic, technique, from, to, search } = state;
+  const chosen = [...bands].map((band) => [
+    `Severity: ${band.name}`,
+    { bands: new Set([...bands].filter((one) => one !== band)) },
+  ]);
+  if (rule) chosen.push([`Rule: ${rules.get(rule)}`, { rule: "" }]);
+  if (account) chosen.push([`Account: ${account}`, { account: "" }]);
+  if (actor) chosen.push([`Actor: ${actorName(actor)}`, { actor: "" }]);
+  if (technique) chosen.push([`Technique: ${technique}`, { technique: "" }]);
+  if (tactic) chosen.push([`Tactic: ${tacticNames.get(tactic)}`, { tactic: "", technique: "" }]);
+  if (from !== null) chosen.push([`From ${utc(from)}`, { from: null }]);
+  if (to !== null) chosen.push([`Before ${utc(to)}`, { to: null }]);
+  if (search.trim()) chosen.push([`Search: ${search}`, { search: "" }]);
+  const buttons = chosen.map(([label, choices]) =>
+    button(`chosen ${label}`, `${plain(label)} ×`, null, () => choose(choices), {
+      class: "chip",
+      "aria-label": `Remove filter: ${plain(label)}`,
+    }),
+  );
+  return buttons.length > 1 ? [...buttons, button("clear", "Clear all", null, () => choose(NOTHING_CHOSEN))] : buttons;
+}

@@ -1,0 +1,216 @@
+// An opened alert: what happened, why that matters, what to do next
+
+function named(name, ...content) {
+  return element("div", {}, element("dt", {}, name), element("dd", {}, ...content));
+}
+
+function section(title, ...content) {
+  return element("section", {}, element("h4", {}, title), ...content);
+}
+
+/** A link; only to the web, whoever wrote the rule. */
+function link(url, text) {
+  if (!/^https?:\/\/[^\s]+$/.test(url ?? "")) return value(text);
+  return element("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, value(text));
+}
+
+function texts(values) {
+  return element(
+    "ul",
+    {},
+    values.map((text) => element("li", {}, value(String(text)))),
+  );
+}
+
+function fieldList(fields) {
+  return element(
+    "dl",
+    { class: "key" },
+    fields.map(({ field, values }) => named(value(field), value(values.join(", ")))),
+  );
+}
+
+function detailsOf(item) {
+  const { alert } = item;
+  return element(
+    "div",
+    { class: "details" },
+    element("div", { class: "story" }, whatHappened(item), whyItMatters(alert)),
+    chainOf(alert),
+    element("div", { class: "evidence" }, keyOf(alert), eventsOfAlert(alert)),
+    recordOf(item),
+    element(
+      "p",
+      { class: "acts" },
+      element("span", { class: "note code" }, "Alert ", value(alert.id)),
+      button(`copy ${alert.id}`, "Copy as JSON", null, () => copy(JSON.stringify(wholeOf(item), null, 2), "the alert")),
+    ),
+  );
+}
+
+function whatHappened(item) {
+  const { alert } = item;
+  const event = alert.first_event;
+  const bounded = (kind) =>
+    element(
+      "ul",
+      {},
+      alert[kind].map((text) => element("li", {}, pivot(text))),
+      alert[kind].length >= KEPT ? element("li", { class: "note" }, `The first ${KEPT}; there may be more.`) : null,
+    );
+  const actors = element(
+    "ul",
+    {},
+    alert.actors.map((actor) =>
+      element(
+        "li",
+        {},
+        actorName(actor) === actor ? null : element("strong", {}, value(actorName(actor), LONGEST_IN_ROW), " "),
+        pivot(actor),
+        " ",
+        button(`all of ${actor}`, "All over time", null, () => showActor(actor), { class: "over-time" }),
+      ),
+    ),
+    alert.actors.length >= KEPT ? element("li", { class: "note" }, `The first ${KEPT}; there may be more.`) : null,
+  );
+  const told = event
+    ? [
+        event.resource ? named("Resource", value(event.resource)) : null,
+        named(
+          "Outcome",
+          event.error_code
+            ? element("strong", { class: "failed" }, value([event.error_code, event.error_message].filter(Boolean).join(": ")))
+            : "no error",
+        ),
+        event.user_agent ? named("User agent", value(event.user_agent)) : null,
+      ]
+    : [];
+  return section(
+    alert.event_count > 1 ? `What happened, first of ${number(alert.event_count)} events` : "What happened",
+    element(
+      "dl",
+      { class: "lists" },
+      named("Events", bounded("event_names")),
+      ...told.filter(Boolean),
+      named("Actors", actors),
+      named("Source addresses", bounded("source_addresses")),
+      named("Accounts", bounded("accounts")),
+      named("Regions", bounded("regions")),
+      named("Time (UTC)", ...timesOf(item)),
+    ),
+    event?.parameters.length ? element("h5", {}, "Parameters of the request") : null,
+    event?.parameters.length ? fieldList(event.parameters) : null,
+    event?.matched.length ? element("h5", {}, "Why the rule matches") : null,
+    event?.matched.length ? fieldList(event.matched) : null,
+  );
+}
+
+function whyItMatters(alert) {
+  const { rule } = alert;
+  const guide = guides[rule.id] ?? {};
+  const labels = (some) => some.map(({ id, name, url }) => element("li", {}, link(url, `${id} ${name}`)));
+  const triage = guide.triage ?? [];
+  return section(
+    "Why it matters",
+    guide.description ? element("p", { class: "description" }, value(guide.description)) : null,
+    triage.length ? element("h5", {}, "What to do next") : null,
+    triage.length
+      ? element(
+          "ol",
+          { class: "steps" },
+          triage.map((step) => element("li", {}, value(step))),
+        )
+      : null,
+    guide.false_positives?.length ? element("h5", {}, "Harmless if") : null,
+    guide.false_positives?.length ? texts(guide.false_positives) : null,
+    element(
+      "dl",
+      { class: "lists" },
+      named("Rule", value(rule.title), element("div", { class: "note" }, authorOf(rule), " · ", value(rule.id))),
+      named("ATT&CK", element("ul", {}, labels(alert.tactics), labels(alert.techniques))),
+    ),
+    guide.references?.length ? element("h5", {}, "References") : null,
+    guide.references?.length
+      ? element(
+          "ul",
+          {},
+          guide.references.map((url) => element("li", {}, link(url, url))),
+        )
+      : null,
+  );
+}
+
+function keyOf({ suppression }) {
+  const key = Object.entries(suppression.key).map(([field, held]) =>
+    named(value(field), held === null ? element("span", { class: "none" }, "not in the event") : value(held)),
+  );
+  return section(
+    "Suppression key",
+    element("p", { class: "note" }, `One alert in ${suppression.window} for the same values.`),
+    element("dl", { class: "key" }, key),
+  );
+}
+
+/** The events of a correlation; only that has some. */
+function chainOf({ correlation }) {
+  if (!correlation?.chain.length) return null;
+  const chain = correlation.chain.map((step) =>
+    element(
+      "li",
+      {},
+      `${utc(Date.parse(step.time))} `,
+      value(step.event),
+      element(
+        "div",
+        { class: "note" },
+        value([...step.rules.map((rule) => rule.title), step.actor, step.source_address].filter(Boolean).join(" · ")),
+      ),
+    ),
+  );
+  return element(
+    "section",
+    { class: "chain" },
+    element("h4", {}, `Chain, ${correlation.type.replace("_", " ")} within ${correlation.timespan}`),
+    element("ol", {}, chain),
+  );
+}
+
+function eventsOfAlert(alert) {
+  const kept =
+    alert.events.length < alert.event_count ? ` (${alert.events.length} of ${number(alert.event_count)})` : "";
+  const heads = ["Event id", "Stands in"].map((name) => element("th", { scope: "col" }, name));
+  const events = alert.events.map(({ id, place }) =>
+    element("tr", {}, element("td", { class: "code" }, value(id)), element("td", {}, value(place))),
+  );
+  return section(
+    `Events${kept}`,
+    element("table", {}, element("thead", {}, element("tr", {}, heads)), element("tbody", {}, events)),
+  );
+}
+
+/** The first event itself, folded. */
+function recordOf(item) {
+  if (!item.alert.first_event) return null;
+  const record = readRecord(item);
+  const made = element("details", { class: "record" }, element("summary", {}, "The first event, as it was recorded"));
+  made.addEventListener("toggle", () => {
+    if (!made.open || made.children.length > 1) return;
+    const fields = Object.entries(record ?? {}).map(([field, held]) => ({ field, values: [held].flat() }));
+    made.append(
+      record ? fieldList(fields) : element("p", { class: "note" }, "Not on this page, which would be too large; see --json."),
+    );
+  });
+  return made;
+}
+
+/** A value to go on from: what else there is about it. */
+function pivot(text) {
+  const act = () => {
+    choose({ search: text });
+    byId("alerts").scrollIntoView();
+  };
+  return button(`pivot ${text}`, value(text), null, act, {
+    class: "pivot",
+    title: "Search for this value",
+  });
+}

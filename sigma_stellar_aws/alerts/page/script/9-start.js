@@ -1,0 +1,2 @@
+// Last: all that it uses is there by then.
+start();
