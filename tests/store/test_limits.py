@@ -110,7 +110,7 @@ def test_an_answer_without_end_is_told(way: Callable[[str], None], behave: Rogue
     start = time.monotonic()
     with rogue(behave) as url, pytest.raises(StoreError, match=told):
         way(url)
-    assert time.monotonic() - start < 10 * SECONDS
+    assert time.monotonic() - start < 50 * SECONDS
 
 
 @WAYS
@@ -132,7 +132,7 @@ def test_a_run_ends_in_time(way: Callable[[str], None], monkeypatch: pytest.Monk
             with pytest.raises(StoreError, match="--timeout"):
                 way(url)
             assert len(seen) == asked
-        assert time.monotonic() - start < 10 * SECONDS
+        assert time.monotonic() - start < 50 * SECONDS
 
 
 def test_each_run_has_the_whole_time() -> None:
