@@ -5,6 +5,7 @@ Those that other modules or the gate run: the two commands of the README, and th
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,19 +14,23 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from sigma_stellar_aws.alerts.pack import pack_fields
+from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.logs.flatten import flatten
 from sigma_stellar_aws.logs.reader import read_records
 from sigma_stellar_aws.reference.flat_schema import Document
 from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.load import create_index, load_documents
+from tests.support.contract import alerting, kibana
+from tests.support.contract.security_analytics import security_analytics
 from tests.support.documents import PROJECT, blocks, section
 from tests.support.processes import as_in_foreground
 from tests.support.s3_server import BUCKET, ENVIRONMENT, s3_server
 
-ELSEWHERE = re.compile(r"(\.venv/|elastic |opensearch |remove )")
-"""Commands that are run by the gate, and by test_readme_kibana.py and test_readme_opensearch.py."""
+ELSEWHERE = re.compile(r"(\.venv/| (elastic|opensearch) )")
+"""Commands that are run by the gate, by test_readme_kibana.py, by test_readme_opensearch.py, and below."""
 
 SKIPPED = ("pip install", "export ", "systemctl ")
 """What only prepares: packages are there, and nobody asks for a password."""
@@ -35,9 +40,10 @@ INDICES = ("aella-cloudtrail-1", "cloudtrail-1")
 
 
 def commands() -> list[str]:
-    """Return the commands of all pages, in their order."""
+    """Return the commands of all pages, each once, in their order."""
     every = [line for mark, lines in blocks() if not mark.startswith("run") and mark != "test" for line in lines]
-    return [line for line in every if not ELSEWHERE.search(line) and not line.startswith(SKIPPED)]
+    plain = dict.fromkeys(re.sub(r"\s+# .*", "", line) for line in every)
+    return [line for line in plain if not ELSEWHERE.search(line) and not line.startswith(SKIPPED)]
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +120,19 @@ def test_each_command_of_the_pages(folder: Path, places: dict[str, str]) -> None
     assert len(commands()) > 20
 
 
-def test_the_pages_have_their_sections() -> None:
-    """What other tests run stands where they look for it."""
-    assert "plan opensearch" in section("### In OpenSearch")
-    assert "plan elastic" in section("### In Kibana")
+def test_the_readme_installs_the_rules(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's own commands for Kibana and OpenSearch do it; a rule that is left out is said by the exit code."""
+    monkeypatch.chdir(folder)
+    [(mark, lines)] = blocks(section("## Install the rules where people work"))
+    assert mark == "run on the stand-ins"
+    ended: list[tuple[str, int]] = []
+    with kibana() as elastic, alerting() as monitors, security_analytics() as detectors:
+        for line in lines:
+            server = detectors if "--detector" in line else monitors if "opensearch" in line else elastic
+            [program, *arguments] = shlex.split(line, comments=True)
+            there = [server.url if word.startswith("https://") else word for word in arguments]
+            result = CliRunner().invoke(main, there, input="y\n")
+            assert program == "sigma-stellar-aws"
+            ended.append((" ".join(arguments[:2]), result.exit_code))
+        assert (len(elastic.rules), len(monitors.monitors), len(detectors.rules)) == (28, 29, 26)
+    assert ended == [("plan elastic", 2), ("apply elastic", 3), ("apply opensearch", 0), ("apply opensearch", 3)]

@@ -1,6 +1,5 @@
-"""The commands for Kibana in the README, run as they are written, with the URL of the stand-in in place of theirs."""
+"""The commands for Kibana, run as they are written, with the URL of the stand-in in place of theirs."""
 
-import re
 import shlex
 from pathlib import Path
 
@@ -8,18 +7,21 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sigma_stellar_aws.cli import main
+from tests.support import documents
 from tests.support.contract import Kibana, kibana
+from tests.support.documents import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 URL = "https://kibana.example.com:5601"
 
 
 def blocks() -> list[list[list[str]]]:
     """The arguments of each command, block by block."""
-    text = (PROJECT / "README.md").read_text("utf-8")
-    found = re.findall(r"<!-- run on the stand-in of Kibana -->\n```sh\n(.*?)```", text, re.DOTALL)
-    lines = [block.replace("\\\n", " ").splitlines() for block in found]
-    return [[shlex.split(line, comments=True)[1:] for line in block] for block in lines]
+    found = documents.blocks(documents.section("### In Kibana"))
+    return [
+        [shlex.split(line, comments=True)[1:] for line in lines]
+        for mark, lines in found
+        if mark == "run on the stand-in of Kibana"
+    ]
 
 
 def run(arguments: list[str], server: Kibana) -> Result:
@@ -30,8 +32,9 @@ def run(arguments: list[str], server: Kibana) -> Result:
 
 def test_every_command_for_kibana_is_run() -> None:
     """A command that is added is run too: none stands outside of the marked blocks."""
-    text = (PROJECT / "README.md").read_text("utf-8")
-    assert len(re.findall(r"^sigma-stellar-aws \w+ elastic ", text, re.MULTILINE)) == sum(map(len, blocks()))
+    marks = [mark for mark, lines in documents.blocks() for line in lines if " elastic " in line]
+    assert {*marks} <= {"run on the stand-in of Kibana", "run on the stand-ins"}
+    assert marks.count("run on the stand-in of Kibana") == sum(map(len, blocks()))
 
 
 @pytest.mark.parametrize("version", ["7.17.29", "8.3.0", "8.11.0", "8.19.0", "9.2.0", "9.5.0"])

@@ -1,6 +1,5 @@
-"""The commands of the README's section on OpenSearch, as they are written."""
+"""The commands of the section on OpenSearch, as they are written."""
 
-import re
 import shlex
 from pathlib import Path
 
@@ -8,25 +7,23 @@ import pytest
 from click.testing import CliRunner
 
 from sigma_stellar_aws.cli import main
+from tests.support import documents
 from tests.support.contract import alerting
 from tests.support.contract.security_analytics import security_analytics
 
-README = Path(__file__).parents[2] / "README.md"
 URL = "https://search.example.com:9200"
 
 
 def commands() -> list[str]:
     """Return the command lines of the section."""
-    section = README.read_text("utf-8").split("### In OpenSearch\n")[1]
-    block = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
-    assert block is not None
-    return block[1].replace("\\\n", " ").splitlines()
+    [(_, lines)] = documents.blocks(documents.section("### In OpenSearch"))
+    return lines
 
 
 def test_the_commands_work_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each ends as the README says: plan with changes, apply and remove with all done but rules that are left out."""
+    """Each ends as the page says: plan with changes, apply and remove with all done but rules that are left out."""
     # The filters are named as from here; the state file is not to be made here.
-    monkeypatch.chdir(README.parent)
+    monkeypatch.chdir(documents.PROJECT)
     monkeypatch.setattr("sigma_stellar_aws.install.state.FOLDER", str(tmp_path))
     ended: list[tuple[str, int]] = []
     with alerting() as monitors, security_analytics() as detectors:
