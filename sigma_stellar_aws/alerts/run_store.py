@@ -287,6 +287,8 @@ def _fitted(
     check_that_rules_can_match(profile, pack)
     pack, queries = _accepted(client, profile, pack, options, messages)
     problems, notes = store_doubts(client, profile, pack)
+    if no_time:
+        notes = [f"{no_time}; without one, events have the times that they tell themselves", *notes]
     messages.add(problems, notes)
     return _Fitted(pack, queries, profile.layout, time_field, not no_time)
 

@@ -113,11 +113,17 @@ def test_their_alerts_are_kept_in_an_index(filled: Filled) -> None:
         filled.client.indices.delete(index="run-store-alerts")
 
 
-@pytest.mark.parametrize("time_field", ["timestamp", "eventTime"])
-def test_events_without_a_usable_time(filled: Filled, time_field: str) -> None:
+@pytest.mark.parametrize(
+    ("time_field", "reason"), [("eventTime", "is not a date (keyword)"), ("@timestamp", "does not exist")]
+)
+def test_events_without_a_usable_time(filled: Filled, time_field: str, reason: str) -> None:
     """Where the store has no date to sort by, each event comes once, too, with the time that it tells itself."""
     found = alerts_of_store(filled.client, INDEX, rules(count=600), time_field=time_field)
     assert alerts(found) == alerts(alerts_of_files([filled.file], rules(count=600)))
+    assert [note for note in found.notes if "time field" in note] == [
+        f"the time field '{time_field}' {reason} in {INDEX}; name the one of this store: --time-field NAME; "
+        "without one, events have the times that they tell themselves"
+    ]
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
