@@ -1,13 +1,13 @@
-"""Write alerts to standard output, as a table, JSON lines or CSV."""
+"""Write alerts as a table, JSON lines, CSV or OCSF."""
 
 import csv
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import TextIO
 
 from sigma_stellar_aws.alerts.alert import Alert, AlertList, ChainEvent, alert_lines
 from sigma_stellar_aws.alerts.first_event import FirstEvent, actor_name, first_event
+from sigma_stellar_aws.alerts.ocsf import ocsf_lines
 from sigma_stellar_aws.alerts.pack_rule import PackRule
 from sigma_stellar_aws.base.text import cell
 from sigma_stellar_aws.base.times import time_text
@@ -15,34 +15,48 @@ from sigma_stellar_aws.query.matched import Matched
 from sigma_stellar_aws.reference.attack import label, tactic_name
 from sigma_stellar_aws.reference.flat_schema import text_of
 
+FORMS = ("table", "json", "csv", "ocsf")
 
-def write_alerts(alerts: AlertList, form: str, group_by: str) -> None:
+
+def write_alerts(alerts: AlertList, form: str, group_by: str, stream: TextIO, fields: Sequence[str] = ()) -> None:
     """Write alerts.
 
     Args:
-        alerts: what to write; as JSON and CSV in their order.
-        form: table, json or csv.
+        alerts: what to write; but for the table, in their order.
+        form: one of ``FORMS``.
         group_by: what the table is grouped by, rule or actor.
+        stream: where to.
+        fields: columns of CSV, all by default.
     """
     if form == "json":
-        sys.stdout.writelines(alert_lines(alerts))
+        stream.writelines(alert_lines(alerts))
+    elif form == "ocsf":
+        stream.writelines(ocsf_lines(alerts))
     elif form == "csv":
-        _write_csv(alerts, sys.stdout)
+        _write_csv(alerts, stream, fields or csv_fields())
     else:
         # It loads rich, which takes half of our start.
         from sigma_stellar_aws.alerts.table import write_table
 
-        write_table(alerts, group_by, sys.stdout)
+        write_table(alerts, group_by, stream)
     # While there is still somebody to tell that it could not be written.
-    sys.stdout.flush()
+    stream.flush()
 
 
-def _write_csv(alerts: Iterable[Alert], stream: TextIO) -> None:
+def csv_fields() -> list[str]:
+    """Return the names of the columns of CSV."""
+    return [name for name, _ in _CSV_COLUMNS]
+
+
+def _write_csv(alerts: Iterable[Alert], stream: TextIO, fields: Sequence[str]) -> None:
+    values = dict(_CSV_COLUMNS)
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(column for column, _ in _CSV_COLUMNS)
+    writer.writerow(fields)
     for alert in alerts:
         # A bare carriage return, which no cell has, would also end a line for many readers.
-        writer.writerow(cell("" if (told := value(alert)) is None else str(told)) for _, value in _CSV_COLUMNS)
+        writer.writerow(
+            cell("" if (told := value(alert)) is None else str(told)) for value in map(values.__getitem__, fields)
+        )
 
 
 def _joined(values: Iterable[str]) -> str:

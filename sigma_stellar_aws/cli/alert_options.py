@@ -9,8 +9,10 @@ import click
 
 from sigma_stellar_aws.alerts.pack_cache import find_pack, keep_pack, pack_key
 from sigma_stellar_aws.alerts.pack_rule import Pack
+from sigma_stellar_aws.alerts.render import FORMS, csv_fields
 from sigma_stellar_aws.alerts.run import AlertOptions, Messages, pack_of, tell_refused
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN
+from sigma_stellar_aws.base.text import did_you_mean, nearest
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.cli.options import (
     ca_file_option,
@@ -136,9 +138,20 @@ class RuleChoice:
 class Output:
     """How alerts are shown."""
 
-    form: str | None
+    as_json: bool
+    as_csv: bool
+    stated: str | None
     group_by: str
     html: Path | None
+    target: Path | None
+    fields: tuple[str, ...]
+    min_severity: int
+
+    @property
+    def forms(self) -> set[str]:
+        """The forms that were asked for: one at most makes sense."""
+        asked = {"json": self.as_json, "csv": self.as_csv}
+        return {form for form, wanted in asked.items() if wanted} | ({self.stated} if self.stated else set())
 
 
 @dataclass(frozen=True)
@@ -173,11 +186,47 @@ time_options = record(
     ),
     click.option("--until", callback=instant, metavar="TIME", help="Only events before this time."),
 )
+
+
+def _csv_columns(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in value.split(",")) if value else ()
+    for name in names:
+        if name not in csv_fields():
+            known = ", ".join(csv_fields())
+            raise click.BadParameter(
+                f"there is no column {name!r}{did_you_mean(nearest(name, csv_fields()))}; there are {known}"
+            )
+    return names
+
+
 output_options = record(
     "output",
     Output,
-    click.option("--json", "form", flag_value="json", help="One JSON object a line, for each alert."),
-    click.option("--csv", "form", flag_value="csv", help="CSV, a line for each alert."),
+    click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each alert."),
+    click.option("--csv", "as_csv", is_flag=True, help="CSV, a line for each alert."),
+    click.option(
+        "--output",
+        "stated",
+        type=click.Choice(FORMS),
+        help="The same, and ocsf: each alert as an OCSF Detection Finding, one a line.  [default: table]",
+    ),
+    click.option(
+        "-o",
+        "target",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Write to this file instead of standard output.",
+    ),
+    click.option(
+        "--fields", callback=_csv_columns, metavar="NAME,...", help="Only these columns of CSV, in this order."
+    ),
+    click.option(
+        "--min-severity",
+        type=click.IntRange(0, 100),
+        default=0,
+        metavar="N",
+        help="Show only alerts of this severity (0 to 100) or more.",
+    ),
     click.option(
         "--html",
         type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),

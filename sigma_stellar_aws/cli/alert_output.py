@@ -1,13 +1,17 @@
 """What the command alerts prints."""
 
+import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import click
 
 from sigma_stellar_aws import __version__
 from sigma_stellar_aws.alerts import render
-from sigma_stellar_aws.alerts.alert import alert_json
+from sigma_stellar_aws.alerts.alert import Alert, AlertList, alert_json
 from sigma_stellar_aws.alerts.run import AlertSearch, OnProgress, Progress
+from sigma_stellar_aws.base.files import replacing
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.base.times import now
@@ -33,8 +37,45 @@ def on_progress(problems: Problems, advance: Callable[[int], None] = lambda done
     return listen
 
 
+def check_output(output: Output) -> None:
+    """Refuse options that exclude each other.
+
+    Raises:
+        UsageError: it is said which.
+    """
+    forms = output.forms
+    if len(forms) > 1:
+        raise click.UsageError(f"alerts are written in one form, not as {' and as '.join(sorted(forms))}")
+    if output.html == STANDARD_OUTPUT and (forms or output.target):
+        raise click.UsageError(
+            "--html - writes the page to standard output, and so excludes --json, --csv, --output and -o"
+        )
+    if output.fields and forms != {"csv"}:
+        raise click.UsageError("--fields is for --csv")
+    for file in (output.html, output.target):
+        if file and not file.absolute().parent.is_dir():
+            raise click.UsageError(f"there is no folder for {file}")
+
+
+class _Severe:
+    """The alerts of a severity or more."""
+
+    def __init__(self, alerts: AlertList, least: int) -> None:
+        self._alerts, self._least = alerts, least
+        self._count = sum(1 for _ in self)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Alert]:
+        return (alert for alert in self._alerts if alert.rule.severity >= self._least)
+
+
 def print_search(search: AlertSearch, searched: str, times: TimeBounds, output: Output, problems: Problems) -> None:
     """Print the alerts, and write the page of them that is asked for."""
+    alerts = _Severe(search.alerts, output.min_severity) if output.min_severity else search.alerts
+    if hidden := len(search.alerts) - len(alerts):
+        note(f"{plural(hidden, 'alert')} of less severity than {output.min_severity} not shown")
     if output.html is not None:
         # Few runs write a page, and all have to wait for what it loads.
         from sigma_stellar_aws.alerts import page
@@ -53,11 +94,19 @@ def print_search(search: AlertSearch, searched: str, times: TimeBounds, output: 
         }
         is_page_only = output.html == STANDARD_OUTPUT
         target = sys.stdout.buffer if is_page_only else output.html
-        page.write_html(map(alert_json, search.alerts), target, about=about)
+        page.write_html(map(alert_json, alerts), target, about=about)
         if is_page_only:
             sys.stdout.flush()
             return
-    render.write_alerts(search.alerts, output.form or "table", output.group_by)
+    form = next(iter(output.forms), "table")
+    if output.target is None:
+        render.write_alerts(alerts, form, output.group_by, sys.stdout, output.fields)
+        return
+    with replacing(output.target) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        render.write_alerts(alerts, form, output.group_by, text, output.fields)
+        # It is closed by whoever opened it.
+        text.detach()
 
 
 def names_of_sources(files: tuple[LogSource, ...]) -> str:

@@ -20,7 +20,7 @@ from sigma_stellar_aws.cli.alert_options import (
     writing_options,
 )
 from sigma_stellar_aws.cli.alert_output import (
-    STANDARD_OUTPUT,
+    check_output,
     names_of_sources,
     numbers_of_search,
     on_progress,
@@ -112,10 +112,11 @@ def _check_writing(times: TimeBounds, output: Output, rules: RuleChoice, writing
         raise click.UsageError("--since must be before --until")
     if rules.each_event and (rules.window or rules.suppress_by or writing.write_to):
         raise click.UsageError("--each-event excludes --window, --suppress-by and --write")
-    if output.html == STANDARD_OUTPUT and output.form:
-        raise click.UsageError("--html - writes the page to standard output, and so excludes --json and --csv")
-    if output.html and not output.html.absolute().parent.is_dir():
-        raise click.UsageError(f"there is no folder for {output.html}")
+    if writing.write_to and output.min_severity:
+        raise click.UsageError("--min-severity is for what is shown; choose what is written by --only and --exclude")
+    if repeated and output.target:
+        raise click.UsageError("--checkpoint and --follow exclude -o: alerts are in the index")
+    check_output(output)
 
 
 def _search_files(

@@ -66,7 +66,7 @@ HOSTILE = "\x1b]0;title\x07\x1b[31m\x9b2J\u202e[red]x[/red][/]\r\n=1"
 
 def written(capsys: pytest.CaptureFixture[str], form: str, *alerts: Alert, group_by: str = "rule") -> str:
     """What is written to standard output."""
-    write_alerts(alerts, form, group_by)
+    write_alerts(alerts, form, group_by, sys.stdout)
     return capsys.readouterr().out
 
 
@@ -279,7 +279,7 @@ def test_a_value_is_one_cell_of_csv(value: str) -> None:
     stream = io.StringIO(newline="")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", stream)
-        write_alerts([FIRST._replace(actors=(value,))], "csv", "rule")
+        write_alerts([FIRST._replace(actors=(value,))], "csv", "rule", sys.stdout)
     [row] = rows(stream.getvalue())
     assert row["actors"].replace("'", "") == printable(value).replace("'", "")
     assert row["alert_id"] == FIRST.id

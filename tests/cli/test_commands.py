@@ -535,6 +535,12 @@ def test_an_event_without_time_is_told(run: Run, tmp_path: Path) -> None:
         (["alerts", "{event}", "--suppress-by", "requestParameters.a..b"], 2, "is not a CloudTrail field"),
         (["alerts", "{event}", "--html", "{folder}/none/a.html"], 2, "there is no folder for {folder}/none/a.html"),
         (["alerts", "--url", "http://127.0.0.1:1", "--write", "a", "--overlap", "5m"], 2, "--overlap is for"),
+        (["alerts", "{event}", "--json", "--csv"], 2, "alerts are written in one form, not as csv and as json"),
+        (["alerts", "{event}", "--json", "--output", "ocsf"], 2, "not as json and as ocsf"),
+        (["alerts", "{event}", "--fields", "severity"], 2, "--fields is for --csv"),
+        (["alerts", "{event}", "--csv", "--fields", "actor"], 2, "no column 'actor'; did you mean actors?"),
+        (["alerts", "{event}", "-o", "{folder}/none/a"], 2, "there is no folder for {folder}/none/a"),
+        (["alerts", "{event}", "--min-severity", "101"], 2, "101 is not in the range"),
         (["alerts", "{event}", "--most-open", "0"], 2, "0 is not in the range"),
         (["alerts", "{event}", "--since", "yesterday"], 2, "'yesterday' is not a time; write 2026-11-24"),
         (["alerts", "{event}", "--since", "0h"], 2, "'0h' is not a time"),
@@ -701,6 +707,23 @@ def test_the_extra_is_named(command: list[str], extra: str) -> None:
     help_ = without_extras(command[0], "--help")
     assert help_.code == 0
     assert command[0] == "alerts" or install in " ".join(help_.out.split())
+
+
+def test_alerts_are_written_to_a_file(run: Run, tmp_path: Path) -> None:
+    """Each form goes to the file that -o names, as it would to standard output, and nothing else is there."""
+    for form in ("table", "json", "csv", "ocsf"):
+        direct = run("alerts", EXPORT, "--output", form)
+        written = run("alerts", EXPORT, "--output", form, "-o", tmp_path / form)
+        assert (written.code, written.out) == (0, "")
+        assert (tmp_path / form).read_text(encoding="utf-8") == direct.out != ""
+    assert run("alerts", EXPORT, "--json").out == (tmp_path / "json").read_text(encoding="utf-8")
+
+
+def test_less_is_shown(run: Run) -> None:
+    """Of CSV the columns that are named, in their order; of alerts those of a severity, and how many are not shown."""
+    result = run("alerts", EXPORT, "--csv", "--fields", "actor_names,severity", "--min-severity", "50")
+    assert result.out == "actor_names,severity\nalice,50\n"
+    assert "7 alerts of less severity than 50 not shown" in result.err
 
 
 def test_files_need_no_extra(event: Path) -> None:
