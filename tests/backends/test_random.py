@@ -119,7 +119,8 @@ def stock(detection: Detection) -> str | None:
     """What the stock backend makes of a detection in Lucene's syntax, or None where it refuses."""
     try:
         return cast(str, converted(LuceneBackend(), detection))
-    except (SigmaError, NotImplementedError):
+    # For several values that a modifier makes of a keyword, it has no words of its own.
+    except (SigmaError, NotImplementedError, TypeError):
         return None
 
 
