@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sigma.plugins import SigmaPlugin, SigmaPluginType
 
 from sigma_stellar_aws.validators.stellar_aws import validators
 
@@ -140,3 +141,12 @@ def test_alerts_needs_no_extra_and_load_says_which_it_needs(installed: Run) -> N
     load = ("sigma-stellar-aws", "load", samples, "--url", "http://127.0.0.1:9", "--index", "any")
     assert "pip install 'sigma-stellar-aws[store]'" in installed(*load, status=1).stderr
     assert "pip install 'sigma-stellar-aws[embedded]'" in installed("sigma-stellar-aws", "engine", status=1).stderr
+
+
+def test_the_entry_for_the_directory_of_plugins() -> None:
+    """It is as pySigma reads it, is short enough for one line, and states the versions that the package asks for."""
+    [(key, entry)] = json.loads((PROJECT / ".github" / "pysigma-plugin.json").read_text(encoding="utf-8")).items()
+    plugin = SigmaPlugin.from_dict({"uuid": key, **entry})
+    assert (plugin.package, plugin.type) == ("sigma-stellar-aws", SigmaPluginType.BACKEND)
+    assert len(plugin.description) <= 120
+    assert f'"pysigma{entry["pysigma-version"]},' in (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
