@@ -32,6 +32,8 @@ class Batch(NamedTuple):
     """How many bytes of the files it took, as they are stored."""
     events: Sequence[Chunk] = ()
     """The texts of the events."""
+    too_old: int | None = None
+    """Time of the newest event so far that matches, but is before the times asked for."""
 
 
 class SearchTask(NamedTuple):
@@ -55,6 +57,7 @@ class FileSearch:
         self._task = task
         self._candidates = screened(task.query)
         self._events = TextChunks(task.writer)
+        self._too_old: int | None = None
 
     def batches(self, files: Sequence[Path]) -> Iterator[Batch]:
         """Search files; yield what is found, a batch at a time."""
@@ -68,11 +71,11 @@ class FileSearch:
                 for line, record in part.passing:
                     self._look_at(record, file, line, hits, problems)
                 if records >= _BATCH_RECORDS or len(hits) >= _BATCH_HITS or len(problems) >= _BATCH_PROBLEMS:
-                    yield Batch(records, hits[:], problems[:], done_bytes, self._events.taken())
+                    yield Batch(records, hits[:], problems[:], done_bytes, self._events.taken(), self._too_old)
                     records = done_bytes = 0
                     hits.clear()
                     problems.clear()
-        yield Batch(records, hits, problems, done_bytes, self._events.taken())
+        yield Batch(records, hits, problems, done_bytes, self._events.taken(), self._too_old)
 
     def _look_at(self, record: JsonObject, file: Path, line: int, hits: list[Hit], problems: list[Problem]) -> None:
         candidates = self._candidates(record.get("eventSource"), record.get("eventName"))
@@ -89,9 +92,10 @@ class FileSearch:
                 )
                 problems.append(Problem(file, line, reason))
             time = None
-        elif (self._task.since is not None and time < self._task.since) or (
-            self._task.until is not None and time >= self._task.until
-        ):
+        elif self._task.since is not None and time < self._task.since:
+            self._too_old = time if self._too_old is None else max(time, self._too_old)
+            return
+        elif self._task.until is not None and time >= self._task.until:
             return
         text = document_text(document)
         hits.append(

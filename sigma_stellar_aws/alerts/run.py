@@ -15,7 +15,8 @@ from sigma_stellar_aws.alerts.pack_rule import Override, Pack, PackRule
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts
 from sigma_stellar_aws.base.external_sort import ExternalSort
 from sigma_stellar_aws.base.kept_texts import KeptTexts
-from sigma_stellar_aws.base.times import millis
+from sigma_stellar_aws.base.text import plural
+from sigma_stellar_aws.base.times import millis, time_text
 from sigma_stellar_aws.logs.deliveries import deliveries_of
 from sigma_stellar_aws.logs.find import require_log_files
 from sigma_stellar_aws.logs.portions import Portion
@@ -166,6 +167,9 @@ def alerts_of_portions(
     See :func:`alerts_of_files` for the other arguments, and what is raised.
     """
     found = hits_of_portions(portions, pack, reading_begin(pack.correlations, since), until, messages)
+    if found.too_old is not None and not len(found.hits):
+        newest = time_text(found.too_old)
+        messages.note(f"of {plural(found.records, 'record')}, the newest that a rule matches is of {newest}: too old")
     return raised(found.hits, pack, options, messages, since, found.records, found.kept)
 
 
@@ -178,6 +182,8 @@ class FoundHits(NamedTuple):
     """How many records were read."""
     kept: KeptTexts
     """The events."""
+    too_old: int | None = None
+    """Time of the newest event that matches, but is before the times asked for."""
 
 
 def hits_of_portions(
@@ -187,18 +193,21 @@ def hits_of_portions(
     hits = hits_in_order()
     records = 0
     kept = KeptTexts()
+    too_old: int | None = None
     for portion in portions:
         for batch in scan_files(portion.files, pack, since, until):
             records += batch.records
             hits.extend(_named(batch.hits, portion))
             kept.extend(batch.events)
+            if batch.too_old is not None:
+                too_old = batch.too_old if too_old is None else max(too_old, batch.too_old)
             problems = [portion.told(problem) for problem in batch.problems]
             messages.add(
                 (problem for problem in problems if not problem.is_note),
                 (str(problem) for problem in problems if problem.is_note),
                 batch.done_bytes,
             )
-    return FoundHits(hits, records, kept)
+    return FoundHits(hits, records, kept, too_old)
 
 
 def hits_in_order() -> ExternalSort[Hit]:

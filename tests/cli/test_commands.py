@@ -719,6 +719,14 @@ def test_alerts_are_written_to_a_file(run: Run, tmp_path: Path) -> None:
     assert run("alerts", EXPORT, "--json").out == (tmp_path / "json").read_text(encoding="utf-8")
 
 
+def test_nothing_is_found_and_why(run: Run) -> None:
+    """Where all that matches is older than what is asked for, it is said how old the newest is."""
+    result = run("alerts", EXPORT, "--since", "2026-11-20")
+    assert (result.code, result.out) == (0, "")
+    assert "of 23 records, the newest that a rule matches is of 2026-11-16T13:13:57Z: too old" in result.err
+    assert "too old" not in run("alerts", EXPORT, "--since", "2026-11-16").err
+
+
 def test_less_is_shown(run: Run) -> None:
     """Of CSV the columns that are named, in their order; of alerts those of a severity, and how many are not shown."""
     result = run("alerts", EXPORT, "--csv", "--fields", "actor_names,severity", "--min-severity", "50")
