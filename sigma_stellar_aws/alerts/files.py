@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sigma_stellar_aws.alerts.file_search import Batch, FileSearch, SearchTask
-from sigma_stellar_aws.alerts.workers import with_processes
 from sigma_stellar_aws.base.kept_texts import new_writer
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.logs.find import stored_size
@@ -59,6 +58,9 @@ def scan_files(
     groups = list(_groups(files))
     number = min(len(groups), _suitable(files) if processes is None else processes)
     if number > 1:
+        # It loads multiprocessing and sockets, a tenth of our start, which few files do not need.
+        from sigma_stellar_aws.alerts.workers import with_processes
+
         yield from with_processes(groups, task, number, start_method)
         return
     search = FileSearch(task)
