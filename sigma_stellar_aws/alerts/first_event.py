@@ -88,7 +88,7 @@ def first_event_json(text: bytes, rule: PackRule) -> Json:
 def _first_event(event: Document, rule: PackRule) -> FirstEvent:
     told = _test(rule.asked)(event)
     written = _written_names(rule.fields)
-    parameters = [name for name in event if name.startswith(_PARAMETERS)]
+    layout = _layout(tuple(event))
     texts = [_text(event, field) for field in _TEXTS]
     return FirstEvent(
         texts[0],
@@ -97,8 +97,8 @@ def _first_event(event: Document, rule: PackRule) -> FirstEvent:
         texts[3],
         texts[4],
         texts[5],
-        _resource(event, tuple(parameters)),
-        _parameters(event, parameters, (*told, *written)),
+        _resource(event, layout.resources),
+        _parameters(event, layout.parameters, (*told, *written)),
         {written.get(name, name): [*map(_cut, values[:MOST_LISTED])] for name, values in told.items()},
     )
 
@@ -169,7 +169,7 @@ def _bounded_record(event: Document) -> Document:
     return {name: [*map(_cut, value[:MOST_LISTED])] if isinstance(value, list) else _cut(value) for name, value in some}
 
 
-def _parameters(event: Document, present: list[str], tested: Iterable[str]) -> Matched:
+def _parameters(event: Document, present: tuple[str, ...], tested: Iterable[str]) -> Matched:
     first = [name for name in tested if name in present]
     return {
         name.removeprefix(_PARAMETERS): [*map(_cut, _values(event, name)[:MOST_LISTED])]
@@ -177,15 +177,32 @@ def _parameters(event: Document, present: list[str], tested: Iterable[str]) -> M
     }
 
 
-def _resource(event: Document, parameters: tuple[str, ...]) -> str:
+def _resource(event: Document, fields: Iterable[str]) -> str:
     """Return what was acted on: as the event says, or else what the request names best, or what came of it."""
-    fields = ["resources_ARN", *_naming(parameters)]
-    fields += [name for name in event if name.startswith("responseElements_") and _ARN.search(name)]
-    values = (each for field in fields for each in _values(event, field))
-    return str(_cut(next((each for each in values if isinstance(each, str) and each), "")))
+    for field in fields:
+        for value in _values(event, field):
+            if isinstance(value, str) and value:
+                return str(_cut(value))
+    return ""
 
 
-@lru_cache(maxsize=10_000)
+class _Layout(NamedTuple):
+    """Which fields an event has."""
+
+    parameters: tuple[str, ...]
+    """Those of its request."""
+    resources: tuple[str, ...]
+    """Those that may name what is acted on, the best first."""
+
+
+# Most events of a search have one of a few layouts.
+@lru_cache(maxsize=1000)
+def _layout(fields: tuple[str, ...]) -> _Layout:
+    parameters = tuple(name for name in fields if name.startswith(_PARAMETERS))
+    results = [name for name in fields if name.startswith("responseElements_") and _ARN.search(name)]
+    return _Layout(parameters, ("resources_ARN", *_naming(parameters), *results))
+
+
 def _naming(parameters: tuple[str, ...]) -> list[str]:
     """Return the parameters that name what is acted on, the best first; of equals, the outermost."""
     ranks = {name: next((rank for rank, test in enumerate(_NAMES) if test.search(name)), None) for name in parameters}
