@@ -160,7 +160,7 @@ def groups(page: Page) -> list[tuple[str, str]]:
 
 def unfold(page: Page) -> Page:
     """Open what is folded above the alerts."""
-    page.evaluate("document.querySelectorAll('#matrix, #overview').forEach((part) => { part.open = true; })")
+    page.evaluate("document.querySelectorAll('#matrix, #overview, #summary').forEach((part) => { part.open = true; })")
     return page
 
 
@@ -383,6 +383,20 @@ def test_what_a_rule_says_stands_in_the_page_once() -> None:
     write_html((told(number, first_event=long) for number in range(3000)), stream, about=ABOUT)
     assert stream.getvalue().count(b"Start it again.") == 1
     assert len(stream.getvalue()) < 24 << 20
+
+
+def test_what_stands_out(open_page: Open) -> None:
+    """The worst rules, and the actors, addresses and accounts with the most alerts, are counted; each leads on."""
+    page = unfold(open_page(mixed()))
+    lists = [re.sub(r"\s+", " ", text) for text in page.locator("#most-of section").all_inner_texts()]
+    assert lists == [
+        "Worst rules Trail Stopped 3 Key Deleted 2 Odd Login 1",
+        "Actors alice 4 bob 1 carol 1",
+        "Source addresses 198.51.100.23 5 192.0.2.44 1",
+        "Accounts 123456789012 5 111122223333 1",
+    ]
+    page.locator("#most-of").get_by_role("button", name="192.0.2.44").click()
+    expect(page.locator("#result")).to_contain_text("1 of 6 alerts")
 
 
 def test_one_identity_over_time(open_page: Open) -> None:

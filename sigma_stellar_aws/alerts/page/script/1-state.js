@@ -33,6 +33,7 @@ const MORE_ALERTS = 50;
 const LONGEST_IN_ROW = 120;
 const LONGEST = 4000;
 const MOST_DOTS = 500;
+const MOST_OF_A_KIND = 5;
 
 // Controls, directions of writing, fillers, half surrogate pairs: what is not seen, or changes how the rest is seen.
 const UNSEEN = /(?! )[\p{C}\p{Z}\p{DI}]/gu;

@@ -58,6 +58,47 @@ function drawHeadline(some) {
   );
 }
 
+/** Which rules, actors, addresses and accounts stand out among the alerts that pass the filters. */
+function drawSummary(some) {
+  const kinds = [
+    ["Worst rules", (item) => [item.rule], (key, item) => item.alert.rule.title, (rule) => choose({ rule })],
+    ["Actors", (item) => item.alert.actors, actorName, showActor],
+    ["Source addresses", (item) => item.alert.source_addresses, String, (search) => choose({ search })],
+    ["Accounts", (item) => item.alert.accounts, String, (account) => choose({ account })],
+  ];
+  fill(byId("summed"), "rules, actors, addresses, accounts");
+  fill(
+    byId("most-of"),
+    kinds.map(([title, keysOf, shown, act], kind) => {
+      const found = new Map();
+      for (const item of some) {
+        for (const key of keysOf(item)) {
+          const [worst, count] = found.get(key) ?? [item, 0];
+          found.set(key, [worst.alert.severity < item.alert.severity ? item : worst, count + 1]);
+        }
+      }
+      const worth = ([, [item, count]]) => (kind ? 0 : item.alert.severity * 1e6) + count;
+      const best = [...found].sort((a, b) => worth(b) - worth(a)).slice(0, MOST_OF_A_KIND);
+      return element(
+        "section",
+        {},
+        element("h3", {}, title),
+        element(
+          "ul",
+          {},
+          best.map(([key, [item, count]]) =>
+            element(
+              "li",
+              {},
+              button(`most ${title} ${key}`, [value(shown(key, item), LONGEST_IN_ROW), element("strong", {}, number(count))], null, () => act(key)),
+            ),
+          ),
+        ),
+      );
+    }),
+  );
+}
+
 /** Why there are fewer alerts than events, or more. */
 function explanation() {
   const windows = [...new Set(alerts.map((alert) => alert.suppression.window))].filter((window) => window !== "0s");

@@ -12,6 +12,7 @@ function draw() {
   drawSeverity(passing.severity);
   drawAttack(passing.attack);
   drawHeadline(passing.all);
+  drawSummary(passing.all);
   drawActor(passing.all);
   drawFilters(passing);
   drawToggle("groupings", GROUPINGS, "grouping");
