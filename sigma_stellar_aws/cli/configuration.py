@@ -124,8 +124,7 @@ def _value(where: str, option: click.Option, value: object) -> object:
     if option.is_flag:
         if not isinstance(value, bool):
             raise click.ClickException(f"{where}: write true or false")
-        # Of some, one of several choices: --json, --csv.
-        return option.flag_value if value else None
+        return value
     if option.multiple:
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise click.ClickException(f'{where}: write a list of texts, such as ["a", "b"]')
