@@ -1,5 +1,6 @@
 """What a store answers: read into types, checked for being whole, and its errors in words for people."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
@@ -11,6 +12,7 @@ from opensearchpy import OpenSearch, exceptions
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.query.store_profile import Engine
 from sigma_stellar_aws.store import client as store_client
+from sigma_stellar_aws.store.client import secrets_of, without_secrets
 from sigma_stellar_aws.store.connection_errors import connection_problem, refusal_message
 from sigma_stellar_aws.store.retries import GaveUpError, NotWholeError, answered, may_pass, may_pass_at_first
 
@@ -277,11 +279,24 @@ def reason(error: exceptions.TransportError) -> str:
 
 
 def server_error_text(error: object) -> str:
-    """Return reason and type out of an error object, the root cause's where there is one.
+    """Return reason and type out of an error object, the root cause's where there is one, without our credentials.
 
     >>> server_error_text({"reason": "all shards failed", "root_cause": [{"type": "parse", "reason": "bad query"}]})
     'all shards failed (parse: bad query)'
     """
+    # An answer may succeed as a whole and hold errors, such as those of a shard, which the client does not look at.
+    return without_secrets(_error_text(error), _secrets())
+
+
+def _secrets() -> tuple[str, ...]:
+    try:
+        return secrets_of(os.environ)
+    except StoreError:
+        # What cannot be sent was not.
+        return ()
+
+
+def _error_text(error: object) -> str:
     if not isinstance(error, dict):
         return str(error)
     roots = error.get("root_cause")

@@ -89,13 +89,15 @@ def connect(
 
 
 class _Serializer(JSONSerializer):
-    """Takes JSON that is nested too deeply for what it is: an answer that cannot be read."""
+    """Says what is wrong with an answer that cannot be read, without the answer, which the library's error holds."""
 
     def loads(self, s: str) -> Any:
         try:
             return super().loads(s)
         except RecursionError as error:
             raise exceptions.SerializationError("the answer is nested too deeply") from error
+        except exceptions.SerializationError as error:
+            raise exceptions.SerializationError(f"the answer is not JSON ({error.args[-1]})") from None
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:

@@ -55,6 +55,7 @@ FAULTS: dict[str, Rogue] = {
     "cut": _hang_up,
     "redirect": _redirect,
     "no JSON": lambda request, write: write(answer(request.headers.get("authorization", "").encode(), "400 Bad")),
+    "no JSON, in good order": lambda request, write: write(answer(request.headers.get("authorization", "").encode())),
 }
 
 

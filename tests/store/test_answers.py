@@ -1,5 +1,6 @@
 """What a server answers: what cannot be read is told to people, and our own mistakes are not told as a server's."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -117,6 +118,20 @@ def test_a_part_is_known_before_what_is_missing() -> None:
 def test_reasons(error: object, text: str) -> None:
     """The root cause of an error is told, where there is one."""
     assert server_error_text(error) == text
+
+
+@pytest.mark.parametrize("password", ["hunter2hunter2", 'hunter"2\\'])
+def test_reasons_within_an_answer_hold_no_credentials(password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer may succeed as a whole, so that the client raises nothing, and repeat for a shard what it was sent."""
+    monkeypatch.setenv("SIGMA_STELLAR_AWS_USER", "alice")
+    monkeypatch.setenv("SIGMA_STELLAR_AWS_PASSWORD", password)
+    basic = base64.b64encode(f"alice:{password}".encode()).decode()
+    failure = {"reason": {"type": "odd", "reason": f"Basic {basic} is {password}"}}
+    with pytest.raises(NotWholeError) as told:
+        read_whole(SearchAnswer, {"_shards": {"total": 1, "failed": 1, "failures": [failure]}})
+    assert "(odd: Basic *** is ***)" in str(told.value)
+    monkeypatch.delenv("SIGMA_STELLAR_AWS_PASSWORD")
+    assert "odd: hunter" in server_error_text({"type": "odd", "reason": "hunter"})
 
 
 EVENT = {"eventSource": "logs.amazonaws.com", "eventName": "DeleteLogGroup", "eventID": "1"}
