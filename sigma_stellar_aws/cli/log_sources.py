@@ -142,7 +142,9 @@ def _in_s3(address: S3Address, s3: S3Choice, selection: Selection, problems: Pro
     )
     others: list[object] = []
     for portion in download.portions(objects()):
-        files = [file for file in portion.files if listed == 1 or is_log(file, others.append)]
+        copies: list[Path] = []
+        files = [file for file in portion.files if listed == 1 or is_log(file, copies.append)]
+        others.extend(map(portion.name_of, copies))
         yield portion._replace(files=files)
     selection.all_listed = selection.all_listed and listing.is_complete
     if others or listing.left_out:

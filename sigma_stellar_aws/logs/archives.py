@@ -1,5 +1,6 @@
 """Read the files in zip and tar archives, as those in a folder are read."""
 
+import io
 import tarfile
 import zipfile
 import zlib
@@ -7,11 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from sigma_stellar_aws.logs.decompress import decompressed_chunks
 from sigma_stellar_aws.logs.problem import OnProblem, Problem
 
 ZIP_MARKS = (b"PK\x03\x04", b"PK\x05\x06")
 _TAR_MARK = b"ustar"
 _TAR_MARK_AT = 257
+_BLOCK = 1 << 16
+_IS_ENCRYPTED = 1
 _BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, RuntimeError, NotImplementedError)
 
 
@@ -24,18 +28,14 @@ def archived_files(file: Path, report: OnProblem) -> Iterator[tuple[Path, IO[byt
     """Yield the files in an archive, each with its path below that of the archive.
 
     Args:
-        file: a zip file, or a tar file, plain or compressed with gzip, bzip2 or xz.
+        file: a zip file, or a tar file, plain or compressed.
         report: called with the reason why the archive, or a file in it, cannot be read.
     """
     try:
         if zipfile.is_zipfile(file):
             yield from _in_zip(file, report)
         else:
-            with tarfile.open(file, "r|*") as tar:
-                for member in tar:
-                    stream = tar.extractfile(member) if member.isfile() else None
-                    if stream is not None:
-                        yield _below(file, member.name), stream
+            yield from _in_tar(file, report)
     except _BROKEN as error:
         report(Problem(file, 1, f"damaged archive: {error}"))
 
@@ -48,17 +48,49 @@ def whole_chunks(chunks: Iterator[bytes], on_damage: Callable[[str], None]) -> I
         on_damage(f"damaged archive: {error}")
 
 
+class _Content(io.RawIOBase):
+    """The content of a file, decompressed, as tarfile reads it."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self.start = self._held = next(chunks, b"")
+
+    def read(self, size: int = -1) -> bytes:
+        while len(self._held) < size and (chunk := next(self._chunks, b"")):
+            self._held += chunk
+        data, self._held = self._held[:size], self._held[size:]
+        return data
+
+
+def _in_tar(file: Path, report: OnProblem) -> Iterator[tuple[Path, IO[bytes]]]:
+    def tell(reason: str) -> None:
+        report(Problem(file, 1, reason))
+
+    content = _Content(decompressed_chunks(file, _BLOCK, lambda size: None, tell))
+    if content.start.startswith(ZIP_MARKS):
+        tell("a zip archive that is not whole, or is compressed once more; nothing of it was read")
+        return
+    with tarfile.open(fileobj=content, mode="r|") as tar:
+        for member in tar:
+            stream = tar.extractfile(member) if member.isfile() else None
+            if stream is not None:
+                yield _below(file, member.name), stream
+
+
 def _in_zip(file: Path, report: OnProblem) -> Iterator[tuple[Path, IO[bytes]]]:
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
             if member.is_dir():
                 continue
             path = _below(file, member.filename)
+            if member.flag_bits & _IS_ENCRYPTED:
+                report(Problem(path, 1, "it is encrypted and was not read; unpack it with its password"))
+                continue
             try:
                 with archive.open(member) as stream:
                     yield path, stream
             except _BROKEN as error:
-                # Such as a password, or a way to compress that is not known.
+                # Such as a way to compress that is not known.
                 report(Problem(path, 1, f"cannot be read: {error}"))
 
 

@@ -19,10 +19,13 @@ STAMP = re.compile(
 """The time before an event, as in exports of CloudWatch Logs and in the output of its command line."""
 
 TABLE = re.compile(
-    rb'(?i)(?:"?[\w@. ]{1,80}"?[,;\t] ?)*"?(?:eventjson|CloudTrailEvent|@message|_raw|event\.original|message)"?'
-    rb'(?:[,;\t] ?"?[\w@. ]{1,80}"?)*\r?\n'
+    rb'(?i)(?:"?[\w@.][\w@. ]{0,79}"?[,;\t|] ?)*"?(?:eventjson|CloudTrailEvent|@message|_raw|event\.original|message)"?'
+    rb'(?:[,;\t|] ?"?[\w@.][\w@. ]{0,79}"?)*\r?\n'
 )
-"""The header of a table with a column of whole records, under the names that exports give it."""
+"""The header of a table with a column of whole records, under the names that exports give it.
+
+No name begins with a blank: where a blank has two places, a long line takes for ever.
+"""
 
 
 def bare_name(file: PurePath) -> str:

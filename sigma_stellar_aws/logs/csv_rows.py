@@ -10,7 +10,7 @@ from sigma_stellar_aws.logs.beginnings import OPENING
 from sigma_stellar_aws.logs.json_window import Window
 
 _RECORD_COLUMN = "eventjson"
-_DELIMITERS = ",;\t"
+_DELIMITERS = ",;\t|"
 _PARTS = "this table has only parts of the records"
 # Columns that tell where a table of parts comes from, and how to have whole records from there.
 _PRODUCTS = (
@@ -35,6 +35,8 @@ _NO_RECORDS = (
 )
 _TRIED_ROWS = 100
 """Rows after which a table without any record is given up."""
+_BACKSLASHES = re.compile(rb'(?:^|[,;\t|\n]) ?"[{\[] ?\\"')
+"""How a cell with JSON begins where a backslash stands before each quote in it, as Spark writes tables."""
 _LINE_BREAK = re.compile(rb"\n")
 
 
@@ -50,7 +52,15 @@ def record_cells(window: Window, tell: Callable[[int, str], None]) -> Iterator[t
     window.hold(OPENING)
     header = window.data[window.at : window.at + OPENING].partition(b"\n")[0].decode("latin-1")
     delimiter = max(_DELIMITERS, key=header.count)
-    rows = csv.reader(_text_lines(window, tell), strict=True, delimiter=delimiter, skipinitialspace=True)
+    by_backslash = _BACKSLASHES.search(window.data, window.at, window.at + OPENING) is not None
+    rows = csv.reader(
+        _text_lines(window, tell),
+        strict=True,
+        delimiter=delimiter,
+        skipinitialspace=True,
+        doublequote=not by_backslash,
+        escapechar="\\" if by_backslash else None,
+    )
     columns: list[str] = []
     tried = found = without = 0
     while found or tried < _TRIED_ROWS:
@@ -63,11 +73,14 @@ def record_cells(window: Window, tell: Callable[[int, str], None]) -> Iterator[t
             tell(line, f"damaged row: {error}")
             continue
         if not columns:
-            columns = _distinct(row)
+            has_header = not any(map(_may_hold_record, row))
+            columns = _distinct(row if has_header else [f"column {number}" for number in range(1, len(row) + 1)])
             if reason := _reason_against(columns):
                 tell(line, reason)
                 return
-        elif row and len(row) != len(columns):
+            if has_header:
+                continue
+        if row and len(row) != len(columns):
             tell(line, f"damaged row: it has {len(row)} columns, the first row has {len(columns)}")
         elif row:
             texts = list(_record_texts(columns, row))

@@ -11,6 +11,7 @@ string compressed and in base64 (general knowledge of these services; see the so
 
 import base64
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -58,6 +59,7 @@ _DEEPEST = 10
 """How many wrappers may be nested. Real ones are nested up to five deep (SQS, SNS, EventBridge)."""
 
 _DEEPEST_LOOK = 20
+_LONGEST_INTEGER = 300
 _PACKED_BEGINNINGS = (b"H4s", b"eyJ", b"W3s")
 """How the base64 of compressed data, of an object and of a list of objects begins."""
 _WHOLE_TEXTS = ("_raw", "@message", "CloudTrailEvent", "eventjson", "eventJson", "original", "message")
@@ -166,10 +168,10 @@ def is_bulk_action(members: dict[str, msgspec.Raw]) -> bool:
 
 
 def mend(text: Raw) -> bytes | None:
-    """Repair JSON that is invalid only because of bad UTF-8, lone surrogates or NaN.
+    """Repair JSON that is invalid only because of bad UTF-8, lone surrogates, NaN or numbers too large for a decoder.
 
-    What is not a character becomes a replacement character, what is not a number becomes null, and everything else
-    stays. Return None where more than that is wrong.
+    What is not a character becomes a replacement character, what is not a number becomes null, a number that is too
+    large becomes its text, and everything else stays. Return None where more than that is wrong.
 
     >>> mend(b'{"a": NaN, "b": "\\xff"}').decode()
     '{"a": null, "b": "\ufffd"}'
@@ -177,7 +179,12 @@ def mend(text: Raw) -> bytes | None:
     True
     """
     try:
-        value = json.loads(bytes(memoryview(text)).decode("utf-8", "replace"), parse_constant=lambda name: None)
+        value = json.loads(
+            bytes(memoryview(text)).decode("utf-8", "replace"),
+            parse_constant=lambda name: None,
+            parse_int=lambda digits: int(digits) if len(digits) <= _LONGEST_INTEGER else digits,
+            parse_float=lambda digits: number if math.isfinite(number := float(digits)) else digits,
+        )
         return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
     except (ValueError, RecursionError):
         return None

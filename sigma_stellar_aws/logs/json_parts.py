@@ -29,6 +29,18 @@ def is_whole_object(line: bytes) -> bool:
     return True
 
 
+def begin_of_mention(data: bytes, first: int, at: int) -> int:
+    """Return where the object, if it is spread over lines, or else the line begins in which something is mentioned.
+
+    Args:
+        data: the text.
+        first: the first position to return.
+        at: the position of what is mentioned.
+    """
+    spread = data.rfind(b"\n{", max(0, first - 1), at)
+    return max(first, 1 + (spread if spread >= 0 else data.rfind(b"\n", first, at)))
+
+
 def lines_of(block: bytes, raws: list[msgspec.Raw], needed: Sequence[int], line: int) -> Iterator[int]:
     """Yield the line of each needed element of a list.
 

@@ -8,7 +8,7 @@ import msgspec
 from sigma_stellar_aws.logs.beginnings import OPENING, STAMP, UTF8_MARK
 from sigma_stellar_aws.logs.collector import Collector
 from sigma_stellar_aws.logs.envelopes import BROKEN, KEYS, Unwrapped, unwrap
-from sigma_stellar_aws.logs.json_parts import is_whole_object, key_name, lines_of
+from sigma_stellar_aws.logs.json_parts import begin_of_mention, is_whole_object, key_name, lines_of
 from sigma_stellar_aws.logs.json_patterns import (
     AFTER_OBJECT,
     BEFORE_OBJECT,
@@ -42,6 +42,7 @@ _MENTION = b"eventName"
 _LATEST_MENTION = 1 << 16
 _JSON_OPENINGS = (b"{", b"[", b'"')
 _LONGEST_HEADER = 1 << 13
+_LEAST_SLOW = 1 << 10
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -122,8 +123,7 @@ class JsonReader:
             window.move(max(window.at, len(window.data) - _LATEST_MENTION))
             window.extend()
         if at >= 0:
-            first = max(window.at, at - _LATEST_MENTION // 2)
-            window.move(max(first, window.data.rfind(b"\n", first, at) + 1))
+            window.move(begin_of_mention(window.data, max(window.at, at - _LATEST_MENTION // 2), at))
         else:
             window.move(len(window.data))
         self._collector.tell(line, f"no record up to here; skipped to line {window.line} without reading")
@@ -264,7 +264,8 @@ class JsonReader:
             # Back to the comma.
             window.at -= 1
             return True
-        self._slow_until = window.offset + max(0, end - at)
+        # To try at each element would be to look at the same bytes time and again.
+        self._slow_until = window.offset + max(_LEAST_SLOW, end - at)
         # Looked for only now, because it takes as long as decompressing.
         joined = data.find(JOINED, at, end)
         return joined >= 0 and self._read_block(data.rfind(b"]", at, joined))
@@ -377,10 +378,9 @@ class JsonReader:
         self._collector.add_unwrapped(self._window.line, (item for item in items if isinstance(item, Unwrapped)))
 
     def _learn_first_key(self) -> None:
-        if not self._first_key:
-            self._window.hold(OPENING)
-            match = FIRST_KEY.match(self._window.data, self._window.at)
-            self._first_key = re.escape(match[1].decode()) if match else ""
+        self._window.hold(OPENING)
+        if not self._first_key and (match := FIRST_KEY.match(self._window.data, self._window.at)):
+            self._first_key = re.escape(match[1].decode())
 
     def _record_start(self) -> str:
         """Return the source of a pattern for the beginning of a record."""

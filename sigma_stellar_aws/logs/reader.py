@@ -109,6 +109,7 @@ def _read(file: Path, collector: Collector, block: int, longest: int) -> Iterato
 
 def _read_archive(file: Path, collector: Collector, block: int, longest: int) -> Iterator[None]:
     """Read those files in an archive that would be read in a folder, pausing after each part."""
+    has_logs = False
     for path, stream in archived_files(file, collector.report):
         damage: list[str] = []
         chunks = whole_chunks(decompressed(stream, path, block, lambda size: None, damage.append), damage.append)
@@ -116,12 +117,16 @@ def _read_archive(file: Path, collector: Collector, block: int, longest: int) ->
         window.hold(OPENING)
         collector.begin_file(path)
         if is_archive(window.data):
+            has_logs = True
             collector.tell(1, "an archive in an archive; unpack it")
         elif bare_name(path).endswith(SUFFIXES) or looks_like_log(window.data[:OPENING]):
+            has_logs = True
             yield from _read_text(path, window, collector, block)
             for reason in damage:
                 collector.tell(1, reason)
     collector.begin_file(file)
+    if not has_logs:
+        collector.tell(1, "no file in this archive is a log, and so nothing of it was read")
 
 
 def _read_text(file: Path, window: Window, collector: Collector, block: int) -> Iterator[None]:

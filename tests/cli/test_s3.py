@@ -82,6 +82,15 @@ def test_alerts_of_some_days(server: S3Server) -> None:
     assert "0 alerts" in nothing.stderr
 
 
+def test_objects_that_are_no_logs_are_named(server: S3Server) -> None:
+    """What is left out is named as it is named in the store, also where only its content tells that it is no log."""
+    server.put("others/a.json", body=log_file(DAYS[0]))
+    server.put("others/words", "others/b.png", body=b"only words")
+    done = run(server, f"s3://{BUCKET}/others/")
+    assert (done.exit_code, len(done.stdout.splitlines())) == (0, 1)
+    assert f"2 files, others/b.png, s3://{BUCKET}/others/words\n" in done.stderr
+
+
 def test_objects_that_cannot_be_read(server: S3Server) -> None:
     """The alerts of all others are raised, and the exit code says that some are missing."""
     server.faults[key(DAYS[1])] = ["403 AccessDenied no"]

@@ -155,6 +155,10 @@ def test_portions(server: S3Server, client: S3Client) -> None:
     for name, body in bodies.items():
         server.put(name, body=body)
     assert copies(client, list(bodies), []) == {f"s3://{BUCKET}/{name}": body for name, body in bodies.items()}
+    # As long as keys may be, of which a file system would not take the name.
+    long = "\N{NERD FACE}" * 200 + ".json"
+    server.put(long, body=b"x")
+    assert copies(client, [long], []) == {f"s3://{BUCKET}/{long}": b"x"}
     listing = Listing(client, ROOT, EVER, refuse)
     folders: list[Path] = []
     for portion in Download(client, ROOT, refuse, first_portion=1000).portions(sorted(listing)):

@@ -36,6 +36,7 @@ _HOPELESS = 100
 """So many objects that all fail, with one reason, before any could be read: then no other can be either."""
 _TOLD_OF_A_KIND = 3
 _LONGEST_NAME = 100
+"""Bytes of a key in the name of its copy; file systems take no more than 255."""
 
 
 class _Outcome(NamedTuple):
@@ -123,7 +124,7 @@ class Download:
         size = 0
         try:
             for each in chain([first], waiting):
-                name = each.key.rpartition("/")[2][-_LONGEST_NAME:]
+                name = each.key.rpartition("/")[2].encode()[-_LONGEST_NAME:].decode("utf-8", "ignore")
                 futures.append(readers.submit(partial(self._bring, each, Path(folder.name, f"{len(futures)}-{name}"))))
                 size += each.size
                 if size >= self._size or len(futures) >= _MOST_OBJECTS or self._stopped.is_set():
