@@ -11,8 +11,16 @@ from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.by_field_type import cut_values
-from sigma_stellar_aws.query.store_profile import StoreProfile
+from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.query.store_profile import Layout, StoreProfile
 from sigma_stellar_aws.store.mapping import closed_indices, count_each
+
+# Each record has the field; and how such names are called.
+_LAYOUTS: dict[Layout, tuple[str, str]] = {
+    "flattened": ("userIdentity_type", "flattened names"),
+    "dotted": ("userIdentity.type", "CloudTrail's own names"),
+    "ecs": ("aws.cloudtrail.event_type", "the names of Elastic's AWS integration"),
+}
 
 
 class StoreDoubts(NamedTuple):
@@ -41,12 +49,36 @@ def store_doubts(client: OpenSearch, profile: StoreProfile, pack: Pack) -> Store
     Raises:
         StoreError: the store cannot be asked.
     """
-    problems = [str(doubt) for doubt in pack.doubts if doubt.kind == "loose"]
+    problems = [str(doubt) for doubt in pack.doubts if doubt.kind == "loose"] + kept_otherwise(client, profile)
     notes = [*_missing_notes(profile, pack), *_key_notes(profile, pack)]
     for found in (_cut_values(client, profile, pack), _closed(client, profile)):
         problems += found.problems
         notes += found.notes
     return StoreDoubts(problems, notes)
+
+
+def kept_otherwise(client: OpenSearch, profile: StoreProfile) -> list[str]:
+    """Say how many events of a store rules may miss, since they are kept under other names than the rest.
+
+    The mapping alone does not tell: that of Filebeat has the names of all its modules, whether they are used or not.
+
+    Raises:
+        StoreError: the store cannot be asked.
+    """
+    others = profile.other_layouts
+    if not others:
+        return []
+    here, names_here = _LAYOUTS[profile.layout]
+    asked: dict[str, Clause] = {
+        other: dsl.all_of([dsl.exists(_LAYOUTS[other][0]), dsl.none_of(dsl.exists(here))]) for other in others
+    }
+    counts = count_each(client, profile.indices, asked).counts
+    return [
+        f"rules may miss {plural(counts[other], 'event')} of {profile.indices}, kept under {_LAYOUTS[other][1]} and "
+        f"searched by {names_here}, as others are kept; name indices of one kind at a time"
+        for other in others
+        if counts[other]
+    ]
 
 
 def _missing_fields(pack: Pack) -> list[str]:

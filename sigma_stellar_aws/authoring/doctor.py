@@ -16,6 +16,7 @@ from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.alerts.pack import Pack, convert_pack
+from sigma_stellar_aws.alerts.store_doubts import kept_otherwise
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.terminal import print_table, table_of
 from sigma_stellar_aws.base.text import plural, printable
@@ -105,7 +106,11 @@ def diagnose(
     return Diagnosis(
         counted.events,
         counted.newest,
-        [*_problems(profile, time_field, undated, since, counted), *map(str, rules.errors)],
+        [
+            *_problems(profile, time_field, undated, since, counted),
+            *kept_otherwise(client, profile),
+            *map(str, rules.errors),
+        ],
         [_diagnosis(rule, pack, *of_rule) for rule, pack, of_rule in zip(rules.rules, packs, counts, strict=True)],
     )
 

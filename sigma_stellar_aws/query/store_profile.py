@@ -98,8 +98,18 @@ class StoreProfile(NamedTuple):
         """How records are kept there, by the names of the fields; flattened if no names tell."""
         if not self.flattened:
             return "dotted"
-        is_ecs = all(map(self.mappings, ("event.action", "event.provider", "aws.cloudtrail.event_type")))
-        return "ecs" if is_ecs and not self.mappings("userIdentity_type") else "flattened"
+        return "ecs" if self._has_ecs and not self.mappings("userIdentity_type") else "flattened"
+
+    @property
+    def other_layouts(self) -> "list[Layout]":
+        """How records may be kept there, too, as in further indices of a pattern."""
+        has = {"dotted": bool(self.mappings("userIdentity.type")), "ecs": self._has_ecs}
+        others: list[Layout] = ["dotted", "ecs"]
+        return [layout for layout in others if has[layout] and layout != self.layout]
+
+    @property
+    def _has_ecs(self) -> bool:
+        return all(map(self.mappings, ("event.action", "event.provider", "aws.cloudtrail.event_type")))
 
     def no_time(self, time_field: str) -> str:
         """Return why a field does not tell the time of events; empty where it does."""

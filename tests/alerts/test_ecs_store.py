@@ -116,6 +116,36 @@ def test_the_same_alerts_everywhere(stores: Stores, index: str, each_event: bool
     assert told == meant
 
 
+@pytest.mark.parametrize(
+    ("index", "names", "names_of_others"),
+    [
+        ("dotted,ecs-newer", "CloudTrail's own names", "the names of Elastic's AWS integration"),
+        ("flattened,dotted", "flattened names", "CloudTrail's own names"),
+        ("flattened,ecs-older", "flattened names", "the names of Elastic's AWS integration"),
+    ],
+)
+def test_events_under_other_names_are_told(stores: Stores, index: str, names: str, names_of_others: str) -> None:
+    """Of a pattern for indices of two kinds, one is searched; the events of the other are counted, by doctor, too."""
+    searched, other = index.split(",")
+    expected = alerts_of_store(stores.client, searched, rules(), time_field=TIMES[searched]).events
+    found = alerts_of_store(stores.client, index, rules(), time_field=TIMES[searched])
+    # One rule asks for a name without a dot, which is the same flattened.
+    assert found.events == expected * (2 if index == "flattened,dotted" else 1)
+    [problem] = [each for each in found.problems if "may miss" in each]
+    _, _, rest = problem.partition("rules may miss ")
+    events, _, rest = rest.partition(" ")
+    assert rest == (
+        f"events of {index}, kept under {names_of_others} and searched by {names}, as others are kept; "
+        "name indices of one kind at a time"
+    )
+    # Events of services may be without a type of their caller.
+    assert 100 < int(events) <= stores.client.count(index=other)["count"]
+    told = CliRunner().invoke(main, ["doctor", "--url", stores.url, "--index", index, "--time-field", TIMES[searched]])
+    assert f"problem: {problem}" in told.stdout
+    alone = alerts_of_store(stores.client, other, rules(), time_field=TIMES.get(other))
+    assert not any("may miss" in each for each in alone.problems)
+
+
 LOST = {
     *("userIdentity_identityProvider", "userIdentity_credentialId", "userIdentity_onBehalfOf_identityStoreArn"),
     *("sharedEventID", "sessionCredentialFromConsole", "additionalEventData_UserName"),
