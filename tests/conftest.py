@@ -21,6 +21,12 @@ _MOST_PROCESSES = 4
 Report = Callable[[str], None]
 
 
+def pytest_configure() -> None:
+    """Let no test depend on the terminal that the run is started from; pytest-xdist sets a width, too."""
+    for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
+        os.environ.pop(name, None)
+
+
 def pytest_report_header() -> str:
     """Show how to repeat the random tests of this run."""
     return f"random tests: SIGMA_STELLAR_AWS_SEED={RANDOM_SEED}"

@@ -79,6 +79,7 @@ def places(opensearch_url: str) -> Iterator[dict[str, str]]:
             "s3://BUCKET/PREFIX": f"s3://{BUCKET}/",
             "AWS_ENDPOINT_URL": server.url,
         }
+        server.clear()
     for index in (*INDICES, "stellar-alerts"):
         client.indices.delete(index=index, ignore=404)
 

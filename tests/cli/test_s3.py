@@ -18,6 +18,7 @@ from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.store.client import connect
+from tests.support.processes import as_in_foreground
 from tests.support.s3_server import BUCKET, ENVIRONMENT, S3Server, s3_server
 
 FIRST = datetime(2026, 1, 4, 9, 55, tzinfo=timezone.utc)
@@ -178,7 +179,8 @@ def test_an_interrupt_ends_a_search_that_waits() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         command = [sys.executable, "-m", "sigma_stellar_aws", "alerts", "s3://example/", "--endpoint-url", url]
-        with subprocess.Popen(command, env={**os.environ, **ENVIRONMENT}, stderr=subprocess.PIPE) as process:
+        environment = {**os.environ, **ENVIRONMENT}
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, preexec_fn=as_in_foreground) as process:
             connection, _ = silent.accept()
             process.send_signal(signal.SIGINT)
             _, told = process.communicate(timeout=20)
