@@ -190,6 +190,5 @@ def _holds_records(file: Path) -> bool:
 def looks_like_log(data: bytes) -> bool:
     """Tell whether a text that begins so is a log."""
     if data.startswith(UTF16_MARKS):
-        # The reader reports that it cannot read this encoding.
         data = data[len(UTF16_MARKS[0]) :].replace(b"\0", b"")
     return _LOG.match(data.removeprefix(UTF8_MARK)) is not None

@@ -18,12 +18,12 @@ from sigma_stellar_aws.logs.beginnings import (
     PARQUET_MARK,
     TABLE,
     UTF8_MARK,
-    UTF16_MARKS,
     bare_name,
 )
 from sigma_stellar_aws.logs.collector import Collector, FilePart
 from sigma_stellar_aws.logs.csv_rows import record_cells
 from sigma_stellar_aws.logs.decompress import decompressed, decompressed_chunks
+from sigma_stellar_aws.logs.encodings import as_utf8
 from sigma_stellar_aws.logs.find import SUFFIXES, looks_like_log, stored_size
 from sigma_stellar_aws.logs.json_reader import JsonReader
 from sigma_stellar_aws.logs.json_window import BLOCK, LONGEST_RECORD, Window
@@ -96,7 +96,8 @@ def read_event(file: Path, event_id: str | None, number: int | None, report: OnP
 def _read(file: Path, collector: Collector, block: int, longest: int) -> Iterator[None]:
     """Read a file, pausing after each part."""
     damage: list[str] = []
-    window = Window(decompressed_chunks(file, block, collector.count_bytes, damage.append), block, longest)
+    chunks = decompressed_chunks(file, block, collector.count_bytes, damage.append)
+    window = Window(as_utf8(chunks), block, longest)
     window.hold(OPENING)
     if is_archive(window.data):
         collector.count_bytes(stored_size(file) - collector.done_bytes)
@@ -113,7 +114,7 @@ def _read_archive(file: Path, collector: Collector, block: int, longest: int) ->
     for path, stream in archived_files(file, collector.report):
         damage: list[str] = []
         chunks = whole_chunks(decompressed(stream, path, block, lambda size: None, damage.append), damage.append)
-        window = Window(chunks, block, longest)
+        window = Window(as_utf8(chunks), block, longest)
         window.hold(OPENING)
         collector.begin_file(path)
         if is_archive(window.data):
@@ -131,9 +132,6 @@ def _read_archive(file: Path, collector: Collector, block: int, longest: int) ->
 
 def _read_text(file: Path, window: Window, collector: Collector, block: int) -> Iterator[None]:
     """Read the text of a file, pausing after each part."""
-    if window.data.startswith(UTF16_MARKS):
-        collector.tell(1, "this is UTF-16; nothing of it was read, write it as UTF-8")
-        return
     if window.data.startswith(PARQUET_MARK):
         collector.count_bytes(stored_size(file) - collector.done_bytes)
         for number, text in parquet_rows(file, collector.tell):

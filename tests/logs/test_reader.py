@@ -172,7 +172,7 @@ def test_nothing_stops_the_reader(file: Path, start: bytes, rest: bytes, compres
     data = start + rest
     found, problems = read(file, gzip.compress(data) if compressed else data)
     # A byte order mark alone is nothing either, nor are the names of columns.
-    left = data.replace(b"\xef\xbb\xbf", b"").translate(None, b" \n\t\r\0\v\f")
+    left = data.replace(b"\xef\xbb\xbf", b"").replace(b"\xff\xfe", b"").translate(None, b" \n\t\r\0\v\f")
     assert found or problems or left in (b"", b"[]", b'{"Records":[]}', b"eventid,eventjson")
 
 
@@ -688,9 +688,11 @@ def test_tables_without_records_are_refused(tmp_path: Path, header: str, told: s
     assert told in problem.reason
 
 
-def test_another_encoding_is_told_once(file: Path) -> None:
-    """UTF-16, which some shells write by themselves, is named as what it is."""
-    for encoding in ("utf-16-le", "utf-16-be"):
-        found, [problem] = read(file, ("\ufeff" + json.dumps(A) + "\n" + json.dumps(B)).encode(encoding))
-        assert found == []
-        assert "UTF-16" in problem.reason
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_other_encodings(file: Path, encoding: str) -> None:
+    """UTF-16 and UTF-32, which some shells write by themselves, are read, and UTF-16 also without its mark."""
+    text = json.dumps({**A, "userAgent": "\N{NERD FACE}"}, ensure_ascii=False) + "\n" + json.dumps(B)
+    marks = ("\ufeff", "") if "16" in encoding else ("\ufeff",)
+    for mark in marks:
+        found, problems = read(file, (mark + text).encode(encoding))
+        assert ([record for _, record in found], problems) == ([{**A, "userAgent": "\N{NERD FACE}"}, B], [])
