@@ -14,7 +14,7 @@ import urllib3
 
 from sigma_stellar_aws.base.run_limit import RunOverError
 from sigma_stellar_aws.store.client import API_KEY, PASSWORD, TIMEOUT_SECONDS, USER
-from sigma_stellar_aws.store.limits import LimitError
+from sigma_stellar_aws.store.limits import LimitError, TooLargeError
 
 _PORTS = {"http": 80, "https": 443}
 _TLS_ERRORS = (ssl.SSLError, urllib3.exceptions.SSLError, requests.exceptions.SSLError)
@@ -102,6 +102,11 @@ def connection_problem(
         limit=next((link for link in chain if isinstance(link, _LIMITS)), ""),
     )
     return ConnectionProblem(message, cause.is_lasting, cause.was_made)
+
+
+def is_too_large(error: BaseException) -> bool:
+    """Return whether a request got no answer since it was larger than is read."""
+    return any(isinstance(link, TooLargeError) for link in _chain(error))
 
 
 def refusal_message(server: str, status: int | str) -> str | None:

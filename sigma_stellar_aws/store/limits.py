@@ -28,6 +28,10 @@ class LimitError(OSError):
     """An answer that is not waited for, or read, any longer; the message goes on after the name of the server."""
 
 
+class TooLargeError(LimitError):
+    """An answer that is larger than may be; less may be asked for at a time."""
+
+
 def limited(pool: P) -> P:
     """Return a pool of connections whose further ones have the limits."""
     kind: Any = pool.ConnectionCls
@@ -92,7 +96,7 @@ class _LimitedStream(io.RawIOBase):
             raise
         self._read += count or 0
         if self._read > ANSWER_BYTES:
-            raise LimitError(f"answers with more than {ANSWER_BYTES // 1024**2} MB at once, which is not read")
+            raise TooLargeError(f"answers with more than {ANSWER_BYTES // 1024**2} MB at once, which is not read")
         return count
 
     def _seconds_left(self) -> float:

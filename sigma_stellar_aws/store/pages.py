@@ -30,6 +30,7 @@ from sigma_stellar_aws.store.answers import (
     read_answer,
     read_whole,
 )
+from sigma_stellar_aws.store.connection_errors import is_too_large
 from sigma_stellar_aws.store.retries import NotWholeError, answered, may_pass
 
 REMEMBERED = 100_000
@@ -38,6 +39,8 @@ REMEMBERED = 100_000
 _KEEP_ALIVE = "10m"
 # What is said of a page that is over the setting index.max_result_window of an index, which not everybody may read.
 _TOO_LARGE = re.compile(r"size must be less than or equal to: \[(\d+)\]")
+# Large events fill an answer before there are as many as a page has.
+_SMALLER = 10
 _STRICT = {"allow_no_indices": "false", "allow_partial_search_results": "false"}
 _FIRST_SERVER_ERROR = 500
 
@@ -197,10 +200,16 @@ def _at_point_in_time(client: OpenSearch, index: str, api: _PointInTime, stopped
 
 def _search_after(ask: SendSearch, page: Page) -> Pages:
     first: JsonObject = {**page.body(), "track_total_hits": True}
-    body, tally = first, _Tally()
+    body, tally, size = first, _Tally(), page.size
     while True:
-        answer = ask(body, _HitsAnswer).hits
-        is_last = tally.count(answer, page.size)
+        try:
+            answer = ask({**body, "size": size}, _HitsAnswer).hits
+        except exceptions.ConnectionError as error:
+            if size < _SMALLER or not is_too_large(error):
+                raise
+            size //= _SMALLER
+            continue
+        is_last = tally.count(answer, size)
         yield answer.hits
         if is_last:
             return

@@ -14,7 +14,7 @@ from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.store import client as store_client
-from sigma_stellar_aws.store import retries, scan
+from sigma_stellar_aws.store import limits, retries, scan
 from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.mapping import describe_store
 from sigma_stellar_aws.store.scan import StoredEvent
@@ -115,6 +115,16 @@ def test_every_event_comes_once_and_in_order(filled: Filled, way: Callable[[Aske
     assert order == sorted(order)
     assert [each.time for each in found[len(order) :]] == [None] * (len(found) - len(order))
     assert {each.matched_queries[0] for each in found} == {"has a number"}
+
+
+def test_large_events_come_in_smaller_pages(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that is larger than is read, at first or later, is asked for in parts."""
+    monkeypatch.setattr(limits, "ANSWER_BYTES", 150_000)
+    with proxy.proxy(filled.url, _nothing) as between:
+        found = list(scan.scan(_connect(between.url), filled.indices, QUERY, ["n"], time_field="t", page=1500))
+        sizes = {json.loads(asked.body)["size"] for asked in between.asked if _is_search(asked)}
+    assert Counter(map(_seen, found)) == Counter([*filled.times])
+    assert sizes >= {1500, 150}
 
 
 @WAYS
