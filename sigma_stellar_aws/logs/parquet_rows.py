@@ -15,6 +15,7 @@ from sigma_stellar_aws.logs.beginnings import PARQUET_MARK
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
 
 if TYPE_CHECKING:
+    from pyarrow import Scalar
     from pyarrow.parquet import ParquetFile
 
 OCSF = (
@@ -54,7 +55,7 @@ def parquet_rows(file: Path, tell: Callable[[int, str], None]) -> Iterator[tuple
             for row in _rows(table):
                 yield number, json.dumps(_named(row, ""), default=_text, ensure_ascii=False).encode("utf-8", "replace")
                 number += 1
-    except (ArrowException, OSError) as error:
+    except (ArrowException, OSError, ValueError, OverflowError) as error:
         tell(number, f"damaged Parquet: {error}")
 
 
@@ -69,7 +70,20 @@ def _is_plain(file: Path) -> bool:
 
 def _rows(table: "ParquetFile") -> Iterator[dict[str, object]]:
     for batch in table.iter_batches(batch_size=_ROWS):
-        yield from batch.to_pylist()
+        try:
+            rows = batch.to_pylist()
+        except (ValueError, OverflowError):
+            names = batch.schema.names
+            rows = [dict(zip(names, map(_value, cells), strict=True)) for cells in zip(*batch.columns, strict=True)]
+        yield from rows
+
+
+def _value(cell: "Scalar") -> object:
+    """Return a value; as a text if Python has no type for it, such as for a time in nanoseconds."""
+    try:
+        return cell.as_py()
+    except (ValueError, OverflowError):
+        return cell.cast("string").as_py()
 
 
 @cache

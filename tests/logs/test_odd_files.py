@@ -9,6 +9,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
@@ -116,3 +118,21 @@ def test_a_record_over_many_lines_after_much_else(tmp_path: Path) -> None:
         for count in (100, 150):
             found, _, _ = read(tmp_path / "a.log", ("some words\n" * count + indented).encode())
             assert found == ([A, B] if "Records" in indented else [A])
+
+
+def test_parquet_with_times_that_python_has_no_type_for(tmp_path: Path) -> None:
+    """Beside a time in nanoseconds, or one in the far future, records are read as beside any other."""
+    types = {
+        "ns": pa.array([10**18 + 1, 10**18 + 1], pa.timestamp("ns")),
+        "far": pa.array([2**62, 2**62], pa.timestamp("us")),
+        "long": pa.array([1, 1], pa.duration("ns")),
+    }
+    for name, times in types.items():
+        content = io.BytesIO()
+        pq.write_table(pa.table({"eventjson": [TEXT_A, TEXT_B], name: times}), content)
+        found, problems, _ = read(tmp_path / "a.parquet", content.getvalue())
+        assert (found, problems) == ([A, B], [])
+        content = io.BytesIO()
+        pq.write_table(pa.table({"value": [TEXT_A, TEXT_B], "other": pa.array([{"a": 1}] * 2), name: times}), content)
+        found, problems, _ = read(tmp_path / "a.parquet", content.getvalue())
+        assert (found, problems) == ([A, B], [])
