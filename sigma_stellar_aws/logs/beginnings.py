@@ -9,6 +9,9 @@ OPENING = 1 << 10
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 """Suffixes of compressed files."""
 
+_ROTATED = re.compile(r"(?:\.[0-9]{1,4}|[.-][0-9]{8,10})\Z")
+"""What logrotate adds to names: a number, or a date, with or without the hour."""
+
 UTF8_MARK = b"\xef\xbb\xbf"
 PARQUET_MARK = b"PAR1"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -29,10 +32,11 @@ No name begins with a blank: where a blank has two places, a long line takes for
 
 
 def bare_name(file: PurePath) -> str:
-    """Return the name of a file in lower case, without the suffix of compressed files.
+    """Return the name of a file in lower case, without the suffix of compressed files and the number of a rotated one.
 
-    >>> bare_name(PurePath("EXPORT.CSV.gz"))
-    'export.csv'
+    >>> bare_name(PurePath("EXPORT.CSV.gz")), bare_name(PurePath("trail.log-20260105.gz"))
+    ('export.csv', 'trail.log')
     """
-    name = file.name.lower()
-    return next((name.removesuffix(suffix) for suffix in COMPRESSED if name.endswith(suffix)), name)
+    name = _ROTATED.sub("", file.name.lower())
+    plain = next((name.removesuffix(suffix) for suffix in COMPRESSED if name.endswith(suffix)), name)
+    return _ROTATED.sub("", plain)

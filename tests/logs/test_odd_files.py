@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from sigma_stellar_aws.logs.find import find_log_files
 from tests.logs.test_forms import LOG, TEXT_A, TEXT_B, A, B, read, tarred, zipped
 
 SKIPPABLE = b"\x50\x2a\x4d\x18\x04\0\0\0abcd"
@@ -136,3 +137,13 @@ def test_parquet_with_times_that_python_has_no_type_for(tmp_path: Path) -> None:
         pq.write_table(pa.table({"value": [TEXT_A, TEXT_B], "other": pa.array([{"a": 1}] * 2), name: times}), content)
         found, problems, _ = read(tmp_path / "a.parquet", content.getvalue())
         assert (found, problems) == ([A, B], [])
+
+
+def test_rotated_files_are_logs(tmp_path: Path) -> None:
+    """Files that logrotate renamed are found in a folder; other numbers at the end of a name mean nothing."""
+    logs = ["a.json.1", "a.json.2.gz", "a.json.gz.3", "a.log-20260105", "a.log-2026010510.gz", "a.ndjson.20260105"]
+    for name in [*logs, "a.png.1", "a.2026"]:
+        (tmp_path / name).write_bytes(b"")
+    left: list[Path] = []
+    found = find_log_files([tmp_path], lambda problem: pytest.fail(problem.reason), left.append)
+    assert ([file.name for file in found], len(left)) == (sorted(logs), 2)
