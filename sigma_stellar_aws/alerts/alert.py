@@ -35,6 +35,9 @@ class Raised(NamedTuple):
     """Before the start, where an event arrived late."""
     last: int
     events: int
+    failed: int | None = None
+    """How many of them have an error code; None where an earlier version raised it, which did not count them."""
+    error_codes: tuple[str, ...] = ()
 
 
 class ChainEvent(NamedTuple):
@@ -76,6 +79,10 @@ class Alert(NamedTuple):
     regions: tuple[str, ...]
     actors: tuple[str, ...]
     source_addresses: tuple[str, ...]
+    failed: int = 0
+    """How many events have an error code: what they asked for was not done."""
+    error_codes: tuple[str, ...] = ()
+    """Those of the events."""
     raised: Raised | None = None
     """What an earlier run raised, if it did."""
     since: int | None = None
@@ -111,6 +118,17 @@ def key_id(rule: PackRule, key: Key) -> str:
 @lru_cache(maxsize=10_000)
 def _key_id(rule: str, fields: tuple[str, ...], key: Key) -> str:
     return hashed_id([rule, list(fields), list(key)])
+
+
+def failure_text(alert: Alert) -> str:
+    """Say how many events failed, and how; nothing where none did.
+
+    Of a single event, that is its error code.
+    """
+    codes = ", ".join(alert.error_codes)
+    if not alert.failed or alert.events == 1:
+        return codes
+    return f"{alert.failed:,} of {alert.events:,} failed: {codes}"
 
 
 def alert_json(alert: Alert) -> JsonObject:
@@ -181,6 +199,8 @@ def _json_of_events(alert: Alert) -> JsonObject:
         "first_time": _time_text(alert.first),
         "last_time": _time_text(alert.last),
         "event_count": alert.events,
+        "failed_count": alert.failed,
+        "error_codes": [*alert.error_codes],
         "suppression": suppression_json(alert),
         "events": [{"id": event_id, "place": origin} for event_id, origin in alert.sample],
         "event_names": [*alert.event_names],

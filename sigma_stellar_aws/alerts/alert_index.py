@@ -51,8 +51,10 @@ def _texts(*names: str) -> JsonObject:
 
 _LISTS = ("events", "event_names", "accounts", "regions", "actors", "actor_names", "source_addresses", "correlation")
 _VERSION = "version"
-_LATEST = 2
+_LATEST = 3
 """Of the mappings. Indices of version 1 say none."""
+_ADDED = ("rule", "tactics", "techniques", "actor_names", "first_event", "failed_count", "error_codes")
+"""What indices of version 1 lack; those of version 2 lack the last two."""
 _UNSEARCHED: JsonObject = {"type": "object", "enabled": False}
 
 _MAPPINGS: JsonObject = {
@@ -72,7 +74,8 @@ _MAPPINGS: JsonObject = {
         "techniques": _texts("id", "name", "url"),
         "first_time": _TIME,
         "last_time": _TIME,
-        "event_count": {"type": "long"},
+        **_all(("event_count", "failed_count"), {"type": "long"}),
+        "error_codes": _KEYWORD,
         "suppression": {
             "properties": {
                 "window": _KEYWORD,
@@ -80,7 +83,8 @@ _MAPPINGS: JsonObject = {
                 "key": {"type": "object", "enabled": False},
                 "key_id": _KEYWORD,
                 **_all(("start", "end", "first", "last"), _MILLIS),
-                "events": {"type": "long"},
+                **_all(("events", "failed"), {"type": "long"}),
+                "error_codes": _KEYWORD,
             }
         },
         "events": _texts("id", "place"),
@@ -142,6 +146,9 @@ class _Counters(msgspec.Struct):
     first: int | None
     last: int | None
     events: int
+    failed: int | None = None
+    """None where an earlier version wrote it."""
+    error_codes: tuple[str, ...] = ()
 
 
 def index_exists(client: OpenSearch, index: str) -> bool:
@@ -194,9 +201,11 @@ def _meta(search: str) -> JsonObject:
 
 
 def _added_properties() -> JsonObject:
-    """Return what version 2 has more than version 1."""
+    """Return what earlier versions lack; to add what they have changes nothing."""
     properties = as_object(_MAPPINGS["properties"])
-    return {name: properties[name] for name in ("rule", "tactics", "techniques", "actor_names", "first_event")}
+    counters = as_object(as_object(properties["suppression"])["properties"])
+    added: JsonObject = {name: properties[name] for name in _ADDED}
+    return {**added, "suppression": {"properties": {name: counters[name] for name in ("failed", "error_codes")}}}
 
 
 def begin_of_count(client: OpenSearch, index: str, since: datetime | None) -> datetime | None:
@@ -284,8 +293,17 @@ def store_batch(client: OpenSearch, index: str, alerts: Sequence[Alert]) -> list
 
 def alert_document(alert: Alert) -> JsonObject:
     """Write an alert as a document of the index."""
-    counters = _Counters(alert.key_id, alert.start, alert.end, alert.first, alert.last, alert.events)
-    suppression = {**suppression_json(alert), **msgspec.structs.asdict(counters)}
+    counters = _Counters(
+        alert.key_id,
+        alert.start,
+        alert.end,
+        alert.first,
+        alert.last,
+        alert.events,
+        alert.failed,
+        alert.error_codes,
+    )
+    suppression = {**suppression_json(alert), **msgspec.structs.asdict(counters), "error_codes": [*alert.error_codes]}
     document: JsonObject = {**alert_json(alert), "suppression": suppression}
     return {name: _storable(value) for name, value in document.items()}
 
@@ -315,7 +333,9 @@ def _as_raised(name: str, source: JsonObject) -> Raised | None:
         return None
     if held.start is None or held.end is None or held.first is None or held.last is None:
         return None
-    return Raised(name, held.key_id, held.start, held.end, held.first, held.last, held.events)
+    return Raised(
+        name, held.key_id, held.start, held.end, held.first, held.last, held.events, held.failed, held.error_codes
+    )
 
 
 def _known(client: OpenSearch, index: str, names: list[str]) -> dict[str, Raised]:
@@ -331,13 +351,15 @@ def _known(client: OpenSearch, index: str, names: list[str]) -> dict[str, Raised
 
 def _is_changed(alert: Alert) -> bool:
     raised = alert.raised
-    return raised is not None and (alert.events, alert.first, alert.last) != (raised.events, raised.first, raised.last)
+    return raised is not None and any(
+        getattr(alert, name) != getattr(raised, name) for name in ("events", "first", "last", "failed", "error_codes")
+    )
 
 
 def _counted(alert: Alert) -> JsonObject:
     """Return what a run changes in an alert of an earlier run: its lists of events only if it has read all of them."""
     document = alert_document(alert)
-    counters = ("first_time", "last_time", "event_count", "suppression")
+    counters = ("first_time", "last_time", "event_count", "failed_count", "error_codes", "suppression")
     lists: tuple[str, ...] = _LISTS
     if alert.event:
         lists = (*lists, "first_event")

@@ -31,6 +31,8 @@ class _Packed(NamedTuple):
     regions: tuple[str, ...]
     actors: tuple[str, ...]
     source_addresses: tuple[str, ...]
+    failed: int
+    error_codes: tuple[str, ...]
     raised: Raised | None
     since: int | None
     chain: tuple[ChainEvent, ...]

@@ -62,6 +62,9 @@ def detection_finding(alert: Alert) -> JsonObject:
         finding["remediation"] = {"desc": "\n".join(rule.guide.triage), "references": [*rule.guide.references]}
     if event is not None and event.resource:
         finding["resources"] = [{"uid": event.resource}]
+    if alert.failed:
+        # What has no attribute there.
+        finding["unmapped"] = {"failed_count": alert.failed, "error_codes": [*alert.error_codes]}
     if alert.event:
         finding["raw_data"] = alert.event.decode("utf-8")
     return finding

@@ -123,4 +123,6 @@ _CSV_COLUMNS: tuple[tuple[str, Callable[[Alert], str | int | None]], ...] = (
     *((name, partial(_of_first_event, name)) for name in _EVENT_TEXTS),
     ("parameters", lambda alert: _fields_text(_first(alert), "parameters")),
     ("matched", lambda alert: _fields_text(_first(alert), "matched")),
+    ("failed_count", lambda alert: alert.failed),
+    ("error_codes", lambda alert: _joined(alert.error_codes)),
 )

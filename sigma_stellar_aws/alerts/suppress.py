@@ -68,14 +68,17 @@ def raise_alerts(
 
 def with_earlier(alert: Alert, raised: Raised) -> Alert:
     """Add what an earlier run had counted: the numbers never fall, since the store may have deleted events."""
+    events, failed, codes = max(alert.events, raised.events), alert.failed, alert.error_codes
+    if raised.failed is not None:
+        failed = max(failed, raised.failed)
+        # No event both fails and succeeds.
+        events = max(events, failed + max(alert.events - alert.failed, raised.events - raised.failed))
+    if alert.counted < events:
+        codes = tuple(dict.fromkeys((*raised.error_codes, *codes)))[:SAMPLE]
+    alert = alert._replace(raised=raised, events=events, failed=failed, error_codes=codes)
     if alert.first is None or alert.last is None:
-        return alert._replace(raised=raised, events=max(alert.events, raised.events))
-    return alert._replace(
-        raised=raised,
-        first=min(alert.first, raised.first),
-        last=max(alert.last, raised.last),
-        events=max(alert.events, raised.events),
-    )
+        return alert
+    return alert._replace(first=min(alert.first, raised.first), last=max(alert.last, raised.last))
 
 
 class _Windows:
@@ -165,6 +168,8 @@ class _Window:
     regions: tuple[str, ...] = ()
     actors: tuple[str, ...] = ()
     source_addresses: tuple[str, ...] = ()
+    failed: int = 0
+    error_codes: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
     place: int = NOT_KEPT
     since: int | None = None
@@ -183,6 +188,7 @@ class _Window:
             self.first, self.place = hit.time, hit.event
         self.last = hit.time
         self.events += 1
+        self.failed += bool(hit.error_code)
         if len(self.sample) < SAMPLE:
             self.sample += ((hit.event_id, hit.origin),)
         # One event after the other says the same.
@@ -194,6 +200,7 @@ class _Window:
         self.regions = _with(self.regions, hit.region)
         self.actors = _with(self.actors, hit.actor)
         self.source_addresses = _with(self.source_addresses, hit.source_address)
+        self.error_codes = _with(self.error_codes, hit.error_code)
 
     def alert(self) -> Alert:
         alert = Alert(
@@ -213,6 +220,8 @@ class _Window:
             regions=self.regions,
             actors=self.actors,
             source_addresses=self.source_addresses,
+            failed=self.failed,
+            error_codes=self.error_codes,
             since=self.since,
             chain=self.chain,
             place=self.place,

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sigma_stellar_aws.alerts.alert import Alert, AlertList, ChainEvent
+from sigma_stellar_aws.alerts.alert import Alert, AlertList, ChainEvent, failure_text
 from sigma_stellar_aws.alerts.first_event import actor_name, first_event
 from sigma_stellar_aws.alerts.summary import AlertSummary
 from sigma_stellar_aws.base.terminal import console_for, style_of
@@ -108,21 +108,31 @@ def _name(event: str) -> str:
 
 
 def _event_once(alert: Alert) -> Text:
-    """Return what was done, to what, and whether it failed."""
+    """Return what was done, to what, and how much of it failed: red where nothing was changed."""
+    return _what(alert).append_text(_failure(alert))
+
+
+def _what(alert: Alert) -> Text:
     names = map(_name, alert.event_names)
     text = Text(printable(", ".join(names)) or "event without a name")
     event = first_event(alert.event, alert.rule)
     if event is not None and event.resource:
         # Of an ARN, what is not the same for everything in the account.
         text.append(f" {printable(event.resource.split(':', 5)[-1])}", "dim")
-    if event is not None and event.error_code:
-        text.append(f" {printable(event.error_code)}", "red")
     return text
 
 
+def _failure(alert: Alert) -> Text:
+    told = failure_text(alert)
+    return Text(f" {printable(told)}" if told else "", "red" if alert.failed == alert.events else "yellow")
+
+
 def _event(alert: Alert) -> Text:
-    text = _event_once(alert)
-    return text if alert.events == 1 else text.append(f" \N{MULTIPLICATION SIGN}{alert.events:,}", "bold")
+    """Return the same with the number of events, which stands with those that failed, if any did."""
+    text = _what(alert)
+    if alert.events > 1 and not alert.failed:
+        text.append(f" \N{MULTIPLICATION SIGN}{alert.events:,}", "bold")
+    return text.append_text(_failure(alert))
 
 
 def _two_lines(other: Callable[[Alert], str]) -> Callable[[Alert], Text]:

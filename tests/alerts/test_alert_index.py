@@ -120,9 +120,11 @@ def test_an_index_of_an_earlier_version_goes_on(client: OpenSearch) -> None:
     client.index(index="of-alerts", id="old", body={"id": "old", "actors": ["bob"]}, params={"refresh": "true"})
     assert run(client, [hit(START)]) == ["created"]
     [mapping] = (each["mappings"] for each in client.indices.get_mapping(index="of-alerts").values())
-    assert mapping["_meta"] == {OWN: {ALERTS_OF: "logs", "version": 2}, "team": "blue"}
+    assert mapping["_meta"] == {OWN: {ALERTS_OF: "logs", "version": 3}, "team": "blue"}
     assert mapping["properties"]["first_event"]["properties"]["record"]["enabled"] is False
     assert mapping["properties"]["rule"]["properties"]["triage"] == {"type": "text"}
+    assert mapping["properties"]["failed_count"] == {"type": "long"}
+    assert mapping["properties"]["suppression"]["properties"]["failed"] == {"type": "long"}
     assert stored(client)["old"] == {"id": "old", "actors": ["bob"]}
     assert run(client, [hit(START)]) == ["unchanged"]
 
@@ -160,6 +162,35 @@ def test_events_that_are_gone_stay_counted(client: OpenSearch) -> None:
     end = START + HOUR
     suppression = {**cast(JsonObject, before["suppression"]), "last": millis(end)}
     assert after == {**before, "last_time": "2026-10-01T01:00:00Z", "suppression": suppression}
+
+
+def test_failed_events_are_counted_over_runs(client: OpenSearch) -> None:
+    """A call that fails and later succeeds is told so, whichever of both the store has deleted meanwhile."""
+    failed = hit(START)._replace(error_code="AccessDenied")
+    later = [hit(START + HOUR, number=n) for n in range(3)]
+    assert run(client, [failed]) == ["created"]
+    [document] = stored(client).values()
+    assert (document["event_count"], document["failed_count"], document["error_codes"]) == (1, 1, ["AccessDenied"])
+    for hits, outcome in (([failed, *later], "updated"), (later, "unchanged"), ([failed], "unchanged")):
+        assert run(client, hits, START + HOUR if failed not in hits else START) == [outcome]
+        [document] = stored(client).values()
+        assert (document["event_count"], document["failed_count"], document["error_codes"]) == (4, 1, ["AccessDenied"])
+
+
+def test_failed_events_of_an_alert_of_an_earlier_version(client: OpenSearch) -> None:
+    """An alert that was raised without its failed events gets them with the next run, while its window is open."""
+    hits = [hit(START)._replace(error_code="AccessDenied"), hit(START + HOUR)]
+    run(client, hits)
+    [(name, document)] = stored(client).items()
+    counters = cast(JsonObject, document["suppression"])
+    for part, lacking in ((document, ("failed_count", "error_codes")), (counters, ("failed", "error_codes"))):
+        for field in lacking:
+            del part[field]
+    client.index(index="of-alerts", id=name, body=document, params={"refresh": "true"})
+    assert run(client, hits, START + HOUR) == ["updated"]
+    document = stored(client)[name]
+    assert (document["event_count"], document["failed_count"], document["error_codes"]) == (2, 1, ["AccessDenied"])
+    assert run(client, hits, START + HOUR) == ["unchanged"]
 
 
 def test_a_late_event_makes_no_second_alert(client: OpenSearch) -> None:

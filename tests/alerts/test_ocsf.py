@@ -48,6 +48,17 @@ def test_what_a_finding_says() -> None:
     assert json.loads(finding["raw_data"])["eventName"] == "DeleteAlarms"
 
 
+def test_failed_events_are_counted(tmp_path: Path) -> None:
+    """How many events failed, and how, stands where OCSF has what it has no attribute for."""
+    event = {"eventSource": "monitoring.amazonaws.com", "eventName": "DeleteAlarms"}
+    records = [{**event, "eventID": "1", "errorCode": "AccessDenied"}, {**event, "eventID": "2"}]
+    (tmp_path / "a.json").write_text(json.dumps({"Records": records}), encoding="utf-8")
+    [alert] = alerts_of_files([tmp_path / "a.json"]).alerts
+    finding: Any = detection_finding(alert)
+    assert (finding["count"], finding["unmapped"]) == (2, {"failed_count": 1, "error_codes": ["AccessDenied"]})
+    Draft7Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(finding)
+
+
 def test_an_event_without_a_time(tmp_path: Path) -> None:
     """A finding needs a time, and has 0 where the event tells none."""
     event = {"eventSource": "monitoring.amazonaws.com", "eventName": "DeleteAlarms", "sourceIPAddress": "AWS Internal"}

@@ -339,7 +339,7 @@ def told(number: int = 0, **changes: Json) -> JsonObject:
     arn = "arn:aws:iam::123456789012:user/alice"
     technique: JsonObject = {"id": "T1685", "name": "Disable", "url": "https://attack.mitre.org/techniques/T1685/"}
     made = alert(number, rule=rule, first_event=EVENT, actors=[arn], actor_names=["alice"], techniques=[technique])
-    return {**made, **changes}
+    return {**made, "failed_count": 1, "error_codes": ["AccessDenied"], **changes}
 
 
 def test_an_alert_says_why_and_what(open_page: Open) -> None:
@@ -374,6 +374,28 @@ def test_an_alert_says_why_and_what(open_page: Open) -> None:
     page.get_by_role("button", name="Copy as JSON").click()
     expect(page.locator("#told")).to_have_text("Copied the alert as JSON.")
     assert json.loads(page.evaluate("navigator.clipboard.readText()")) == told()
+
+
+def test_what_failed_is_told_apart(open_page: Open) -> None:
+    """A failed call is an alarm, and asks another question, only if none of the alert succeeded."""
+    page = open_page([told(0), told(1, event_count=2, failed_count=2), told(2, event_count=2, failed_count=1)])
+    page.get_by_role("button", name="Not grouped").click()
+    texts = []
+    for summary in page.locator("#list summary[data-key]").all():
+        summary.click()
+    for opened in page.locator("#list li > details").all():
+        summary = opened.locator("summary").first
+        vain = opened.locator(".in-vain").all_inner_texts()
+        texts.append((summary.locator(".failed").all_inner_texts(), vain))
+    why = "nothing was changed. Ask why it was tried, and whether it succeeded later."
+    assert texts == [
+        ([], []),
+        (["2 of 2 failed: AccessDenied"], [f"All calls failed (AccessDenied): {why}"]),
+        (["AccessDenied"], [f"The call failed (AccessDenied): {why}"]),
+    ]
+    some = page.locator("#list li > details").first
+    expect(some.locator("summary").first).to_contain_text("trail/main 1 of 2 failed: AccessDenied")
+    expect(some.locator(".details")).to_contain_text("1 of 2 failed: AccessDeniedThe first: AccessDenied: not you")
 
 
 def test_what_a_rule_says_stands_in_the_page_once() -> None:

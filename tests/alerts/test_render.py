@@ -53,6 +53,8 @@ FIRST = Alert(
     regions=("eu-central-1", "us-east-1"),
     actors=("arn:aws:iam::123456789012:user/alice",),
     source_addresses=("192.0.2.44",),
+    failed=1,
+    error_codes=("AccessDenied",),
     event=EVENT,
 )
 SECOND = FIRST._replace(
@@ -125,6 +127,8 @@ def test_csv(capsys: pytest.CaptureFixture[str]) -> None:
         "user_agent": "aws-cli",
         "parameters": "name=logs, x",
         "matched": "eventName=Delete",
+        "failed_count": "1",
+        "error_codes": "AccessDenied",
     }
     assert second["actors"] == "bob, \"the\" 'b\u00f6b'"
 
@@ -244,9 +248,27 @@ def test_a_narrow_table_keeps_words_together(
     monkeypatch.setenv("COLUMNS", "80")
     lines = written(capsys, "table", FIRST).splitlines()
     assert [" ".join(line.split()) for line in lines[2:4]] == [
-        "25 2025-11-09 06:12:12 AssumeRole logs AccessDenied \N{MULTIPLICATION SIGN}17",
+        "25 2025-11-09 06:12:12 AssumeRole logs 1 of 17 failed: AccessDenied",
         "alice 192.0.2.44 123456789012",
     ]
+
+
+def test_failed_events_are_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many events failed stands with their number, red only where all did; a number alone where none did."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    red, yellow = "\x1b[31m", "\x1b[33m"
+    for failed, events, told in (
+        (0, 2, "\x1b[1m \N{MULTIPLICATION SIGN}2"),
+        (1, 2, f"{yellow} 1 of 2 failed: AccessDenied"),
+        (2, 2, f"{red} 2 of 2 failed: AccessDenied"),
+        (1, 1, f"{red} AccessDenied"),
+    ):
+        codes = ("AccessDenied",) if failed else ()
+        text = written(capsys, "table", FIRST._replace(failed=failed, events=events, error_codes=codes))
+        assert told in text
+        assert ("AccessDenied" in text) == bool(failed)
+        assert ("\N{MULTIPLICATION SIGN}" in text) == (not failed)
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "json"])

@@ -14,7 +14,7 @@ from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, Raised, alert_id, aler
 from sigma_stellar_aws.alerts.hits import DistinctHits, Hit, Key, to_hit
 from sigma_stellar_aws.alerts.pack import PackRule
 from sigma_stellar_aws.alerts.store_events import within
-from sigma_stellar_aws.alerts.suppress import raise_alerts
+from sigma_stellar_aws.alerts.suppress import raise_alerts, with_earlier
 from sigma_stellar_aws.base.errors import TooManyAlertsError
 from sigma_stellar_aws.base.times import time_text
 from sigma_stellar_aws.logs.flatten import flatten
@@ -325,6 +325,8 @@ def test_an_alert_as_json() -> None:
         "first_time": text,
         "last_time": time_text(time + 1500),
         "event_count": 2,
+        "failed_count": 0,
+        "error_codes": [],
         "suppression": {
             "window": "90m",
             "key": {"userIdentity.arn": "arn:aws:iam::123456789012:user/alice", "requestParameters.none": None},
@@ -342,6 +344,41 @@ def test_an_alert_as_json() -> None:
         "first_event": None,
     }
     assert json.loads(json.dumps(alert_json(alert))) == alert_json(alert)
+
+
+def test_failed_events_are_counted() -> None:
+    """An alert tells how many of its events have an error code, and the first ones, each once."""
+    codes = ["AccessDenied", "", "AccessDenied", "Throttled", ""]
+    [alert] = raised(*(hit(time)._replace(error_code=code) for time, code in enumerate(codes)))
+    assert (alert.failed, alert.events, alert.error_codes) == (3, 5, ("AccessDenied", "Throttled"))
+    [alert] = raised(*(hit(time)._replace(error_code=f"E{time}") for time in range(SAMPLE + 5)))
+    assert (alert.failed, alert.error_codes) == (SAMPLE + 5, tuple(f"E{number}" for number in range(SAMPLE)))
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "together"),
+    [
+        # Failed, succeeded; of both runs, and what is known of all: no number falls.
+        ((2, 1), (1, 1), (2, 1)),
+        ((0, 3), (5, 0), (5, 3)),
+        ((4, 0), (0, 4), (4, 4)),
+        ((1, 1), None, (1, 1)),
+    ],
+)
+def test_what_failed_in_an_earlier_run(
+    now: tuple[int, int], before: tuple[int, int] | None, together: tuple[int, int]
+) -> None:
+    """Counts of two runs are put together right, though the store may have deleted events that failed or succeeded."""
+    [alert] = raised(*(hit(n)._replace(error_code="New" if n < now[0] else "") for n in range(sum(now))))
+    failed, events = (before[0], sum(before)) if before else (None, 1)
+    codes = ("Old",) if failed else ()
+    earlier = Raised(alert.id, alert.key_id, 0, DAY, 0, 0, events, failed, codes)
+    both = with_earlier(alert, earlier)
+    assert (both.failed, both.events - both.failed) == together
+    expected = codes if both.events > sum(now) else ()
+    assert both.error_codes == (*expected, *(("New",) if now[0] else ()))
+    again = with_earlier(alert, earlier._replace(events=both.events, failed=both.failed, error_codes=both.error_codes))
+    assert again._replace(raised=None) == both._replace(raised=None)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,16 @@ function readRecord(item) {
   return JSON.parse(records[item.place + 1] || "null");
 }
 
+/** How many of an alert's events failed, and how; nothing where none did. Of a single event, that is its error code. */
+function failureText({ event_count: count, failed_count: failed = 0, error_codes: codes = [] }) {
+  const stated = codes.join(", ");
+  return !failed || count === 1 ? stated : `${number(failed)} of ${number(count)} failed: ${stated}`;
+}
+
+function allFailed({ event_count: count, failed_count: failed = 0 }) {
+  return failed > 0 && failed === count;
+}
+
 /** An alert with all that stands elsewhere on the page. */
 function wholeOf(item) {
   const { alert } = item;

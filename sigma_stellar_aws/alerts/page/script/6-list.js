@@ -96,7 +96,7 @@ function authorOf(rule) {
 function rowOf(item) {
   const { alert } = item;
   const actors = few(alert.actors.map(actorName));
-  const events = [...few(alert.event_names, 3), ...resourceOf(alert)];
+  const events = [...few(alert.event_names, 3), ...resourceOf(alert), ...failureOf(alert)];
   const separator = " · ";
   const [what, more] = {
     rule: [actors, events],
@@ -144,15 +144,18 @@ function rowOf(item) {
   return element("li", {}, details);
 }
 
-/** What was acted on, and how that failed, if it did. */
+/** What was acted on. */
 function resourceOf({ first_event: event }) {
   if (!event) return [];
   // Of an ARN, what is not the same for everything in an account.
   const resource = event.resource.startsWith("arn:") ? event.resource.split(":").slice(5).join(":") : event.resource;
-  return [
-    resource ? [" ", element("strong", {}, value(resource, LONGEST_IN_ROW))] : [],
-    event.error_code ? [" ", element("span", { class: "failed" }, value(event.error_code, LONGEST_IN_ROW))] : [],
-  ].flat();
+  return resource ? [" ", element("strong", {}, value(resource, LONGEST_IN_ROW))] : [];
+}
+
+/** How many events failed; an alarm only where nothing was changed. */
+function failureOf(alert) {
+  const told = failureText(alert);
+  return told ? [" ", element("span", { class: allFailed(alert) ? "failed" : "note" }, value(told, LONGEST_IN_ROW))] : [];
 }
 
 function timesOf({ alert, first, last }) {

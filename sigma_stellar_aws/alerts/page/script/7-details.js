@@ -76,12 +76,7 @@ function whatHappened(item) {
   const told = event
     ? [
         event.resource ? named("Resource", value(event.resource)) : null,
-        named(
-          "Outcome",
-          event.error_code
-            ? element("strong", { class: "failed" }, value([event.error_code, event.error_message].filter(Boolean).join(": ")))
-            : "no error",
-        ),
+        named("Outcome", ...outcomeOf(alert)),
         event.user_agent ? named("User agent", value(event.user_agent)) : null,
       ]
     : [];
@@ -105,6 +100,32 @@ function whatHappened(item) {
   );
 }
 
+/** How many events failed, and what the first one said. */
+function outcomeOf(alert) {
+  const event = alert.first_event;
+  const failure = alert.event_count > 1 ? failureText(alert) : "";
+  const first = event.error_code
+    ? element(
+        allFailed(alert) ? "strong" : "span",
+        { class: allFailed(alert) ? "failed" : null },
+        value([event.error_code, event.error_message].filter(Boolean).join(": ")),
+      )
+    : "no error";
+  return failure ? [value(failure), element("div", { class: "note" }, "The first: ", first)] : [first];
+}
+
+/** What it means that all events failed. */
+function inVainOf(alert) {
+  if (!allFailed(alert)) return null;
+  const failed = alert.event_count === 1 ? "The call" : "All calls";
+  return element(
+    "p",
+    { class: "in-vain" },
+    element("strong", {}, `${failed} failed (`, value(alert.error_codes.join(", "), LONGEST_IN_ROW), "): nothing was changed."),
+    " Ask why it was tried, and whether it succeeded later.",
+  );
+}
+
 function whyItMatters(alert) {
   const { rule } = alert;
   const guide = guides[rule.id] ?? {};
@@ -113,6 +134,7 @@ function whyItMatters(alert) {
   return section(
     "Why it matters",
     guide.description ? element("p", { class: "description" }, value(guide.description)) : null,
+    inVainOf(alert),
     triage.length ? element("h5", {}, "What to do next") : null,
     triage.length
       ? element(
