@@ -36,7 +36,7 @@ from sigma_stellar_aws.alerts.run import (
     raised,
 )
 from sigma_stellar_aws.alerts.store_doubts import check_that_rules_can_match, store_doubts
-from sigma_stellar_aws.alerts.store_events import StoredEvents, count_undated, store_hits
+from sigma_stellar_aws.alerts.store_events import StoredEvents, count_undated, of_cloudtrail, store_hits
 from sigma_stellar_aws.base import times
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.text import plural
@@ -330,4 +330,4 @@ def _accepted(
     lost = [each for each in pack.correlations if each not in left.correlations]
     reasons += [f"Rule {each.title!r}: a rule that it counts is left out" for each in lost]
     messages.add(f"this rule is left out: {reason}" for reason in reasons)
-    return left, accepted.queries
+    return left, [of_cloudtrail(query, profile) for query in accepted.queries]

@@ -21,7 +21,7 @@ from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.logs.flatten import document_id, is_uuid
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
-from sigma_stellar_aws.query.store_profile import Layout
+from sigma_stellar_aws.query.store_profile import Layout, StoreProfile
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, Document
 from sigma_stellar_aws.store.answers import as_store_errors, read_answer
 from sigma_stellar_aws.store.mapping import count_each
@@ -32,6 +32,7 @@ _PAGE_OF_WHOLE_RECORDS = 1000
 
 _EVENTS_AT_ONCE = 100
 _NOWHERE = ("", "")
+_DATASET, _OF_CLOUDTRAIL = "event.dataset", "aws.cloudtrail.event_type"
 
 
 class StoredEvents:
@@ -179,6 +180,20 @@ def _found(
 def _own_time(document: Document) -> int | None:
     time = document.get(TIME_FIELD)
     return time if isinstance(time, int) else None
+
+
+def of_cloudtrail(query: Clause, profile: StoreProfile) -> Clause:
+    """Limit a query to CloudTrail's events where a store may hold others under the same names, as Filebeat's does.
+
+    Left out are only events that name another dataset, and have no field of CloudTrail's.
+    """
+    kinds = {field.type for field in profile.mappings(_DATASET)}
+    if profile.layout != "ecs" or not kinds or not kinds <= {"keyword", "constant_keyword"}:
+        return query
+    is_meant = dsl.any_of(
+        [dsl.term(_DATASET, "aws.cloudtrail"), dsl.exists(_OF_CLOUDTRAIL), dsl.none_of(dsl.exists(_DATASET))]
+    )
+    return dsl.all_of([query, is_meant])
 
 
 def within(

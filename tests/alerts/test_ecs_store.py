@@ -146,6 +146,29 @@ def test_events_under_other_names_are_told(stores: Stores, index: str, names: st
     assert not any("may miss" in each for each in alone.problems)
 
 
+def test_events_of_other_datasets_raise_nothing(stores: Stores) -> None:
+    """In an index for all that Filebeat reads, another dataset has the same names; one of its own is CloudTrail's."""
+    [one, *_] = cases()
+    ours = [
+        ingested(
+            {**one.record, "userAgent": "a scanner", "eventID": f"6f0c7a2e-9d8b-4c1f-8a35-2b7e1d4c9f6{number}"},
+            newer=True,
+        )
+        for number in range(3)
+    ]
+    del ours[1]["event.dataset"]
+    ours[2]["event.dataset"] = "our.trail"
+    other: JsonObject = {"event.dataset": "nginx.access", "user_agent.original": "a scanner"}
+    mappings = stores.client.indices.get_mapping(index="ecs-newer")["ecs-newer"]["mappings"]
+    _fill(stores.client, "filebeat", mappings, [*ours, {**other, "@timestamp": ours[0]["@timestamp"]}])
+    asked: dict[str, Any] = {"selection": {"userAgent|contains": "SCANNER"}, "condition": "selection"}
+    rule = SigmaCollection.from_dicts([{**EVERYTHING, "detection": asked}])
+    found = alerts_of_store(stores.client, "filebeat", rule, options=AlertOptions(window=timedelta(0)))
+    stores.client.indices.delete(index="filebeat")
+    assert (found.events, found.problems) == (3, [])
+    assert {event for alert in found.alerts for event, _ in alert.sample} == {each["event.id"] for each in ours}
+
+
 LOST = {
     *("userIdentity_identityProvider", "userIdentity_credentialId", "userIdentity_onBehalfOf_identityStoreArn"),
     *("sharedEventID", "sessionCredentialFromConsole", "additionalEventData_UserName"),
