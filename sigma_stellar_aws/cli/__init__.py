@@ -33,7 +33,7 @@ _COMMANDS = {
 
 EXIT_CODES = {
     "0": "all is done",
-    "1": "an error; of check a finding, of test a case that failed",
+    "1": "an error; of check a finding, of test a case that failed; of plan, apply and remove misuse, too",
     "2": "misuse; of check also that it could not run, of plan that there is something to do",
     "3": "done, but something could not be read or a rule was left out; of test also that it could not run",
     "130": "ended by Ctrl-C",

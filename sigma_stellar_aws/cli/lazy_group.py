@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from sigma_stellar_aws.base.text import printable
+from sigma_stellar_aws.base.text import did_you_mean, nearest, printable
 
 _INTERRUPTED = 130
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
@@ -56,6 +56,14 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"{cmd_name} is not a command of Click")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of a command line; where there is none of that name, name the one that was meant."""
+        if args and args[0] not in self._lazy_commands and (meant := nearest(args[0], self._lazy_commands)):
+            ctx.fail(f"No such command {args[0]!r}{did_you_mean(meant)}")
+        return super().resolve_command(ctx, args)
 
     def make_context(self, *what: Any, **more: Any) -> click.Context:
         """Read the options, or print the help; what it could not write is told without a traceback."""

@@ -14,7 +14,7 @@ from sigma_stellar_aws.base.text import not_read
 from sigma_stellar_aws.base.times import parse_duration, parse_instant
 from sigma_stellar_aws.cli.problems import note
 from sigma_stellar_aws.reference.cloudtrail_fields import is_known, nearest_field
-from sigma_stellar_aws.rule_files.find import find_unread_files
+from sigma_stellar_aws.rule_files.find import filters_path, find_unread_files
 
 
 def instant(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
@@ -100,8 +100,32 @@ rules_option = click.option(
     callback=rule_paths,
     help="Use these rules, not the 29; repeatable.",
 )
+
+
+class FilterFile(click.Path):
+    """A file with a Sigma filter, or the name of one of this project's."""
+
+    name = "filter"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path of the file."""
+        ours = {file.stem: file for file in sorted(filters_path().glob("*.yml"))}
+        known = ours.get(Path(str(value)).name.removesuffix(".yml"))
+        if known is not None and not Path(str(value)).exists():
+            return known
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            raise click.BadParameter(f"{error.message} Ours are {', '.join(ours)}.", ctx, param) from error
+
+
 filters_option = click.option(
-    "--filter", "filter_paths", multiple=True, type=FILE, metavar="FILE", help="Sigma filter to apply; repeatable."
+    "--filter",
+    "filter_paths",
+    multiple=True,
+    type=FilterFile(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Sigma filter to apply, or the name of one of ours; repeatable.",
 )
 published_option = click.option(
     "--published", is_flag=True, help="Use the published queries, errors included, where a rule corrects them."

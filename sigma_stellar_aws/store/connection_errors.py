@@ -84,7 +84,7 @@ def connection_problem(
     Args:
         server: what it is, such as ``the store``.
         error: of the client, whichever of the libraries it is.
-        url: where the server was looked for, to be named in the message; empty where the user knows.
+        url: where the server was looked for, to be named in the message; without it, what the error tells of it.
         timeout_seconds: how long was waited for an answer.
     """
     chain = list(_chain(error))
@@ -96,7 +96,7 @@ def connection_problem(
         cause = _LOST
     message = cause.message.format(
         server=server,
-        where=_where(url),
+        where=_where(url) if url else _asked(chain),
         detail=_detail(chain, cause),
         timeout=timeout_seconds,
         limit=next((link for link in chain if isinstance(link, _LIMITS)), ""),
@@ -130,6 +130,16 @@ def _where(url: str) -> str:
         return ""
     parts = urlsplit(url)
     return f" at {parts.hostname}:{parts.port or _PORTS.get(parts.scheme, '')}"
+
+
+def _asked(chain: list[BaseException]) -> str:
+    """Return the host and port that no connection was made to, as far as urllib3 tells."""
+    for link in chain:
+        asked = getattr(link, "conn", None) or getattr(link, "pool", None)
+        host, port = getattr(asked, "host", None), getattr(asked, "port", None)
+        if host and port:
+            return f" at {host}:{port}"
+    return ""
 
 
 def _detail(chain: list[BaseException], cause: _Cause) -> str:

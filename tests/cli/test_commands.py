@@ -904,3 +904,26 @@ def test_help_tells_every_variable_of_the_environment(run: Run) -> None:
     assert {"SIGMA_STELLAR_AWS_USER", "SIGMA_STELLAR_AWS_CONFIG"} <= names
     told = run("--help").out
     assert [name for name in sorted(names) if name not in told] == []
+
+
+def test_a_filter_of_ours_goes_by_its_name(run: Run) -> None:
+    """It is found from any folder, as a file is; a name that is neither is told with those that there are."""
+    by_name = run("alerts", SAMPLES, "--json", "--filter", "sigma_filter_aws_successful_calls")
+    by_path = run("alerts", SAMPLES, "--json", "--filter", FILTERS / "sigma_filter_aws_successful_calls.yml")
+    assert by_name.out == by_path.out
+    assert 10 < len(by_name.out.splitlines()) < 113
+    wrong = run("alerts", SAMPLES, "--filter", "successful")
+    assert wrong.code == 2
+    assert "Ours are sigma_filter_aws_service_callers, sigma_filter_aws_successful_calls." in wrong.err
+
+
+def test_a_command_that_is_misspelt(run: Run) -> None:
+    """The one that was meant is named."""
+    ended = run("alert")
+    assert (ended.code, ended.out) == (2, "")
+    assert "No such command 'alert'; did you mean alerts?" in ended.err
+
+
+def test_a_store_that_is_not_there_is_named(run: Run) -> None:
+    """Host and port are told: the address may come from a file."""
+    assert "the store cannot be reached at 127.0.0.1:1: " in run("alerts", "--url", "http://127.0.0.1:1").err
