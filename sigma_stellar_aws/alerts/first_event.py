@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
@@ -128,6 +129,25 @@ def actor_name(actor: str) -> str:
         return f"root of {parts[4]}"
     # A role and its session; all else may stand in folders.
     return (name if kind == "assumed-role" else name.rpartition("/")[2]) or parts[5]
+
+
+def actor_labels(actors: Iterable[str]) -> dict[str, str]:
+    """Return readable names of actors, each once: with the account where several have one, or else the whole ARN.
+
+    >>> users = "arn:aws:iam::111122223333:user/alice", "arn:aws:iam::444455556666:user/alice", "bob"
+    >>> [*actor_labels(users).values()]
+    ['alice · 111122223333', 'alice · 444455556666', 'bob']
+    """
+    labels = {actor: actor_name(actor) for actor in actors}
+    for longer in (_name_and_account, str):
+        counts = Counter(labels.values())
+        labels = {actor: label if counts[label] == 1 else longer(actor) for actor, label in labels.items()}
+    return labels
+
+
+def _name_and_account(actor: str) -> str:
+    name = actor_name(actor)
+    return name if name == actor else f"{name} \N{MIDDLE DOT} {actor.split(':')[4]}"
 
 
 @lru_cache(maxsize=10_000)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sigma_stellar_aws.alerts.alert import Alert
-from sigma_stellar_aws.alerts.first_event import actor_name
+from sigma_stellar_aws.alerts.first_event import actor_labels
 
 MOST_OF_A_KIND = 5
 """How many of each kind are told."""
@@ -18,6 +18,7 @@ class AlertSummary:
     rules: Counter[tuple[int, str]] = field(default_factory=Counter)
     """By severity and title."""
     actors: Counter[str] = field(default_factory=Counter)
+    """By their ARNs: users of several accounts may share a name."""
     source_addresses: Counter[str] = field(default_factory=Counter)
     accounts: Counter[str] = field(default_factory=Counter)
 
@@ -25,17 +26,18 @@ class AlertSummary:
         """Yield alerts, and count them."""
         for alert in alerts:
             self.rules[alert.rule.severity, alert.rule.title] += 1
-            self.actors.update(map(actor_name, alert.actors))
+            self.actors.update(alert.actors)
             self.source_addresses.update(alert.source_addresses)
             self.accounts.update(alert.accounts)
             yield alert
 
     def lines(self) -> list[tuple[str, str]]:
         """Return a title and a text for each kind of which there is something to tell."""
+        labels = actor_labels(self.actors)
         worst = sorted(self.rules.items(), key=lambda item: (-item[0][0], -item[1], item[0][1]))
         told = [("worst rules", [f"{severity} {title} ({count:,})" for (severity, title), count in worst])]
         for title, counts in (
-            ("most by", self.actors),
+            ("most by", {labels[actor]: count for actor, count in self.actors.items()}),
             ("from", self.source_addresses),
             ("in account", self.accounts),
         ):

@@ -1,7 +1,7 @@
 """Print alerts as a table, grouped by their rules or by who acted, as wide as the terminal is."""
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from typing import NamedTuple, TextIO
 
@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sigma_stellar_aws.alerts.alert import Alert, AlertList, ChainEvent, failure_text
-from sigma_stellar_aws.alerts.first_event import actor_name, first_event
+from sigma_stellar_aws.alerts.first_event import actor_labels, first_event
 from sigma_stellar_aws.alerts.summary import AlertSummary
 from sigma_stellar_aws.base.terminal import console_for, style_of
 from sigma_stellar_aws.base.text import printable
@@ -21,9 +21,8 @@ ROWS = 1000
 
 _FEW = 10
 """Alerts that need no summary."""
-_ONE_LINE = 100
+_ONE_LINE = 120
 """Columns from which on an alert has one line if its values are short."""
-_WITH_COUNT = 120
 _WITH_REGION = 150
 
 
@@ -43,16 +42,20 @@ def write_table(alerts: AlertList, group_by: str, stream: TextIO) -> None:
     summary = AlertSummary()
     shown = heapq.nsmallest(ROWS, summary.counted(alerts), key=lambda alert: -alert.rule.severity)
     console = console_for(stream)
-    _print_groups(shown, group_by, console)
+    _print_groups(shown, group_by, actor_labels(summary.actors), console)
     if len(alerts) > ROWS:
         stream.write(f"and {len(alerts) - ROWS:,} more, none of them more severe; --json and --csv tell all\n")
+    _print_authors(shown, console)
+    # Last: the next to where people type.
     if len(alerts) > _FEW:
         _print_summary(summary, console)
-    _print_authors(shown, console)
 
 
-def _print_groups(alerts: list[Alert], group_by: str, console: Console) -> None:
-    group, other, name = (_actors, _rule, "rule") if group_by == "actor" else (_rule, _actors, "actor")
+def _print_groups(alerts: list[Alert], group_by: str, labels: Mapping[str, str], console: Console) -> None:
+    def actors(alert: Alert) -> str:
+        return ", ".join(map(labels.__getitem__, alert.actors)) or "actor not known"
+
+    group, other, name = (actors, _rule, "rule") if group_by == "actor" else (_rule, actors, "actor")
     worst: dict[str, int] = {}
     for alert in alerts:
         worst[group(alert)] = max(alert.rule.severity, worst.get(group(alert), 0))
@@ -72,7 +75,7 @@ def _print_groups(alerts: list[Alert], group_by: str, console: Console) -> None:
 
 
 def _columns(width: int, name: str, other: Callable[[Alert], str]) -> list[_Column]:
-    """Return the columns for a width of the terminal: time of the last event, region and count give way first."""
+    """Return the columns for a width of the terminal: time of the last event and region give way first."""
     severity = _Column("", 3, lambda alert: Text(f"{alert.rule.severity:3}", style_of(alert.rule.severity)))
     time = _Column(
         "time (UTC)", 19, lambda alert: Text(_short_time(alert.first)), lambda step: Text(_short_time(step.time), "dim")
@@ -80,26 +83,20 @@ def _columns(width: int, name: str, other: Callable[[Alert], str]) -> list[_Colu
     if width < _ONE_LINE:
         # Who did it, and where from, is below what was done.
         return [severity, time, _Column(f"event, {name}, source, account", 0, _two_lines(other), _step, share=1)]
-    event = _Column("event", 0, _event if width < _WITH_COUNT else _event_once, _step, share=3)
+    event = _Column("event", 0, _event_once, _step, share=3)
     who = _Column(name, 0, lambda alert: Text(printable(other(alert))), share=2)
-    source = _Column("source", 15, lambda alert: _joined(alert.source_addresses), _step_source)
-    account = _Column("account", 12, lambda alert: _joined(alert.accounts))
-    if width < _WITH_COUNT:
-        return [severity, time, event, who, source, account]
+    source = _Column("source", 15, lambda alert: _below(alert.source_addresses), _step_source)
+    account = _Column("account", 12, lambda alert: _below(alert.accounts))
     count = _Column("events", 6, lambda alert: Text(f"{alert.events:,}", justify="right"))
     if width < _WITH_REGION:
         return [severity, time, count, event, who, source, account]
     last = _Column("last", 19, lambda alert: Text(_short_time(alert.last)))
-    region = _Column("region", 14, lambda alert: _joined(alert.regions))
+    region = _Column("region", 14, lambda alert: _below(alert.regions))
     return [severity, time, last, count, event, who, source, account, region]
 
 
 def _rule(alert: Alert) -> str:
     return alert.rule.title
-
-
-def _actors(alert: Alert) -> str:
-    return ", ".join(map(actor_name, alert.actors)) or "actor not known"
 
 
 def _name(event: str) -> str:
@@ -151,8 +148,9 @@ def _step_source(step: ChainEvent) -> Text:
     return Text(printable(step.source_address), "dim")
 
 
-def _joined(values: Iterable[str]) -> Text:
-    return Text(printable(", ".join(values)))
+def _below(values: Iterable[str]) -> Text:
+    """Return values one below the other, for a column that is as wide as one."""
+    return Text(printable("\n".join(values)))
 
 
 def _print_summary(summary: AlertSummary, console: Console) -> None:

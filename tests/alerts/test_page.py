@@ -361,6 +361,7 @@ def test_an_alert_says_why_and_what(open_page: Open) -> None:
     ):
         expect(details).to_contain_text(text)
     assert details.locator(".steps li").all_inner_texts() == GUIDE["triage"]
+    assert details.locator("h5").all_inner_texts()[-4:-1] == ["Why the rule matches", "Harmless if", "What to do next"]
     # Only the web is linked to.
     links = details.locator("a")
     assert [each.get_attribute("href") for each in links.all()] == [
@@ -419,6 +420,22 @@ def test_what_stands_out(open_page: Open) -> None:
     ]
     page.locator("#most-of").get_by_role("button", name="192.0.2.44").click()
     expect(page.locator("#result")).to_contain_text("1 of 6 alerts")
+
+
+def test_actors_with_one_name_are_told_apart(open_page: Open) -> None:
+    """Wherever a name is that of several actors, their accounts stand with it, or else their ARNs."""
+    one, two, path = "arn:aws:iam::111122223333:user/", "arn:aws:iam::444455556666:user/", "ops/"
+    arns = [f"{one}alice", f"{two}alice", f"{one}bob", f"{one}{path}bob", f"{two}carol"]
+    page = unfold(
+        open_page([told(n, actors=[arn], actor_names=[arn.rpartition("/")[2]]) for n, arn in enumerate(arns)])
+    )
+    shown = ["alice · 111122223333", "alice · 444455556666", *arns[2:4], "carol"]
+    expect(page.get_by_role("heading", name="What stands out")).to_be_visible()
+    found = page.locator("#most-of section").nth(1).get_by_role("button").all_inner_texts()
+    assert sorted(re.sub(r"\s*1$", "", text) for text in found) == sorted(shown)
+    assert sorted(rows(page)) == sorted(shown)
+    page.get_by_role("button", name="By actor").click()
+    assert sorted(title for title, _ in groups(page)) == sorted(shown)
 
 
 def test_one_identity_over_time(open_page: Open) -> None:
@@ -620,7 +637,7 @@ def test_details_of_an_alert(open_page: Open) -> None:
     expect(details.get_by_role("row").nth(1)).to_have_text("event-0trail.json.gz")
     for text in ("Events (1 of 12)", "One alert in 24h", "by Ann Author", "T1685.002 Disable or Modify Cloud Log"):
         expect(details).to_contain_text(text)
-    expect(details).to_contain_text("2026-11-09 00:00:00to 2026-11-09 03:00:00")
+    expect(details).to_contain_text("2026-11-09 00:00:00 to 2026-11-09 03:00:00")
 
 
 def test_a_chain_is_a_list_of_its_events(open_page: Open) -> None:
@@ -799,9 +816,9 @@ def test_thousands_of_alerts_stay_quick(open_page: Open, report: Report) -> None
     assert loaded < 5
     assert searched < 1
     search.fill("")
-    page.get_by_role("button", name="Show 50 more of 168 alerts").first.click()
+    page.get_by_role("button", name="Show 50 more of 173 alerts").first.click()
     assert len(rows(page)) == 29 * 5 + 50
     page.get_by_role("button", name="By actor").click()
     assert len(groups(page)) == 50
-    page.get_by_role("button", name="Show 50 more of 650 groups").click()
+    page.get_by_role("button", name="Show 50 more of 700 groups").click()
     assert len(groups(page)) == 100

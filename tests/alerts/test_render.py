@@ -241,6 +241,36 @@ def test_every_width_shows_what_matters(
     assert ("us-east-1" in text) == (columns in (160, None))
 
 
+@pytest.mark.parametrize("columns", [80, 100, 120, 160])
+def test_values_are_not_broken(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    """Long names, and each value of a list, stay in one piece, and no line begins with a comma."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    accounts, regions = ("111122223333", "444455556666"), ("ap-southeast-1", "ap-northeast-1")
+    addresses = ("198.51.100.123", "203.0.113.101")
+    named = FIRST._replace(event_names=("config.amazonaws.com StopConfigurationRecorder",))
+    text = written(
+        capsys, "table", named._replace(accounts=accounts, regions=regions, source_addresses=addresses), group_by="rule"
+    )
+    words = [word for line in text.splitlines() for word in line.replace(",", " , ").split()]
+    assert {"StopConfigurationRecorder", *accounts, *addresses} <= {*words}
+    assert columns < 160 or {*regions} <= {*words}
+    assert not any(line.strip().startswith(",") for line in text.splitlines())
+
+
+def test_actors_with_one_name_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    """Users of several accounts who share a name are not one, neither as a group nor in what stands out."""
+    users = [f"arn:aws:iam::{account}:user/alice" for account in ("111122223333", "444455556666")]
+    alerts = [FIRST._replace(id=str(number), actors=(users[number % 3 == 0],)) for number in range(12)]
+    text = written(capsys, "table", *alerts, group_by="actor")
+    titles = [line.strip() for line in text.splitlines() if line.strip().startswith("25 alice")]
+    assert titles == ["25 alice \N{MIDDLE DOT} 111122223333", "25 alice \N{MIDDLE DOT} 444455556666"]
+    assert "alice \N{MIDDLE DOT} 111122223333 (8), alice \N{MIDDLE DOT} 444455556666 (4)" in text
+    # What stands out is the nearest to where people type.
+    assert text.index("by An Author") < text.index("most by")
+
+
 def test_a_narrow_table_keeps_words_together(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

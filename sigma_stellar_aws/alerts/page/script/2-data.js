@@ -57,8 +57,21 @@ function distinct(kind, some) {
   return number(new Set(some.flatMap(({ alert }) => alert[kind])).size) + (bounded ? "+" : "");
 }
 
-// Readable names of actors, where alerts have them.
-const actorNames = new Map(alerts.flatMap(({ actors, actor_names: names = [] }) => actors.map((actor, place) => [actor, names[place] ?? actor])));
+const actorNames = namesOfActors();
+
+/** Readable names of actors, where alerts have them: with the account where several have one, or else the whole ARN. */
+function namesOfActors() {
+  const names = new Map(alerts.flatMap(({ actors, actor_names: stated = [] }) => actors.map((actor, place) => [actor, stated[place] ?? actor])));
+  const withAccount = (actor, name) => (actor.startsWith("arn:") && name !== actor ? `${name} · ${actor.split(":")[4]}` : name);
+  for (const longer of [withAccount, (actor) => actor]) {
+    const counts = new Map();
+    for (const name of names.values()) counts.set(name, (counts.get(name) ?? 0) + 1);
+    for (const [actor, name] of names) {
+      if (counts.get(name) > 1) names.set(actor, longer(actor, name));
+    }
+  }
+  return names;
+}
 
 function actorName(actor) {
   return actorNames.get(actor) ?? actor;

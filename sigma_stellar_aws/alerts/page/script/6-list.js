@@ -26,7 +26,7 @@ function drawList(some, most = null) {
   const rest = groups.length - shown.length;
   if (rest > 0) {
     shown.push(
-      moreButton("more groups", Math.min(rest, GROUPS_AT_ONCE), rest, "group", () => {
+      moreButton("more groups", Math.min(rest, GROUPS_AT_ONCE), groups.length, "group", () => {
         state.groups += GROUPS_AT_ONCE;
       }),
     );
@@ -41,7 +41,7 @@ function groupOf(key, members, most) {
   const rest = members.length - rows.length;
   if (rest > 0) {
     const act = () => state.more.set(key, limit + MORE_ALERTS);
-    rows.push(element("li", {}, moreButton(`more ${key}`, Math.min(rest, MORE_ALERTS), rest, "alert", act)));
+    rows.push(element("li", {}, moreButton(`more ${key}`, Math.min(rest, MORE_ALERTS), members.length, "alert", act)));
   }
   const heading =
     state.grouping === "none"
@@ -71,10 +71,10 @@ function headingOf(key, members) {
   );
 }
 
-function moreButton(key, step, rest, noun, act) {
+function moreButton(key, step, all, noun, act) {
   return button(
     key,
-    `Show ${number(step)} more of ${counted(rest, noun)}`,
+    `Show ${number(step)} more of ${counted(all, noun)}`,
     null,
     () => {
       act();
@@ -160,6 +160,6 @@ function failureOf(alert) {
 
 function timesOf({ alert, first, last }) {
   if (first === null) return [element("span", { class: "none" }, "no time")];
-  const lasted = last > first ? [element("span", { class: "note" }, `to ${utc(last)}`)] : [];
+  const lasted = last > first ? [" ", element("span", { class: "note" }, `to ${utc(last)}`)] : [];
   return [utc(first), ...lasted];
 }

@@ -134,6 +134,8 @@ function whyItMatters(alert) {
   return section(
     "Why it matters",
     guide.description ? element("p", { class: "description" }, value(guide.description)) : null,
+    guide.false_positives?.length ? element("h5", {}, "Harmless if") : null,
+    guide.false_positives?.length ? texts(guide.false_positives) : null,
     inVainOf(alert),
     triage.length ? element("h5", {}, "What to do next") : null,
     triage.length
@@ -143,8 +145,6 @@ function whyItMatters(alert) {
           triage.map((step) => element("li", {}, value(step))),
         )
       : null,
-    guide.false_positives?.length ? element("h5", {}, "Harmless if") : null,
-    guide.false_positives?.length ? texts(guide.false_positives) : null,
     element(
       "dl",
       { class: "lists" },
