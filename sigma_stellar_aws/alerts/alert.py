@@ -51,6 +51,11 @@ class ChainEvent(NamedTuple):
     origin: str
     actor: str
     source_address: str
+    error_code: str = ""
+    resource: str = ""
+    """What it acted on, as far as the event is to be had."""
+    place: int = NOT_KEPT
+    """Where a search keeps the event, or where that can be read, until the resource is known."""
 
 
 class Alert(NamedTuple):
@@ -229,6 +234,8 @@ def _correlation_json(alert: Alert, correlation: Correlation) -> JsonObject:
                 "place": step.origin,
                 "actor": step.actor,
                 "source_address": step.source_address,
+                "resource": step.resource,
+                "error_code": step.error_code,
             }
             for step in alert.chain
         ],

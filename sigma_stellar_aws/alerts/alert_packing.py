@@ -1,9 +1,10 @@
 """Write alerts as bytes, for disk, without what all alerts of a rule have in common."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from sigma_stellar_aws.alerts.alert import Alert, ChainEvent, Raised
+from sigma_stellar_aws.alerts.first_event import resource_of
 from sigma_stellar_aws.alerts.hits import Key
 from sigma_stellar_aws.alerts.pack_rule import PackRule
 from sigma_stellar_aws.base.kept_texts import NOT_KEPT, KeptTexts, TextChunks, new_writer
@@ -40,8 +41,19 @@ class _Packed(NamedTuple):
 
 
 def with_events(alerts: Iterable[Alert], kept: KeptTexts) -> Iterator[Alert]:
-    """Give alerts the texts of their first events."""
-    return (alert._replace(place=NOT_KEPT, event=kept.text(alert.place)) for alert in alerts)
+    """Give alerts the texts of their first events, and events of correlations what they acted on."""
+    return (
+        alert._replace(place=NOT_KEPT, event=kept.text(alert.place), chain=with_resources(alert.chain, kept.text))
+        for alert in alerts
+    )
+
+
+def with_resources(chain: Iterable[ChainEvent], text_at: Callable[[int], bytes | None]) -> tuple[ChainEvent, ...]:
+    """Give events of a correlation what they acted on, out of their texts, which stand at their places."""
+    return tuple(
+        step._replace(place=NOT_KEPT, resource=resource_of(text_at(step.place) or b"") or step.resource)
+        for step in chain
+    )
 
 
 class AlertPacking:
@@ -72,4 +84,5 @@ class AlertPacking:
         """Read an alert."""
         packed = self._packing.unpack(data)
         rule, event = self._rules[packed.rule], self._kept.text(packed.place)
-        return Alert._make((*packed[:_RULE], rule, *packed[_RULE + 1 : _PLACE], NOT_KEPT, event))
+        alert = Alert._make((*packed[:_RULE], rule, *packed[_RULE + 1 : _PLACE], NOT_KEPT, event))
+        return alert._replace(chain=with_resources(alert.chain, self._kept.text)) if alert.chain else alert

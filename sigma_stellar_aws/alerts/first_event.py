@@ -86,6 +86,14 @@ def first_event_json(text: bytes, rule: PackRule) -> Json:
     return written
 
 
+def resource_of(text: bytes) -> str:
+    """Return what an event acted on, as :class:`FirstEvent` has it; nothing where there is no text of it."""
+    if not text:
+        return ""
+    event = _decode(text)
+    return _resource(event, _layout(tuple(event)).resources)
+
+
 def _first_event(event: Document, rule: PackRule) -> FirstEvent:
     told = _test(rule.asked)(event)
     written = _written_names(rule.fields)
@@ -108,6 +116,11 @@ def _first_event(event: Document, rule: PackRule) -> FirstEvent:
 def _written_names(fields: tuple[str, ...]) -> dict[str, str]:
     """Return the names that a rule gives fields, by their flattened names."""
     return {flat_name(field): field for field in fields}
+
+
+def short_resource(resource: str) -> str:
+    """Return of an ARN what is not the same for everything in an account."""
+    return resource.split(":", 5)[-1]
 
 
 @lru_cache(maxsize=10_000)

@@ -69,9 +69,9 @@ def _key_text(alert: Alert) -> str:
 
 
 def _link(step: ChainEvent) -> str:
-    """Return an event of a correlation as a line: when, what, and for which rules it counts."""
-    when = time_text(step.time) or ""
-    return f"{when} {step.event} ({_joined(title for _, title in step.rules)})"
+    """Return an event of a correlation as a line: when, what, to what, how it failed, and for which rules it counts."""
+    told = " ".join(filter(None, (time_text(step.time) or "", step.event, step.resource, step.error_code)))
+    return f"{told} ({_joined(title for _, title in step.rules)})"
 
 
 # The last one read: several columns say something of the same event.

@@ -9,6 +9,7 @@ import msgspec
 from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.alerts.alert import Alert
+from sigma_stellar_aws.alerts.alert_packing import with_resources
 from sigma_stellar_aws.alerts.hits import Hit, to_hit
 from sigma_stellar_aws.alerts.kept_event import event_text
 from sigma_stellar_aws.alerts.pack_rule import Pack
@@ -31,7 +32,6 @@ from sigma_stellar_aws.store.scan import PAGE, scan_each
 _PAGE_OF_WHOLE_RECORDS = 1000
 
 _EVENTS_AT_ONCE = 100
-_NOWHERE = ("", "")
 _DATASET, _OF_CLOUDTRAIL = "event.dataset", "aws.cloudtrail.event_type"
 
 
@@ -50,32 +50,41 @@ class StoredEvents:
         return self._chunks.add(msgspec.json.encode([index, name]))
 
     def complete(self, alerts: Iterable[Alert]) -> Iterator[Alert]:
-        """Yield alerts with their first events, as far as the store still has them."""
+        """Yield alerts with their first events, and what the others of a correlation acted on, as far as to be had."""
         waiting = iter(alerts)
         while batch := list(islice(waiting, _EVENTS_AT_ONCE)):
             self._kept.extend(self._chunks.taken())
-            places = [self._place(alert) if _is_told(alert) else _NOWHERE for alert in batch]
-            events = self._read([place for place in dict.fromkeys(places) if place != _NOWHERE])
-            for alert, place in zip(batch, places, strict=True):
-                yield alert._replace(place=NOT_KEPT, event=events.get(place, b""))
+            wanted = [self._wanted(alert) if _is_told(alert) else {} for alert in batch]
+            events = self._read(dict.fromkeys(where for places in wanted for where in places.values()))
+            for alert, places in zip(batch, wanted, strict=True):
+                texts = {place: events[where] for place, where in places.items() if where in events}
+                chain = with_resources(alert.chain, texts.get)
+                yield alert._replace(place=NOT_KEPT, event=texts.get(alert.place, b""), chain=chain)
 
-    def _place(self, alert: Alert) -> tuple[str, str]:
-        text = self._kept.text(alert.place)
-        return msgspec.json.decode(text, type=tuple[str, str]) if text else _NOWHERE
+    def _wanted(self, alert: Alert) -> dict[int, tuple[str, str]]:
+        """Return the index and the id there of the events of an alert that are told, by their places."""
+        texts = {place: self._kept.text(place) for place in (alert.place, *(step.place for step in alert.chain))}
+        return {place: msgspec.json.decode(text, type=tuple[str, str]) for place, text in texts.items() if text}
 
-    def _read(self, places: list[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
-        if not places:
-            return {}
-        wanted = [{"_index": index, "_id": name} for index, name in places]
-        try:
-            with as_store_errors("the first events"):
-                documents = answered(lambda: read_answer(_Events, self._client.mget(body={"docs": wanted}))).docs
-        except StoreError as error:
-            self._note(f"alerts are without their first events, which cannot be read: {error}")
-            return {}
-        return {
-            (each.index, each.id): event_text(self._read_document(each.source)) for each in documents if each.source
-        }
+    def _read(self, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
+        waiting = iter(places)
+        found: dict[tuple[str, str], bytes] = {}
+        while some := [{"_index": index, "_id": name} for index, name in islice(waiting, _EVENTS_AT_ONCE)]:
+            try:
+                documents = self._documents(some)
+            except StoreError as error:
+                self._note(f"alerts are without their first events, which cannot be read: {error}")
+                break
+            found.update(
+                ((each.index, each.id), event_text(self._read_document(each.source)))
+                for each in documents
+                if each.source
+            )
+        return found
+
+    def _documents(self, wanted: list[dict[str, str]]) -> "list[_Event]":
+        with as_store_errors("the first events"):
+            return answered(lambda: read_answer(_Events, self._client.mget(body={"docs": wanted}))).docs
 
 
 def _is_told(alert: Alert) -> bool:

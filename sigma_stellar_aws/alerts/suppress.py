@@ -286,6 +286,8 @@ def _step(event: CountedEvent, rules: Mapping[str, PackRule]) -> ChainEvent:
         hit.origin,
         hit.actor,
         hit.source_address,
+        hit.error_code,
+        place=hit.event,
     )
 
 

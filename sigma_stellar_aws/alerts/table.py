@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sigma_stellar_aws.alerts.alert import Alert, AlertList, ChainEvent, failure_text
-from sigma_stellar_aws.alerts.first_event import actor_labels, first_event
+from sigma_stellar_aws.alerts.first_event import actor_labels, first_event, short_resource
 from sigma_stellar_aws.alerts.summary import AlertSummary
 from sigma_stellar_aws.base.terminal import console_for, style_of
 from sigma_stellar_aws.base.text import printable
@@ -110,12 +110,12 @@ def _event_once(alert: Alert) -> Text:
 
 
 def _what(alert: Alert) -> Text:
-    names = map(_name, alert.event_names)
+    names = dict.fromkeys(map(_name, alert.event_names))
     text = Text(printable(", ".join(names)) or "event without a name")
     event = first_event(alert.event, alert.rule)
-    if event is not None and event.resource:
-        # Of an ARN, what is not the same for everything in the account.
-        text.append(f" {printable(event.resource.split(':', 5)[-1])}", "dim")
+    # Behind several names, it would seem to be what all of them acted on.
+    if event is not None and event.resource and len(names) < 2:
+        text.append(f" {printable(short_resource(event.resource))}", "dim")
     return text
 
 
@@ -141,7 +141,8 @@ def _two_lines(other: Callable[[Alert], str]) -> Callable[[Alert], Text]:
 
 
 def _step(step: ChainEvent) -> Text:
-    return Text(printable(f"\N{MIDDLE DOT} {_name(step.event)} ({', '.join(title for _, title in step.rules)})"), "dim")
+    told = " ".join(filter(None, (_name(step.event), short_resource(step.resource), step.error_code)))
+    return Text(printable(f"\N{MIDDLE DOT} {told} ({', '.join(title for _, title in step.rules)})"), "dim")
 
 
 def _step_source(step: ChainEvent) -> Text:

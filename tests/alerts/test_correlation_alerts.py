@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from jsonschema import Draft7Validator
 from opensearchpy import OpenSearch
 from sigma.collection import SigmaCollection
 
@@ -37,6 +38,7 @@ from tests.support.random_correlations import BASES, random_blocks, random_event
 from tests.support.s3_server import BUCKET, ENVIRONMENT, S3Server, s3_server
 from tests.support.settings import RANDOM_CASES, RANDOM_SEED
 
+SCHEMA = Path(__file__).parents[1] / "schemas/alert.schema.json"
 START = datetime(2026, 10, 1, tzinfo=timezone.utc)
 WINDOW = timedelta(minutes=5)
 # What the random correlations call seconds are minutes here.
@@ -188,6 +190,33 @@ def test_an_alert_of_a_correlation(tmp_path: Path) -> None:
         ("2026-10-01T00:03:00Z", "Rule b", "test.amazonaws.com b"),
     ]
     assert [rule.title for rule in found.rules.values()] == ["Rule c", "Rule d", "Chain"]
+
+
+def chain_of(alerts: Iterable[Alert]) -> list[tuple[str, str]]:
+    """What each event of the only alert acted on, and how it failed; the alert follows the schema of alerts."""
+    [alert] = alerts
+    written = alert_json(alert)
+    Draft7Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(written)
+    correlation = written["correlation"]
+    assert isinstance(correlation, dict)
+    chain = correlation["chain"]
+    assert isinstance(chain, list)
+    return [(str(each["resource"]), str(each["error_code"])) for each in chain if isinstance(each, dict)]
+
+
+def test_each_event_of_a_chain_says_to_what_and_how_it_failed(client: OpenSearch, tmp_path: Path) -> None:
+    """Out of files and a store, a step has the resource and the error code of its own event."""
+    rules = rules_of(tmp_path, CHAIN)
+    records = [record(event(number, "ab"[number], u="1", name=f"thing-{number}")) for number in range(2)]
+    records[0]["errorCode"] = "AccessDenied"
+    (tmp_path / "a.json").write_text(json.dumps({"Records": records}), encoding="utf-8")
+    client.indices.create(index="corr-steps", body={"mappings": index_mappings()})
+    for number, each in enumerate(records):
+        client.index(index="corr-steps", id=str(number), body=flatten(each), params={"refresh": "true"})
+    told = [("thing-0", "AccessDenied"), ("thing-1", "")]
+    assert chain_of(alerts_of_files([tmp_path / "a.json"], rules).alerts) == told
+    assert chain_of(alerts_of_store(client, "corr-steps", rules).alerts) == told
+    assert chain_of(update_alert_index(client, "corr-step-alerts", "corr-steps", rules).alerts) == told
 
 
 def test_a_long_chain_shows_its_beginning_and_its_end(tmp_path: Path) -> None:

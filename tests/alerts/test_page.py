@@ -643,9 +643,10 @@ def test_details_of_an_alert(open_page: Open) -> None:
 def test_a_chain_is_a_list_of_its_events(open_page: Open) -> None:
     """The details of a correlation's alert have its events in order, each with its rule, as texts."""
     step: JsonObject = {"rules": [{"id": "r", "title": "User Created"}], "id": "e", "place": "p", "actor": "alice"}
+    failed: JsonObject = {"resource": "thing-1", "error_code": "AccessDenied"}
     chain: list[Json] = [
         {**step, "time": iso(0), "event": "iam.amazonaws.com CreateUser", "source_address": ""},
-        {**step, "time": iso(1), "event": HOSTILE["element"], "source_address": "192.0.2.44"},
+        {**step, "time": iso(1), "event": HOSTILE["element"], "source_address": "192.0.2.44", **failed},
     ]
     correlation: JsonObject = {"type": "temporal_ordered", "timespan": "1h", "since": iso(0), "chain": chain}
     page = open_page([alert(0, correlation=correlation)])
@@ -655,7 +656,7 @@ def test_a_chain_is_a_list_of_its_events(open_page: Open) -> None:
     expect(items).to_have_count(2)
     expect(items.first).to_contain_text("2026-11-09 00:00:00 iam.amazonaws.com CreateUser")
     expect(items.first).to_contain_text("User Created · alice")
-    expect(items.last).to_contain_text(HOSTILE["element"])
+    expect(items.last).to_contain_text(f"{HOSTILE['element']} thing-1 AccessDenied")
 
 
 def test_alerts_are_copied_as_json(open_page: Open) -> None:

@@ -133,19 +133,34 @@ def test_csv(capsys: pytest.CaptureFixture[str]) -> None:
     assert second["actors"] == "bob, \"the\" 'b\u00f6b'"
 
 
-def test_a_chain_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_chain_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The events of a correlation stand below its line of the table, and in one cell of CSV, in their order."""
     steps = [
-        ChainEvent(1_762_668_732_000 + number, (("r", f"Rule {number}"),), f"iam.amazonaws.com Do{number}", *[""] * 4)
+        ChainEvent(
+            1_762_668_732_000 + number, (("r", f"Rule {number}"),), f"iam.amazonaws.com Do{number}", "", "", "", ""
+        )
         for number in range(2)
     ]
     alert = FIRST._replace(chain=tuple(steps))
+    monkeypatch.setenv("COLUMNS", "100")
     [row] = rows(written(capsys, "csv", alert))
     assert row["chain"] == (
         "2025-11-09T06:12:12Z iam.amazonaws.com Do0 (Rule 0); 2025-11-09T06:12:12.001Z iam.amazonaws.com Do1 (Rule 1)"
     )
     text = written(capsys, "table", alert)
     assert text.index("Rule one") < text.index("Do0 (Rule 0)") < text.index("Do1 (Rule 1)")
+    more = steps[1]._replace(resource="arn:aws:iam::111122223333:user/x", error_code="AccessDenied")
+    assert "Do1 user/x AccessDenied (Rule 1)" in written(capsys, "table", FIRST._replace(chain=(more,)))
+    [row] = rows(written(capsys, "csv", FIRST._replace(chain=(more,))))
+    assert row["chain"].endswith("Do1 arn:aws:iam::111122223333:user/x AccessDenied (Rule 1)")
+
+
+def test_several_names_have_no_resource(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the first event acted on does not stand behind the names of others; each name stands once."""
+    monkeypatch.setenv("COLUMNS", "100")
+    names = ("waf.amazonaws.com CreateIPSet", "wafv2.amazonaws.com CreateIPSet", "s3.amazonaws.com PutObject")
+    assert "CreateIPSet, PutObject 1 of 17" in written(capsys, "table", FIRST._replace(event_names=names))
+    assert "CreateIPSet logs 1 of 17" in written(capsys, "table", FIRST._replace(event_names=names[:2]))
 
 
 def test_without_a_time_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:

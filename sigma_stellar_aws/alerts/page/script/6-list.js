@@ -144,9 +144,9 @@ function rowOf(item) {
   return element("li", {}, details);
 }
 
-/** What was acted on. */
-function resourceOf({ first_event: event }) {
-  if (!event) return [];
+/** What was acted on; behind several names, it would seem to be what all of them acted on. */
+function resourceOf({ first_event: event, event_names: names }) {
+  if (!event || names.length > 1) return [];
   // Of an ARN, what is not the same for everything in an account.
   const resource = event.resource.startsWith("arn:") ? event.resource.split(":").slice(5).join(":") : event.resource;
   return resource ? [" ", element("strong", {}, value(resource, LONGEST_IN_ROW))] : [];

@@ -182,6 +182,8 @@ function chainOf({ correlation }) {
       {},
       `${utc(Date.parse(step.time))} `,
       value(step.event),
+      step.resource ? [" ", element("strong", {}, value(step.resource, LONGEST_IN_ROW))] : [],
+      step.error_code ? [" ", element("span", { class: "failed" }, value(step.error_code, LONGEST_IN_ROW))] : [],
       element(
         "div",
         { class: "note" },
