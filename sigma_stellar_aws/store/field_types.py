@@ -1,5 +1,8 @@
 """The field types of indices, read from their mappings and settings."""
 
+# On Python 3.10, nothing reads the name of a class in a quoted part of an annotation.
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -34,8 +37,8 @@ class FieldMapping(msgspec.Struct):
     copy_to: str | list[str] = []
     dynamic: bool | str | None = None
     enabled: bool | None = None
-    properties: dict[str, "FieldMapping"] = {}
-    fields: dict[str, "FieldMapping"] = {}
+    properties: dict[str, FieldMapping] = {}
+    fields: dict[str, FieldMapping] = {}
 
     @property
     def maps_new_fields(self) -> bool | None:
