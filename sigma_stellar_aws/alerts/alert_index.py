@@ -247,7 +247,7 @@ def store_alerts(
         since: earlier events are counted, but raise nothing.
         most_open: how many alerts may be open at one time.
         report: is called for alerts that are not as they were written.
-        complete: adds to alerts what is not known yet.
+        complete: fills in the parts of alerts that are not known yet.
 
     Raises:
         StoreError: the store cannot be asked, or an alert could not be stored; those that were yielded are.

@@ -62,7 +62,7 @@ class _Leaf(NamedTuple):
 
     name: str
     key: tuple[str, ...]
-    """Flattened names of what the innermost correlation groups by."""
+    """Flattened names of the fields that the innermost correlation groups by."""
     values: tuple[str, ...]
     places: tuple[int, ...]
     """Which parts of that key are the key of the outermost."""

@@ -41,7 +41,7 @@ _ARN = re.compile(r"arns?$", re.IGNORECASE)
 
 
 def _decode(text: bytes) -> Document:
-    # Halves of characters and very large numbers are for Python's own, which has escaped what is not ASCII.
+    # An escape may be half a character, which JSON can hold, msgspec refuses, and Python's own decoder reads.
     event: Document = json.loads(text) if _ESCAPE in text else msgspec.json.decode(text)
     return event
 
@@ -64,12 +64,12 @@ class FirstEvent(NamedTuple):
 
 
 def first_event(text: bytes, rule: PackRule) -> FirstEvent | None:
-    """Read the first event of an alert of a rule; None where there is no text of it."""
+    """Read the first event of an alert; return None if its text was not kept."""
     return _first_event(_decode(text), rule) if text else None
 
 
 def first_event_text(text: bytes, rule: PackRule) -> bytes:
-    """Write the first event of an alert as JSON, with all its fields; ``null`` where there is no text of it."""
+    """Return the first event of an alert as JSON, with all its fields; ``null`` if its text was not kept."""
     if not text:
         return b"null"
     event = _decode(text)
@@ -81,13 +81,13 @@ def first_event_text(text: bytes, rule: PackRule) -> bytes:
 
 
 def first_event_json(text: bytes, rule: PackRule) -> Json:
-    """Write the first event of an alert as a JSON object; None where there is no text of it."""
+    """Return the first event of an alert as a JSON object, or None if its text was not kept."""
     written: Json = json.loads(first_event_text(text, rule))
     return written
 
 
 def resource_of(text: bytes) -> str:
-    """Return what an event acted on, as :class:`FirstEvent` has it; nothing where there is no text of it."""
+    """Return what an event acted on, as :class:`FirstEvent` has it, or "" if its text was not kept."""
     if not text:
         return ""
     event = _decode(text)

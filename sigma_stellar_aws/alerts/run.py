@@ -279,7 +279,7 @@ def raised(
         since: earlier events raise nothing.
         records: how many were read.
         kept: the texts of the events.
-        complete: adds to alerts what is not known yet.
+        complete: fills in the parts of alerts that are not known yet.
     """
     events = DistinctHits(hits, None if since is None else millis(since))
     correlator = Correlator(pack.correlations, pack.silent)

@@ -28,7 +28,7 @@ from sigma_stellar_aws.store.client import connect
 @s3_options
 @time_options
 @url_option
-@click.option("--index", required=True, help="Index to load into; it is created if there is none.")
+@click.option("--index", required=True, help="Index to load into; created if it does not exist.")
 @ca_file_option
 @timeout_option
 def load(
