@@ -47,14 +47,21 @@ def log_file(time: datetime) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    """A server with a log file a day."""
+def empty_server() -> Iterator[S3Server]:
+    """A server without objects."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with s3_server() as server:
-        for day in DAYS:
-            server.put(key(day), body=log_file(day))
-        server.put("notes.md")
         yield server
+
+
+@pytest.fixture
+def server(empty_server: S3Server) -> S3Server:
+    """A server with a log file a day, and nothing of another test."""
+    empty_server.clear()
+    for day in DAYS:
+        empty_server.put(key(day), body=log_file(day))
+    empty_server.put("notes.md")
+    return empty_server
 
 
 def run(server: S3Server, *arguments: str) -> Result:
