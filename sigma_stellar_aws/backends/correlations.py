@@ -1,42 +1,130 @@
-"""Correlation rules, which the backend refuses: one search does not count events."""
+"""Correlation rules: found with the rules that they count, and converted after those.
+
+Not by pySigma's own means, which lose a part of what a correlation states (``rule_files.stated_correlation``), and
+convert one that stands before its rules without them. What a correlation cannot be in a format, that format refuses.
+"""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-from sigma.conversion.base import Backend
+from sigma.collection import SigmaCollection
 from sigma.correlations import SigmaCorrelationRule
+from sigma.exceptions import SigmaError
+from sigma.filters import SigmaFilter
+from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
 
+from sigma_stellar_aws.backends.outputs import AnyConverted, OneCondition, OutputFormats
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.sigma_errors import UnsupportedRuleError
+from sigma_stellar_aws.formats.converted_correlation import ConvertedCorrelation
+from sigma_stellar_aws.formats.converted_rule import ConvertedRule, joined
+from sigma_stellar_aws.rule_files.correlations import Correlation, Member, is_only_counted, resolve_correlations
 from sigma_stellar_aws.rule_files.load import AnyRule
+from sigma_stellar_aws.rule_files.stellar_block import rule_name
+
+_ONE_SEARCH = "a correlation counts events, which one search cannot; sigma-stellar-aws alerts does"
+_WITHOUT_CORRELATIONS = ("default", "pack")
+
+_Callback = Callable[[AnyRule, str | None, int, Any, Any], Any]
 
 
-class RefusedCorrelations(Backend):
-    """The one refusal of correlations under the many names that pySigma has for it."""
+class Correlations(OutputFormats):
+    """The correlations among the rules of a conversion."""
+
+    def __init__(self, processing_pipeline: ProcessingPipeline, collect_errors: bool) -> None:
+        """Set up a conversion by a pipeline."""
+        super().__init__(processing_pipeline, collect_errors)
+        self._correlations: dict[str, Correlation] = {}
+        self._silent: set[str] = set()
+        self._members: dict[str, SigmaRule] = {}
+        """Rules that were converted, by their names."""
+
+    def convert(
+        self,
+        rule_collection: SigmaCollection,
+        output_format: str | None = None,
+        correlation_method: str | None = None,
+        callback: _Callback | None = None,
+    ) -> Any:
+        """Convert rules, correlations after the rules that they count.
+
+        A rule that a correlation names is output only if one of these says ``generate``.
+        """
+        # What a user's filters are about, pySigma looks for itself.
+        rules = [rule for rule in rule_collection.rules if not isinstance(rule, SigmaFilter)]
+        resolved = resolve_correlations(rules)
+        for (rule, _), error in zip(resolved.faults, resolved.errors, strict=True):
+            self._collect(rule, error)
+        self._members = {}
+        self._correlations = {each.name: each for each in resolved.correlations}
+        self._silent = {*resolved.silent, *(rule_name(rule) for rule in rules if is_only_counted(rule))}
+        self._counted_fields = _fields_of_members(resolved.correlations)
+        places = {name: place for place, name in enumerate(self._correlations)}
+        known = [rule for rule in rules if isinstance(rule, SigmaCorrelationRule)]
+        usable = sorted((rule for rule in known if rule_name(rule) in places), key=lambda rule: places[rule_name(rule)])
+        others = [rule for rule in rule_collection.rules if not isinstance(rule, SigmaCorrelationRule)]
+        ordered = SigmaCollection([*others, *usable], resolve_references=False)
+        return super().convert(ordered, output_format, correlation_method, callback)
+
+    def convert_rule(
+        self, rule: SigmaRule, output_format: str | None = None, callback: _Callback | None = None
+    ) -> list[Any]:
+        """Convert a rule, and remember it for the correlations that count it."""
+        errors = len(self.errors)
+        super().convert_rule(rule, output_format, callback)
+        if len(self.errors) > errors:
+            return []
+        self._members.setdefault(rule_name(rule), rule)
+        found: list[Any] = rule.get_conversion_result()
+        return [] if rule_name(rule) in self._silent else found
 
     def convert_correlation_rule(
         self,
         rule: SigmaCorrelationRule,
         output_format: str | None = None,
         method: str | None = None,
-        callback: Callable[[AnyRule, str | None, int, Any, Any], Any] | None = None,
-    ) -> list[JsonObject]:
-        """Refuse correlations, in a way that ``sigma convert --skip-unsupported`` can skip."""
-        error = UnsupportedRuleError(
-            rule.title or str(rule.id),
-            "a correlation counts events, which one search cannot; sigma-stellar-aws alerts does",
-            rule.source,
-        )
-        if not self.collect_errors:
-            raise error
-        self.errors.append((cast(SigmaRule, rule), error))
-        return []
+        callback: _Callback | None = None,
+    ) -> list[OneCondition[AnyConverted]]:
+        """Return a correlation with its rules, for the format; refused ones ``sigma convert -s`` can skip."""
+        name = rule_name(rule)
+        if name in self._silent:
+            return []
+        try:
+            self.last_processing_pipeline.apply(rule)
+            if output_format in _WITHOUT_CORRELATIONS:
+                raise _refused(rule, _ONE_SEARCH)
+            found = [OneCondition[AnyConverted](0, rule, self._with_members(rule, self._correlations[name]))]
+        except SigmaError as error:
+            self._collect(rule, error)
+            return []
+        rule.set_conversion_result(found)
+        return found
+
+    def _with_members(self, rule: SigmaCorrelationRule, correlation: Correlation) -> ConvertedCorrelation:
+        members = tuple(self._member(rule, member) for member in correlation.members)
+        indices = dict.fromkeys(index for member in members for index in member.indices)
+        whole = joined(members)._replace(rule=rule, indices=tuple(indices))
+        if others := sorted({member.time_field for member in members} - {whole.time_field}):
+            whole.refuse(f"its rules have different time fields: {whole.time_field}, {', '.join(others)}")
+        return ConvertedCorrelation(whole, correlation, members)
+
+    def _member(self, rule: SigmaCorrelationRule, member: Member) -> ConvertedRule:
+        if member.is_correlation:
+            reason = f"it counts the correlation {member.title!r}, and a data store holds events, not correlations"
+            raise _refused(rule, f"{reason}; sigma-stellar-aws alerts can")
+        if member.name not in self._members:
+            failed = [error for failed, error in self.errors if rule_name(failed) == member.name]
+            reasons = [str(getattr(error, "reason", error)) for error in failed]
+            raise _refused(rule, f"the rule {member.title!r}, which it counts, is left out: {'; '.join(reasons)}")
+        results: list[OneCondition[AnyConverted]] = self._members[member.name].get_conversion_result()
+        return joined([result.part for result in results if isinstance(result.part, ConvertedRule)])
 
     def _no_correlation(
         self, rule: SigmaCorrelationRule, output_format: str | None = None, method: str = "default"
     ) -> list[JsonObject]:
-        return self.convert_correlation_rule(rule)
+        # pySigma declares one abstract method for each kind; none of them is called.
+        raise _refused(rule, _ONE_SEARCH)
 
     convert_correlation_event_count_rule = _no_correlation
     convert_correlation_value_count_rule = _no_correlation
@@ -48,3 +136,14 @@ class RefusedCorrelations(Backend):
     convert_correlation_temporal_ordered_rule = _no_correlation
     convert_correlation_extended_temporal_rule = _no_correlation
     convert_correlation_extended_temporal_ordered_rule = _no_correlation
+
+
+def _fields_of_members(correlations: list[Correlation]) -> dict[str, tuple[str, ...]]:
+    fields: dict[str, dict[str, None]] = {}
+    for member in (member for correlation in correlations for member in correlation.members):
+        fields.setdefault(member.name, {}).update(dict.fromkeys((*member.key, *member.values)))
+    return {name: tuple(names) for name, names in fields.items()}
+
+
+def _refused(rule: SigmaCorrelationRule, reason: str) -> UnsupportedRuleError:
+    return UnsupportedRuleError(rule.title or rule_name(rule), reason, rule.source)

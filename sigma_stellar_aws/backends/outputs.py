@@ -7,7 +7,7 @@ all that came of it. A rule that cannot be output is handled as one that cannot 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, cast
 
 from sigma.conversion.base import Backend
 from sigma.conversion.state import ConversionState
@@ -19,6 +19,7 @@ from sigma_stellar_aws.backends.options import Options
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.sigma_errors import AssumptionWarning, UnsupportedRuleError
 from sigma_stellar_aws.formats import lucene_text
+from sigma_stellar_aws.formats.converted_correlation import ConvertedCorrelation
 from sigma_stellar_aws.formats.converted_rule import ConvertedRule, joined, refusal, tell
 from sigma_stellar_aws.formats.document_monitor import document_monitors, document_query, refuse_other_indices
 from sigma_stellar_aws.formats.elastic_rule import INVESTIGATED, elastic_rule, tell_of_no_suppression
@@ -28,7 +29,10 @@ from sigma_stellar_aws.formats.pipeline_names import PipelineNames, pipeline_nam
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.clause_count import MOST_CLAUSES, clause_count, spread
 from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.rule_files.load import AnyRule
 from sigma_stellar_aws.rule_files.stellar_block import rule_name, suppression
+
+AnyConverted: TypeAlias = ConvertedRule | ConvertedCorrelation
 
 Output = TypeVar("Output")
 Part = TypeVar("Part")
@@ -36,11 +40,11 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True)
 class OneCondition(Generic[Part]):
-    """What came of one condition of a rule."""
+    """What came of one condition of a rule, or of a correlation."""
 
     number: int
     """Of the condition within its rule, from 0."""
-    rule: SigmaRule
+    rule: AnyRule
     part: Part
 
 
@@ -55,6 +59,8 @@ class OutputFormats(Backend):
         """Set up a conversion by a pipeline."""
         super().__init__(processing_pipeline, collect_errors)
         self._names: tuple[SigmaRule, PipelineNames] | None = None
+        self._counted_fields: dict[str, tuple[str, ...]] = {}
+        """The fields that correlations need of a rule's events, by the rule's name."""
 
     def finalize_query_pack(
         self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
@@ -81,33 +87,34 @@ class OutputFormats(Backend):
 
     def finalize_query_elastic_rule(
         self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
-    ) -> OneCondition[ConvertedRule]:
+    ) -> OneCondition[AnyConverted]:
         """Return the rule with one of its conditions, for :meth:`finalize_output_elastic_rule`."""
         return OneCondition(index, rule, self._converted(rule, query, index, state))
 
-    def finalize_output_elastic_rule(self, queries: Sequence[OneCondition[ConvertedRule]]) -> list[JsonObject]:
+    def finalize_output_elastic_rule(self, queries: Sequence[OneCondition[AnyConverted]]) -> list[JsonObject]:
         """Return a line for each rule; sigma-cli writes each of a list of objects as one line."""
         stack, form, enabled = self.options.stack, self.options.query_form, self.options.enabled
-        made = self._made(queries, lambda rule: elastic_rule(rule, stack, form, enabled=enabled))
+        made = self._made(queries, lambda rule: elastic_rule(rule, stack, form, enabled=enabled), _no_correlation)
         tell_of_no_suppression([rule for rule, _ in made], stack)
         return [line for _, line in made]
 
     def finalize_query_opensearch_monitor(
         self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
-    ) -> OneCondition[ConvertedRule]:
+    ) -> OneCondition[AnyConverted]:
         """Return the rule with one of its conditions, for :meth:`finalize_output_opensearch_monitor`."""
         return OneCondition(index, rule, self._converted(rule, query, index, state))
 
-    def finalize_output_opensearch_monitor(self, queries: Sequence[OneCondition[ConvertedRule]]) -> list[JsonObject]:
+    def finalize_output_opensearch_monitor(self, queries: Sequence[OneCondition[AnyConverted]]) -> list[JsonObject]:
         """Return a monitor for each rule, or one for the rules of each severity."""
         channel, enabled = self.options.channel, self.options.enabled
         if self.options.monitor == "document":
             return document_monitors(self._document_queries(queries), channel, enabled=enabled)
         monitor = bucket_monitor if self.options.monitor == "bucket" else query_monitor
-        return [body for _, body in self._made(queries, lambda rule: monitor(rule, channel, enabled=enabled))]
+        made = self._made(queries, lambda rule: monitor(rule, channel, enabled=enabled), _no_correlation)
+        return [body for _, body in made]
 
     def _document_queries(
-        self, queries: Sequence[OneCondition[ConvertedRule]]
+        self, queries: Sequence[OneCondition[AnyConverted]]
     ) -> list[tuple[ConvertedRule, JsonObject]]:
         """Return the queries of the monitors, whose indices are those of the first rule that can be part of one."""
         indices: list[tuple[str, ...]] = []
@@ -119,38 +126,43 @@ class OutputFormats(Backend):
             indices.append(rule.indices)
             return body
 
-        return self._made(queries, query)
+        return self._made(queries, query, _no_correlation)
 
     def finalize_query_opensearch_detector(
         self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
-    ) -> OneCondition[ConvertedRule]:
+    ) -> OneCondition[AnyConverted]:
         """Return the rule with one of its conditions, for :meth:`finalize_output_opensearch_detector`."""
         return OneCondition(index, rule, self._converted(rule, query, index, state))
 
-    def finalize_output_opensearch_detector(self, queries: Sequence[OneCondition[ConvertedRule]]) -> list[str]:
+    def finalize_output_opensearch_detector(self, queries: Sequence[OneCondition[AnyConverted]]) -> list[str]:
         """Return a text for each rule."""
-        made = self._made(queries, detector_rule)
+        made = self._made(queries, detector_rule, _no_correlation)
         tell_of_mapped_fields([rule for rule, _ in made])
         return [text for _, text in made]
 
     def _made(
-        self, queries: Sequence[OneCondition[ConvertedRule]], make: Callable[[ConvertedRule], Output]
+        self,
+        queries: Sequence[OneCondition[AnyConverted]],
+        make: Callable[[ConvertedRule], Output],
+        correlate: Callable[[ConvertedCorrelation], Output],
     ) -> list[tuple[ConvertedRule, Output]]:
-        """Make something of each rule, and leave out those of which nothing can be made."""
+        """Make something of each rule and correlation, and leave out those of which nothing can be made."""
         made: list[tuple[ConvertedRule, Output]] = []
-        for conditions in self._by_rule(queries, _same_elsewhere).values():
-            rule = joined(conditions)
+        for parts in self._by_rule(queries, _same_elsewhere).values():
+            conditions = [part for part in parts if isinstance(part, ConvertedRule)]
+            correlations = [part for part in parts if isinstance(part, ConvertedCorrelation)]
+            rule = joined(conditions) if conditions else correlations[0].whole
             try:
-                made.append((rule, make(rule)))
+                made.append((rule, make(rule) if conditions else correlate(correlations[0])))
             except SigmaError as error:
                 self._collect(rule.rule, error)
         return made
 
     def _by_rule(
-        self, queries: Sequence[OneCondition[Part]], same_id: Callable[[SigmaRule], UnsupportedRuleError]
+        self, queries: Sequence[OneCondition[Part]], same_id: Callable[[AnyRule], UnsupportedRuleError]
     ) -> dict[str, list[Part]]:
         """Group what came of the conditions by the rule's name; of rules with the same name, the first counts."""
-        by_name: dict[str, tuple[SigmaRule, list[Part]]] = {}
+        by_name: dict[str, tuple[AnyRule, list[Part]]] = {}
         for query in queries:
             first, parts = by_name.setdefault(rule_name(query.rule), (query.rule, []))
             if first is query.rule:
@@ -159,11 +171,12 @@ class OutputFormats(Backend):
                 self._collect(query.rule, same_id(query.rule))
         return {name: parts for name, (_, parts) in by_name.items()}
 
-    def _collect(self, rule: SigmaRule, error: SigmaError) -> None:
+    def _collect(self, rule: AnyRule, error: SigmaError) -> None:
         """Keep an error, or raise it, as pySigma does with those of a conversion."""
         if not self.collect_errors:
             raise error
-        self.errors.append((rule, error))
+        # pySigma names the type of rules alone; all that is done with the rule is to name it.
+        self.errors.append((cast(SigmaRule, rule), error))
 
     def _converted(self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState) -> ConvertedRule:
         """Return what the formats need of a rule.
@@ -195,7 +208,8 @@ class OutputFormats(Backend):
     def _names_for(self, rule: SigmaRule) -> PipelineNames:
         """Return the names of fields in the store, once for all conditions of a rule, since this runs its pipelines."""
         if self._names is None or self._names[0] is not rule:
-            asked = [*suppression(rule).fields, *INVESTIGATED, *SHOWN, *lucene_text.SPELLED]
+            counted = self._counted_fields.get(rule_name(rule), ())
+            asked = [*suppression(rule).fields, *INVESTIGATED, *SHOWN, *lucene_text.SPELLED, *counted]
             self._names = rule, pipeline_names(rule, self.last_processing_pipeline, asked)
         return self._names[1]
 
@@ -215,6 +229,11 @@ def _several_bodies(packs: Sequence[Sequence[Clause]]) -> AssumptionWarning:
     )
 
 
+def _no_correlation(converted: ConvertedCorrelation) -> NoReturn:
+    """Refuse a correlation where a format has nothing for it."""
+    converted.whole.refuse("a correlation counts events, which one search cannot; sigma-stellar-aws alerts does")
+
+
 def query_of(body: JsonObject) -> Clause:
     """Return the query of a search body."""
     query = body["query"]
@@ -228,11 +247,11 @@ def rule_of(state: ConversionState) -> str:
     return str(title)
 
 
-def _same_in_pack(rule: SigmaRule) -> UnsupportedRuleError:
+def _same_in_pack(rule: AnyRule) -> UnsupportedRuleError:
     reason = "another rule has the same id; a pack could not tell their hits apart"
     return UnsupportedRuleError(rule_name(rule), reason, rule.source)
 
 
-def _same_elsewhere(rule: SigmaRule) -> UnsupportedRuleError:
+def _same_elsewhere(rule: AnyRule) -> UnsupportedRuleError:
     reason = f"another rule has the same id ({rule_name(rule)}), and one would take the place of the other"
     return refusal(rule, reason)

@@ -43,9 +43,9 @@ from sigma.types import (
 )
 
 from sigma_stellar_aws.backends.asked_fields import ask_field, keyword_of
-from sigma_stellar_aws.backends.correlations import RefusedCorrelations
+from sigma_stellar_aws.backends.correlations import Correlations
 from sigma_stellar_aws.backends.options import read_options
-from sigma_stellar_aws.backends.outputs import OutputFormats, rule_of
+from sigma_stellar_aws.backends.outputs import rule_of
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.regex_tree import UnsupportedRegexError
 from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedConditionError, UnsupportedRuleError
@@ -112,7 +112,7 @@ class _RememberRule(PreprocessingTransformation):
             self._pipeline.state["file"] = str(rule.source.path) if rule.source else "sigma"
 
 
-class StellarAwsBackend(RefusedCorrelations, OutputFormats):
+class StellarAwsBackend(Correlations):
     """Converts Sigma rules to Query DSL.
 
     With a store profile, every condition is asked as the type of its field demands. Without, every field is taken for a

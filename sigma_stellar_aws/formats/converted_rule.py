@@ -4,7 +4,8 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
-from sigma.rule import SigmaLevel, SigmaRule
+from sigma.correlations import SigmaCorrelationRule
+from sigma.rule import SigmaLevel
 
 from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedRuleError
 from sigma_stellar_aws.formats import lucene_text
@@ -16,7 +17,16 @@ from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.index_template import IGNORE_ABOVE
 from sigma_stellar_aws.query.store_profile import OBJECTS_OF_KEYWORDS, Engine, MappedField, StoreProfile
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS, is_known, nearest_field
-from sigma_stellar_aws.rule_files.stellar_block import SEVERITY_OF_LEVEL, rule_name, severity
+from sigma_stellar_aws.rule_files.load import AnyRule
+from sigma_stellar_aws.rule_files.stated_correlation import stated_correlation
+from sigma_stellar_aws.rule_files.stellar_block import (
+    SEVERITY_OF_LEVEL,
+    Suppression,
+    correlation_window,
+    rule_name,
+    severity,
+    suppression,
+)
 
 MARK = "sigma-stellar-aws"
 """The tag that says that this project made an artefact."""
@@ -39,7 +49,7 @@ _OTHERS = "name others under stellar: suppression: fields"
 class ConvertedRule(NamedTuple):
     """A rule, or one condition of it, as its artefacts need it."""
 
-    rule: SigmaRule
+    rule: AnyRule
     clause: Clause
     """The native query, without a name; ``query`` where it is sent to a server."""
     lucene: LuceneText
@@ -105,6 +115,17 @@ class ConvertedRule(NamedTuple):
         """Our own tag, and those of the rule as it has them."""
         return list(dict.fromkeys([MARK, *map(str, self.rule.tags)]))
 
+    @property
+    def suppression(self) -> Suppression:
+        """How its alerts are suppressed: those of a correlation by what it groups by, as it is written there.
+
+        Raises:
+            RuleBlockError: the block says something that cannot be understood.
+        """
+        if isinstance(self.rule, SigmaCorrelationRule):
+            return Suppression(correlation_window(self.rule), stated_correlation(self.rule).group_by)
+        return suppression(self.rule)
+
     def refuse(self, reason: str) -> NoReturn:
         """Refuse the rule.
 
@@ -148,7 +169,7 @@ class ConvertedRule(NamedTuple):
         return bool(kinds) and kinds <= _DATES
 
 
-def refusal(rule: SigmaRule, reason: str) -> UnsupportedRuleError:
+def refusal(rule: AnyRule, reason: str) -> UnsupportedRuleError:
     """Return the error for a rule that a format cannot hold."""
     hint = " (sigma convert leaves such rules out with --skip-unsupported)"
     return UnsupportedRuleError(rule.title.strip() or rule_name(rule), reason, rule.source, hint)

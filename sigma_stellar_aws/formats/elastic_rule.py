@@ -19,7 +19,6 @@ from sigma_stellar_aws.base.sigma_errors import LeftOutWarning
 from sigma_stellar_aws.formats import elastic_labels as labels
 from sigma_stellar_aws.formats.converted_rule import ConvertedRule, group_fields, tell
 from sigma_stellar_aws.formats.elastic_threat import threat
-from sigma_stellar_aws.rule_files.stellar_block import suppression
 
 QueryForm = Literal["auto", "lucene", "dsl"]
 """Which of the two a query is to be: the text where it is exact, always the text (or a refusal), always a filter."""
@@ -245,7 +244,7 @@ def _threat(converted: ConvertedRule, stack: Stack) -> Sequence[JsonObject]:
 def _suppression(converted: ConvertedRule, stack: Stack) -> Json:
     if stack < SINCE["alert_suppression"]:
         return None
-    stated = suppression(converted.rule)
+    stated = converted.suppression
     fields = group_fields(converted, stated.fields)
     if len(fields) > _MOST_GROUP_FIELDS:
         converted.refuse(

@@ -45,7 +45,6 @@ from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.sigma_errors import LeftOutWarning
 from sigma_stellar_aws.formats.converted_rule import MARK, ConvertedRule, group_fields, tell
 from sigma_stellar_aws.query import dsl
-from sigma_stellar_aws.rule_files.stellar_block import suppression
 
 MonitorKind = Literal["query", "bucket", "document"]
 
@@ -121,7 +120,7 @@ def bucket_monitor(converted: ConvertedRule, channel: str, *, enabled: bool) -> 
     Arguments and errors are those of :func:`query_monitor`.
     """
     minutes = minutes_of(converted)
-    suppressed_by = suppression(converted.rule).fields
+    suppressed_by = converted.suppression.fields
     fields = group_fields(converted, suppressed_by)
     # Keys come in an order that nobody chose, so the events name the fields. Empty if there is no new group.
     # Few fields: with six, Alerting needs a minute and a gigabyte to write a message of 2,500 groups.
@@ -168,7 +167,7 @@ def head(name: str, kind: str, rule_id: str, enabled: bool) -> JsonObject:
 
 def minutes_of(converted: ConvertedRule) -> int:
     """Return how long a monitor looks back, and holds messages back: as long as the rule suppresses, if it can."""
-    stated = suppression(converted.rule).window // timedelta(minutes=1)
+    stated = converted.suppression.window // timedelta(minutes=1)
     minutes = min(max(stated, LEAST_LOOK_BACK), MOST_THROTTLE)
     if minutes != stated:
         reason = f"alerts are suppressed for {minutes} minutes, not for {stated}, which a monitor cannot do"
