@@ -162,7 +162,7 @@ def spellings(source: str) -> frozenset[str]:
 
 def known(source: str, name: str) -> bool:
     """Tell whether a source records such events, with a version (UpdateFunctionCode20150331v2) or without."""
-    return name in names(source) or _undated(source, name) in names(source)
+    return name in names(source) or undated(source, name) in names(source)
 
 
 def sources_of(name: str) -> list[str]:
@@ -235,6 +235,7 @@ def _split(name: str) -> tuple[str, str]:
     return (dated["name"], name[dated.end("name") :]) if dated else (name, "")
 
 
-def _undated(source: str, name: str) -> str:
+def undated(source: str, name: str) -> str:
+    """Return a name without the version of the API at its end, if records of a source have one."""
     undated, version = _split(name)
     return undated if version.partition("v")[0] in _dates(source) else name

@@ -29,16 +29,14 @@ from sigma_stellar_aws.reference.aws_events import (
     spellings,
     table,
 )
-from sigma_stellar_aws.reference.data.make_aws_events import (
-    BOTOCORE,
-    EXTRA,
-    TABLE,
-    Model,
-    extra,
-    installed_botocore,
-    models,
-)
+from sigma_stellar_aws.reference.data.make_aws_events import EXTRA, TABLE, extra
 from sigma_stellar_aws.reference.data.make_aws_events import table as made
+from sigma_stellar_aws.reference.data.service_models import (
+    BOTOCORE,
+    ServiceModel,
+    installed_botocore,
+    service_models,
+)
 from tests.samples.make import log_files
 from tests.support.yaml_files import read_yaml
 
@@ -67,7 +65,7 @@ def test_shipped_table_is_the_one_that_the_generator_makes() -> None:
     """With the botocore that the table was made of, making it again gives the same bytes."""
     if installed_botocore() != BOTOCORE:
         pytest.skip(f"botocore {BOTOCORE} is not installed")
-    assert TABLE.read_bytes() == made(models(), extra(), BOTOCORE).encode()
+    assert TABLE.read_bytes() == made(chain.from_iterable(service_models()), extra(), BOTOCORE).encode()
 
 
 def test_table_tells_the_version_that_generator_and_readme_name() -> None:
@@ -92,9 +90,9 @@ def test_generator_says_what_to_install(tmp_path: Path) -> None:
 def test_model_gives_both_candidates_for_its_source() -> None:
     """Signing name and endpoint both count, in small letters; one alone gives one source."""
     both = {"endpointPrefix": "api.tunneling.iot", "signingName": "IoTSecuredTunneling"}
-    model = msgspec.convert({"metadata": both, "operations": {}}, Model)
+    model = msgspec.convert({"metadata": both, "operations": {}}, ServiceModel)
     assert model.sources() == {"api.tunneling.iot.amazonaws.com", "iotsecuredtunneling.amazonaws.com"}
-    model = msgspec.convert({"metadata": {"endpointPrefix": "monitoring"}, "operations": {}}, Model)
+    model = msgspec.convert({"metadata": {"endpointPrefix": "monitoring"}, "operations": {}}, ServiceModel)
     assert model.sources() == {"monitoring.amazonaws.com"}
 
 

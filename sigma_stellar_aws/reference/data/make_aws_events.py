@@ -3,21 +3,20 @@
 It reads the service models of the installed botocore and aws_events_extra.yml, and needs no network.
 """
 
-import gzip
 import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 import msgspec
 
+from sigma_stellar_aws.reference.data.service_models import ServiceModel, installed_botocore, service_models
+
 HERE = Path(__file__).parent
 TABLE = HERE / "aws_events.json"
 EXTRA = HERE / "aws_events_extra.yml"
-BOTOCORE = "1.44.8"
 
 # CloudTrail appends the version of the API to the names of these services, each in its own way.
 CLOUDFRONT = "cloudfront.amazonaws.com"
@@ -25,40 +24,6 @@ LAMBDA = "lambda.amazonaws.com"
 
 Names = dict[str, list[str]]
 Pairs = dict[str, set[str]]
-
-
-class _Http(msgspec.Struct, rename="camel"):
-    request_uri: str = "/"
-
-
-class _Operation(msgspec.Struct):
-    name: str
-    http: _Http = msgspec.field(default_factory=_Http)
-
-
-class _Metadata(msgspec.Struct, rename="camel"):
-    endpoint_prefix: str
-    signing_name: str | None = None
-
-
-class Model(msgspec.Struct):
-    """What is read of a service model."""
-
-    metadata: _Metadata
-    operations: dict[str, _Operation]
-
-    def sources(self) -> set[str]:
-        """Return the eventSources under which its operations may be recorded, in lower case."""
-        prefixes = {self.metadata.endpoint_prefix, self.metadata.signing_name or self.metadata.endpoint_prefix}
-        return {f"{prefix.lower()}.amazonaws.com" for prefix in prefixes}
-
-    def dates(self) -> Iterator[tuple[str, str]]:
-        """Yield eventSources with the versions of the API that their event names may end with."""
-        for key, operation in self.operations.items():
-            if CLOUDFRONT in self.sources():
-                yield CLOUDFRONT, operation.name.removeprefix(key)
-            if LAMBDA in self.sources() and (dated := re.match(r"/(\d{4})-(\d\d)-(\d\d)/", operation.http.request_uri)):
-                yield LAMBDA, "".join(dated.groups())
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
@@ -99,46 +64,34 @@ class Extra(msgspec.Struct, forbid_unknown_fields=True):
     retired: list[_Retired]
 
 
-def installed_botocore() -> str | None:
-    """Return the version of botocore that is installed, or None."""
-    try:
-        return version("botocore")
-    except PackageNotFoundError:
-        return None
-
-
-def models() -> list[Model]:
-    """Return every version of every service model in the installed botocore.
-
-    Raises:
-        ModuleNotFoundError: botocore is not installed.
-    """
-    spec = find_spec("botocore")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"The table is made from botocore's service models: pip install botocore=={BOTOCORE}")
-    paths = sorted((Path(spec.origin).parent / "data").glob("*/*/service-2.json.gz"))
-    return [msgspec.json.decode(gzip.decompress(path.read_bytes()), type=Model) for path in paths]
-
-
 def extra() -> Extra:
     """Read what is not in the models."""
     return msgspec.yaml.decode(EXTRA.read_bytes(), type=Extra)
 
 
-def table(models: Iterable[Model], extra: Extra, botocore: str) -> str:
+def table(models: Iterable[ServiceModel], extra: Extra, botocore: str) -> str:
     """Return the text of aws_events.json: one line for each source, everything sorted."""
     pairs: Pairs = defaultdict(set)
     dates: Pairs = defaultdict(set)
     for model in models:
         for source in model.sources():
             pairs[source] |= set(model.operations)
-        for source, date in model.dates():
+        for source, date in _dates(model):
             dates[source].add(date)
     _add(pairs, extra)
     instead = {entry.source: entry.names for entry in extra.instead}
     for source, names in instead.items():
         pairs[source] -= set(names)
     return _layout({"botocore": botocore, "dates": _joined(dates), "instead": instead, "sources": _joined(pairs)})
+
+
+def _dates(model: ServiceModel) -> Iterator[tuple[str, str]]:
+    """Yield eventSources with the versions of the API that their event names may end with."""
+    for key, operation in model.operations.items():
+        if CLOUDFRONT in model.sources():
+            yield CLOUDFRONT, operation.name.removeprefix(key)
+        if LAMBDA in model.sources() and (dated := re.match(r"/(\d{4})-(\d\d)-(\d\d)/", operation.http.request_uri)):
+            yield LAMBDA, "".join(dated.groups())
 
 
 def _add(pairs: Pairs, extra: Extra) -> None:
@@ -168,7 +121,7 @@ def _layout(parts: dict[str, str | dict[str, str] | dict[str, dict[str, str]]]) 
 def main() -> None:
     """Write the table anew; says what it did, or what is missing."""
     try:
-        found = models()
+        found = list(chain.from_iterable(service_models()))
     except ModuleNotFoundError as error:
         raise SystemExit(str(error)) from None
     text = table(found, extra(), installed_botocore() or "")

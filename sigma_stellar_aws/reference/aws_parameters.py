@@ -1,0 +1,178 @@
+"""What requests and responses hold in CloudTrail's records, from a table that ships with this project.
+
+The table is made from the service models of the AWS SDK, in the forms in which CloudTrail writes them, and a sourced
+list of what is beyond the models (data/README.md). Of events and sources that are not in it, nothing is known.
+
+>>> sorted(parameters("iam.amazonaws.com", "AttachUserPolicy"))
+['policyArn', 'userName']
+>>> parameter("requestParameters.policyArn", [("iam.amazonaws.com", "AttachUserPolicy")])
+Parameter(kind='text', many=False, values=())
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+from zipfile import ZipFile
+
+import msgspec
+
+from sigma_stellar_aws.reference.aws_events import undated
+
+ParameterKind: TypeAlias = Literal["text", "number", "boolean", "time", "blob", "structure", "list", "map", "any"]
+EventKind: TypeAlias = tuple[str, str]
+"""An eventSource and an eventName."""
+REQUEST, RESPONSE = "requestParameters", "responseElements"
+
+_ARCHIVE = Path(__file__).parent / "data" / "aws_parameters.zip"
+
+
+class ParameterShape(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """What can stand in one place; others are named by their number in the table."""
+
+    kind: ParameterKind
+    members: dict[str, int] = {}
+    """Of a structure, by name."""
+    element: int | None = None
+    """What each element of a list is, or each value of a map."""
+    values: tuple[str, ...] = ()
+    """The values that a text can have, if the model lists them."""
+
+
+class EventShapes(msgspec.Struct, frozen=True, array_like=True):
+    """The structures of one event by their numbers: several where APIs share a name, none where nothing is known."""
+
+    request: tuple[int, ...]
+    response: tuple[int, ...]
+
+
+class ParameterTable(msgspec.Struct, frozen=True):
+    """What is known of one eventSource."""
+
+    operations: dict[str, EventShapes]
+    shapes: tuple[ParameterShape, ...]
+
+
+class Parameter(NamedTuple):
+    """What a field of a request or a response holds."""
+
+    kind: ParameterKind
+    many: bool = False
+    """Whether a record can have several: it is a list, or in one."""
+    values: tuple[str, ...] = ()
+    """The values that a text can have, if the model lists them; AWS adds some every year."""
+
+
+class ShapeUse(NamedTuple):
+    """A shape where it is used."""
+
+    source: str
+    number: int
+    many: bool = False
+
+    @property
+    def shape(self) -> ParameterShape:
+        """What can stand here."""
+        return _shapes(self.source)[self.number]
+
+
+def has_parameters(event: EventKind, side: str = REQUEST) -> bool:
+    """Tell whether the table knows the parameters of an event, or else the elements of its response."""
+    return any(True for _ in _roots(side, *event))
+
+
+def parameters(source: str, name: str, parent: str = REQUEST) -> dict[str, Parameter]:
+    """Return what stands directly in an object of an event, by its last name; nothing where that is not known.
+
+    Args:
+        source: an eventSource.
+        name: an eventName, with a version of the API at its end or without.
+        parent: the dotted name of the object, such as requestParameters.ipPermissions.items.
+    """
+    found: dict[str, set[ShapeUse]] = {}
+    for place in shapes_of(parent, [(source, name)]):
+        for member, number in place.shape.members.items():
+            found.setdefault(member, set()).update(_inside(ShapeUse(source.lower(), number, place.many)))
+    return {member: _parameter(found[member]) for member in sorted(found)}
+
+
+def parameter(name: str, events: Iterable[EventKind]) -> Parameter | None:
+    """Return what a field of requests or responses holds in any of some events; None if none of them has it.
+
+    Args:
+        name: a dotted name, such as requestParameters.policyArn; elements of lists have the name of the list.
+        events: each with its source and name. Those of which the table knows nothing are passed over.
+    """
+    found = shapes_of(name, events)
+    return _parameter(found) if found else None
+
+
+def shapes_of(name: str, events: Iterable[EventKind]) -> set[ShapeUse]:
+    """Return every shape that a field can have in some events, without lists: what is in them stands in their place."""
+    side, *path = name.split(".")
+    found = {place for event in events for place in _roots(side, *event)}
+    for part in path:
+        found = {inner for place in found for inner in _step(place, part)}
+    return found
+
+
+def _parameter(found: Iterable[ShapeUse]) -> Parameter:
+    """Return what places have in common; "any" if they differ in kind."""
+    shapes = [place.shape for place in found]
+    kinds = {shape.kind for shape in shapes}
+    listed = all(shape.values for shape in shapes)
+    values = sorted({value for shape in shapes for value in shape.values}) if listed else []
+    return Parameter(kinds.pop() if len(kinds) == 1 else "any", any(place.many for place in found), tuple(values))
+
+
+def _roots(side: str, source: str, name: str) -> Iterator[ShapeUse]:
+    operation = _operation(source, name)
+    if operation is not None and side in (REQUEST, RESPONSE):
+        for number in operation.request if side == REQUEST else operation.response:
+            yield ShapeUse(source.lower(), number)
+
+
+def _step(place: ShapeUse, name: str) -> Iterator[ShapeUse]:
+    shape = place.shape
+    if shape.kind == "any":
+        yield place
+    elif shape.kind == "map" and shape.element is not None:
+        yield from _inside(place._replace(number=shape.element))
+    elif name in shape.members:
+        yield from _inside(place._replace(number=shape.members[name]))
+
+
+def _inside(place: ShapeUse) -> Iterator[ShapeUse]:
+    """Yield a place, or what each element is where that is a list."""
+    while place.shape.kind == "list" and place.shape.element is not None:
+        place = place._replace(number=place.shape.element, many=True)
+    yield place
+
+
+def _operation(source: str, name: str) -> EventShapes | None:
+    table = _table(source.lower())
+    return None if table is None else table.operations.get(name) or table.operations.get(undated(source, name))
+
+
+def _shapes(source: str) -> tuple[ParameterShape, ...]:
+    table = _table(source)
+    return table.shapes if table else ()
+
+
+@cache
+def _table(source: str) -> ParameterTable | None:
+    archive = _archive()
+    try:
+        return msgspec.json.decode(archive.read(source), type=ParameterTable)
+    except KeyError:
+        return None
+
+
+@cache
+def _archive() -> ZipFile:
+    return ZipFile(_ARCHIVE)
+
+
+def described_sources() -> Mapping[str, int]:
+    """Return the sources whose parameters are known, and the size of each table in bytes."""
+    return {info.filename: info.file_size for info in _archive().infolist()}
