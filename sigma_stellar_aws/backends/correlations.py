@@ -17,7 +17,7 @@ from sigma.rule import SigmaRule
 from sigma_stellar_aws.backends.outputs import AnyConverted, OneCondition, OutputFormats
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.sigma_errors import UnsupportedRuleError
-from sigma_stellar_aws.formats.converted_correlation import ConvertedCorrelation
+from sigma_stellar_aws.formats.converted_correlation import ConvertedCorrelation, converted_correlation
 from sigma_stellar_aws.formats.converted_rule import ConvertedRule, joined
 from sigma_stellar_aws.rule_files.correlations import Correlation, Member, is_only_counted, resolve_correlations
 from sigma_stellar_aws.rule_files.load import AnyRule
@@ -102,12 +102,8 @@ class Correlations(OutputFormats):
         return found
 
     def _with_members(self, rule: SigmaCorrelationRule, correlation: Correlation) -> ConvertedCorrelation:
-        members = tuple(self._member(rule, member) for member in correlation.members)
-        indices = dict.fromkeys(index for member in members for index in member.indices)
-        whole = joined(members)._replace(rule=rule, indices=tuple(indices))
-        if others := sorted({member.time_field for member in members} - {whole.time_field}):
-            whole.refuse(f"its rules have different time fields: {whole.time_field}, {', '.join(others)}")
-        return ConvertedCorrelation(whole, correlation, members)
+        members = [(member, self._member(rule, member)) for member in correlation.members]
+        return converted_correlation(rule, correlation, members)
 
     def _member(self, rule: SigmaCorrelationRule, member: Member) -> ConvertedRule:
         if member.is_correlation:

@@ -7,6 +7,7 @@ all that came of it. A rule that cannot be output is handled as one that cannot 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, cast
 
 from sigma.conversion.base import Backend
@@ -21,6 +22,7 @@ from sigma_stellar_aws.base.sigma_errors import AssumptionWarning, UnsupportedRu
 from sigma_stellar_aws.formats import lucene_text
 from sigma_stellar_aws.formats.converted_correlation import ConvertedCorrelation
 from sigma_stellar_aws.formats.converted_rule import ConvertedRule, joined, refusal, tell
+from sigma_stellar_aws.formats.correlation_monitor import correlation_monitor
 from sigma_stellar_aws.formats.document_monitor import document_monitors, document_query, refuse_other_indices
 from sigma_stellar_aws.formats.elastic_rule import INVESTIGATED, elastic_rule, tell_of_no_suppression
 from sigma_stellar_aws.formats.opensearch_detector import detector_rule, tell_of_mapped_fields
@@ -110,7 +112,11 @@ class OutputFormats(Backend):
         if self.options.monitor == "document":
             return document_monitors(self._document_queries(queries), channel, enabled=enabled)
         monitor = bucket_monitor if self.options.monitor == "bucket" else query_monitor
-        made = self._made(queries, lambda rule: monitor(rule, channel, enabled=enabled), _no_correlation)
+        made = self._made(
+            queries,
+            lambda rule: monitor(rule, channel, enabled=enabled),
+            lambda correlation: correlation_monitor(correlation, channel, enabled=enabled),
+        )
         return [body for _, body in made]
 
     def _document_queries(
@@ -126,7 +132,7 @@ class OutputFormats(Backend):
             indices.append(rule.indices)
             return body
 
-        return self._made(queries, query, _no_correlation)
+        return self._made(queries, query, partial(_of_single_events, "a document-level monitor"))
 
     def finalize_query_opensearch_detector(
         self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
@@ -136,7 +142,7 @@ class OutputFormats(Backend):
 
     def finalize_output_opensearch_detector(self, queries: Sequence[OneCondition[AnyConverted]]) -> list[str]:
         """Return a text for each rule."""
-        made = self._made(queries, detector_rule, _no_correlation)
+        made = self._made(queries, detector_rule, partial(_of_single_events, "a custom rule of Security Analytics"))
         tell_of_mapped_fields([rule for rule, _ in made])
         return [text for _, text in made]
 
@@ -232,6 +238,11 @@ def _several_bodies(packs: Sequence[Sequence[Clause]]) -> AssumptionWarning:
 def _no_correlation(converted: ConvertedCorrelation) -> NoReturn:
     """Refuse a correlation where a format has nothing for it."""
     converted.whole.refuse("a correlation counts events, which one search cannot; sigma-stellar-aws alerts does")
+
+
+def _of_single_events(what: str, converted: ConvertedCorrelation) -> NoReturn:
+    """Refuse a correlation where a target looks at one event at a time."""
+    converted.whole.refuse(f"{what} looks at one event at a time, and cannot count; sigma-stellar-aws alerts can")
 
 
 def query_of(body: JsonObject) -> Clause:

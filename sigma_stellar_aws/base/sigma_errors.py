@@ -58,6 +58,10 @@ class InexactQueryWarning(UserWarning):
         self.reason = reason
 
 
+class InexactCorrelationWarning(UserWarning):
+    """A correlation was converted on request though its target counts otherwise; the text says which way it errs."""
+
+
 class LeftOutWarning(UserWarning):
     """Something of a rule was left out that its target cannot hold; what the rule finds is not touched by it."""
 

@@ -43,7 +43,21 @@ _DATES = frozenset({"date", "date_nanos"})
 # The table has no length of an ARN. That of an IAM user is the longest: its path has up to 512 characters, its name 64
 # (IAM API reference, User).
 _LONGEST = {**{name: field.longest for name, field in FIELDS.items()}, "userIdentity.arn": 640}
-_OTHERS = "name others under stellar: suppression: fields"
+
+
+class _Grouping(NamedTuple):
+    """What is told of a field that a store cannot group by."""
+
+    what: str
+    cure: str
+    cut: str
+    """What becomes of events whose values are too long to be indexed."""
+
+
+_SUPPRESSED = _Grouping(
+    "alerts are suppressed by", "name others under stellar: suppression: fields", "are taken for the same"
+)
+_COUNTED = _Grouping("it groups or counts by", "name another field", "are not counted")
 
 
 class ConvertedRule(NamedTuple):
@@ -197,12 +211,29 @@ def group_fields(converted: ConvertedRule, fields: Iterable[str]) -> list[str]:
         UnsupportedRuleError: there is no such field, the pipelines have no name for it, or the store cannot group by
             it. Events in which it is missing are alike, so that one alert would stand for all.
     """
+    found = (name for field in fields for name in _grouped(converted, field, _SUPPRESSED))
+    return list(dict.fromkeys(found))
+
+
+def counted_fields(converted: ConvertedRule, fields: Iterable[str]) -> tuple[str, ...]:
+    """Return, for each of the CloudTrail fields that a correlation groups or counts by, the one field of the store.
+
+    Raises:
+        UnsupportedRuleError: there is none, the store cannot group by it, or the pipelines make several of it.
+    """
     found: list[str] = []
     for field in fields:
-        if reason := _no_group(converted, field):
-            converted.refuse(f"alerts are suppressed by {field!r}, {reason}; {_OTHERS}")
-        found += [_group_field(converted, field, name) for name in converted.names.by_field[field]]
-    return list(dict.fromkeys(found))
+        names = _grouped(converted, field, _COUNTED)
+        if len(names) > 1:
+            converted.refuse(f"{_COUNTED.what} {field!r}, of which the pipelines make {', '.join(names)}")
+        found += names
+    return tuple(found)
+
+
+def _grouped(converted: ConvertedRule, field: str, grouping: _Grouping) -> list[str]:
+    if reason := _no_group(converted, field):
+        converted.refuse(f"{grouping.what} {field!r}, {reason}; {grouping.cure}")
+    return [_group_field(converted, field, name, grouping) for name in converted.names.by_field[field]]
 
 
 def _no_group(converted: ConvertedRule, field: str) -> str:
@@ -214,7 +245,7 @@ def _no_group(converted: ConvertedRule, field: str) -> str:
     return "" if converted.names.by_field.get(field) else "which the pipelines leave without a name"
 
 
-def _group_field(converted: ConvertedRule, field: str, name: str) -> str:
+def _group_field(converted: ConvertedRule, field: str, name: str, grouping: _Grouping) -> str:
     if converted.store is None:
         return name + converted.keyword_suffix
     mappings = [
@@ -223,20 +254,20 @@ def _group_field(converted: ConvertedRule, field: str, name: str) -> str:
     ]
     common = set.intersection(*map(set, mappings)) if mappings else set()
     if not common:
-        reason = "cannot group by it" if mappings else "does not have"
+        reason = "cannot group by" if mappings else "does not have"
         converted.refuse(
-            f"alerts are suppressed by the field {name!r}, which {converted.store.indices} {reason}; {_OTHERS}"
+            f"{grouping.what} the field {name!r}, which {converted.store.indices} {reason}; {grouping.cure}"
         )
     kept = {each: min(_longest_kept(mapping[each]) for mapping in mappings) for each in common}
     longest = min(_LONGEST.get(field) or IGNORE_ABOVE, IGNORE_ABOVE)
     best = min(common, key=lambda each: (kept[each] < longest, len(each)))
     if kept[best] < longest:
         reason = (
-            f"alerts are suppressed by it, and values over {kept[best]} characters are not indexed in {best}, so "
-            "events with such values are taken for the same"
+            f"{grouping.what} it, and values over {kept[best]} characters are not indexed in {best}, so "
+            f"events with such values {grouping.cut}"
         )
         if not converted.accepts_inexact:
-            converted.refuse(f"field {name!r}: {reason}; {_OTHERS}, or say inexact=warn")
+            converted.refuse(f"field {name!r}: {reason}; {grouping.cure}, or say inexact=warn")
         tell(InexactQueryWarning(converted.title, name, "cut", reason), "sigma")
     return best
 

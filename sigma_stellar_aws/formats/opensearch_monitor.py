@@ -78,13 +78,20 @@ MOST_THROTTLE = 1440
 NONE = "(none)"
 """What stands for the value of a field that an event lacks, as in our own alerts."""
 
-_GROUPS = 1000
-# Alerting looks for the events of a group, which a message shows, only in an aggregation of this name.
-_AGGREGATION = "composite_agg"
+GROUPS = 1000
+"""How many groups a run asks for at a time."""
+
+AGGREGATION = "composite_agg"
+"""Alerting looks for the events of a group, which a message shows, only in an aggregation of this name."""
+
 # One text for all fields and rules; a field that is not mapped counts as missing, in one index of several too.
 _VALUE_OR_NONE = "!doc.containsKey(params.field) || doc[params.field].size() == 0 ? params.none : doc[params.field]"
 # Mustache takes these for its own wherever they stand in a search body.
 _MUSTACHE = "{{"
+PERIOD_END = "{{period_end}}"
+"""Alerting fills the time of a run in, ..."""
+PERIOD_FORMAT = "epoch_millis"
+"""... in this format."""
 
 
 def query_monitor(converted: ConvertedRule, channel: str, *, enabled: bool) -> JsonObject:
@@ -110,8 +117,8 @@ def query_monitor(converted: ConvertedRule, channel: str, *, enabled: bool) -> J
         "condition": script("ctx.results[0].hits.total.value > 0"),
         "actions": [*actions(channel, minutes, message)],
     }
-    body: JsonObject = {"size": SAMPLES, "track_total_hits": True, "query": _in_window(converted, minutes)}
-    return _search_monitor(converted, "query_level_monitor", body, {"query_level_trigger": trigger}, enabled)
+    body: JsonObject = {"size": SAMPLES, "track_total_hits": True, "query": in_window(converted, f"{minutes}m")}
+    return search_monitor(converted, "query_level_monitor", body, {"query_level_trigger": trigger}, enabled)
 
 
 def bucket_monitor(converted: ConvertedRule, channel: str, *, enabled: bool) -> JsonObject:
@@ -132,25 +139,31 @@ def bucket_monitor(converted: ConvertedRule, channel: str, *, enabled: bool) -> 
         f"{{{{#sample_documents}}}}- {shown}\n{{{{/sample_documents}}}}"
         "{{/ctx.newAlerts}}"
     )
-    trigger: JsonObject = {
-        "name": converted.title,
-        "severity": TRIGGER_PRIORITY[converted.level],
-        "condition": {
-            "buckets_path": {"_count": "_count"},
-            "parent_bucket_path": _AGGREGATION,
-            **script("params._count > 0"),
-        },
-        "actions": [
-            {**action, "action_execution_policy": _FOR_EACH_NEW_ALERT} for action in actions(channel, minutes, message)
-        ],
-    }
+    trigger = bucket_trigger(converted, "_count", "params._count > 0", actions(channel, minutes, message))
     sources: list[JsonObject] = [{name: {"terms": _value_or_none(name)}} for name in fields]
     body: JsonObject = {
         "size": 0,
-        "query": _in_window(converted, minutes),
-        "aggregations": {_AGGREGATION: {"composite": {"size": _GROUPS, "sources": [*sources]}}},
+        "query": in_window(converted, f"{minutes}m"),
+        "aggregations": {AGGREGATION: {"composite": {"size": GROUPS, "sources": [*sources]}}},
     }
-    return _search_monitor(converted, "bucket_level_monitor", body, {"bucket_level_trigger": trigger}, enabled)
+    return search_monitor(converted, "bucket_level_monitor", body, {"bucket_level_trigger": trigger}, enabled)
+
+
+def bucket_trigger(converted: ConvertedRule, path: str, condition: str, notify: Sequence[JsonObject]) -> JsonObject:
+    """Return a trigger that alerts for each group of a composite aggregation.
+
+    Args:
+        converted: the rule.
+        path: of a number in the bucket of a group, which is the parameter of this name.
+        condition: when a group alerts, in Painless.
+        notify: what is sent of each group when it is new.
+    """
+    return {
+        "name": converted.title,
+        "severity": TRIGGER_PRIORITY[converted.level],
+        "condition": {"buckets_path": {path: path}, "parent_bucket_path": AGGREGATION, **script(condition)},
+        "actions": [{**action, "action_execution_policy": _FOR_EACH_NEW_ALERT} for action in notify],
+    }
 
 
 def head(name: str, kind: str, rule_id: str, enabled: bool) -> JsonObject:
@@ -213,9 +226,10 @@ def actions(channel: str, minutes: int, message: str) -> Sequence[JsonObject]:
     return [action]
 
 
-def _search_monitor(
+def search_monitor(
     converted: ConvertedRule, kind: str, body: JsonObject, trigger: JsonObject, enabled: bool
 ) -> JsonObject:
+    """Return a monitor that searches, with one trigger."""
     return {
         **head(converted.title, kind, converted.id, enabled),
         "inputs": [{"search": {"indices": [*converted.indices], "query": body}}],
@@ -227,15 +241,22 @@ def _value_or_none(field: str) -> JsonObject:
     return script(_VALUE_OR_NONE, field=field, none=NONE)
 
 
-def _in_window(converted: ConvertedRule, minutes: int) -> JsonObject:
-    """Return the native query of a rule, limited to the minutes that a run looks back."""
+def before_run(duration: str) -> str:
+    """Return the time so long before a run, as a search of a monitor has it."""
+    return f"{PERIOD_END}||-{duration}"
+
+
+def in_window(converted: ConvertedRule, look_back: str) -> JsonObject:
+    """Return the native query of a rule, limited to what a run looks back.
+
+    Raises:
+        UnsupportedRuleError: the rule cannot be asked so; the message says why.
+    """
     converted.refuse_other_engine("opensearch")
     converted.refuse_without_time()
     if _MUSTACHE in json.dumps(converted.query):
         converted.refuse(f"a value has {_MUSTACHE!r} in it, which a monitor takes for a place to fill in")
-    window = dsl.bounds(
-        converted.time_field, gte=f"{{{{period_end}}}}||-{minutes}m", lt="{{period_end}}", format="epoch_millis"
-    )
+    window = dsl.bounds(converted.time_field, gte=before_run(look_back), lt=PERIOD_END, format=PERIOD_FORMAT)
     return dsl.all_of([window, converted.query])
 
 

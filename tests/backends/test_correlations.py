@@ -46,7 +46,7 @@ def test_a_correlation_comes_with_its_rules_wherever_it_stands() -> None:
     [alone, converted] = found
     assert alone.title == "c"
     assert isinstance(converted, ConvertedCorrelation)
-    assert [member.title for member in converted.members] == ["a", "b"]
+    assert [each.converted.title for each in converted.rules] == ["a", "b"]
     assert converted.whole.title == "Many"
     assert converted.whole.clause == {
         "bool": {
@@ -69,12 +69,10 @@ def test_the_names_of_fields_that_are_grouped_by_and_counted_are_asked_of_the_pi
         by="who",
     )
     [[converted], _] = seen(base("a", "A"), base("b", "B"), counted)
-    first, second = converted.members
-    assert first.names.all(["userIdentity.userName", "requestParameters.bucketName"]) == [
-        "userIdentity_userName",
-        "requestParameters_bucketName",
+    assert [(each.key, each.values) for each in converted.rules] == [
+        (("userIdentity_userName",), ("requestParameters_bucketName",)),
+        (("requestParameters_userName",), ("requestParameters_bucketName",)),
     ]
-    assert second.names.all(["requestParameters.userName"]) == ["requestParameters_userName"]
 
 
 @pytest.mark.parametrize("generate", [False, True])
