@@ -8,20 +8,20 @@ a field takes no part, nor does one without a time. What is complete is an event
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache, partial
 from itertools import product
 from operator import attrgetter
 from sys import intern
 from typing import NamedTuple, TypeAlias
 
-from sigma_stellar_aws.alerts.correlation_state import Arrival, CountedEvent, Evidence, KeyState, each_once, new_state
+from sigma_stellar_aws.alerts.correlation_state import Arrival, CountedEvent, Evidence, KeyState, each_once
+from sigma_stellar_aws.alerts.followed import Followed, all_followed
 from sigma_stellar_aws.alerts.hits import Hit, Key
 from sigma_stellar_aws.base.errors import TooManyAlertsError
 from sigma_stellar_aws.base.text import plural
-from sigma_stellar_aws.base.times import whole_millis
 from sigma_stellar_aws.reference.flat_schema import flat_name
-from sigma_stellar_aws.rule_files.counted import Correlation, Member
+from sigma_stellar_aws.rule_files.counted import Correlation
 
 MOST_HELD = 400_000
 """How many events may be held for correlations at one time, up to 1 KB of memory each."""
@@ -32,12 +32,13 @@ _Events: TypeAlias = Mapping[str, Sequence[tuple[Hit, _Values]]]
 
 
 class Contribution(NamedTuple):
-    """An event of a rule that a correlation counts, with one of its keys."""
+    """What happens at one time that counts for a correlation, with one of its keys."""
 
     time: int
     name: str
     key: Key
-    event: CountedEvent
+    events: Callable[[], Evidence]
+    """Returns the events of rules."""
 
 
 class Completion(NamedTuple):
@@ -50,45 +51,12 @@ class Completion(NamedTuple):
     """Returns the events that make it so, as long as nothing later has been asked for."""
 
 
-class _Fields(NamedTuple):
-    """Flattened names of the fields that make the key, and of those whose values are counted."""
+class _Passing(NamedTuple):
+    """What becomes of the events that match the same rules."""
 
-    key: tuple[str, ...]
-    values: tuple[str, ...]
-
-
-class _Leaf(NamedTuple):
-    """A rule whose events count for a correlation, be it for one that it counts."""
-
-    name: str
-    key: tuple[str, ...]
-    """Flattened names of the fields that the innermost correlation groups by."""
-    values: tuple[str, ...]
-    places: tuple[int, ...]
-    """Which parts of that key are the key of the outermost."""
-
-
-@dataclass(slots=True)
-class _Followed:
-    """A correlation that is followed, with the states of its keys, the one that was touched last at the end."""
-
-    correlation: Correlation
-    span: int
-    new: Callable[[], KeyState]
-    is_silent: bool
     is_counted: bool
-    leaves: Mapping[str, Sequence[_Leaf]]
-    """By the names of their rules."""
-    numbers: Mapping[str, int]
-    """Of the members, by their names."""
-    inner: Sequence[str]
-    """Names of the members that are correlations."""
-    fields: Sequence[_Fields]
-    """Of each member."""
-    places: Sequence[tuple[int, ...]]
-    """Of each member that is a correlation, which parts of its key are the key of this one."""
-    states: dict[Key, tuple[int, KeyState]] = field(default_factory=dict)
-    held: int = 0
+    places: tuple[int, ...] | None
+    """Which of the rules alert by themselves; None if all do."""
 
 
 def needed_fields(correlations: Iterable[Correlation]) -> dict[str, tuple[str, ...]]:
@@ -122,7 +90,12 @@ class Correlator:
     """Follows events once, in order of time."""
 
     def __init__(
-        self, correlations: Sequence[Correlation], silent: Iterable[str] = (), *, most_held: int = MOST_HELD
+        self,
+        correlations: Sequence[Correlation],
+        silent: Iterable[str] = (),
+        *,
+        most_held: int = MOST_HELD,
+        told: Callable[[Hit], Hit] | None = None,
     ) -> None:
         """Begin with nothing known.
 
@@ -130,32 +103,20 @@ class Correlator:
             correlations: each after those that it counts.
             silent: names of the rules, correlations among them, that do not alert by themselves.
             most_held: how many events may be held at one time.
+            told: adds to brief hits what alerts say of their events.
         """
         self._silent = frozenset(silent)
         self._most_held = most_held
-        counted = {member.name for each in correlations for member in each.members if member.is_correlation}
-        known: dict[str, Correlation] = {}
-        self._followed: list[_Followed] = []
-        for each in correlations:
-            known[each.name] = each
-            self._followed.append(
-                _Followed(
-                    each,
-                    whole_millis(each.timespan),
-                    new_state(each),
-                    each.name in self._silent,
-                    each.name in counted,
-                    _by_name(_leaves(each, known)),
-                    {member.name: number for number, member in enumerate(each.members)},
-                    tuple(member.name for member in each.members if member.is_correlation),
-                    tuple(map(_fields, each.members)),
-                    tuple(_places(m, known[m.name]) if m.is_correlation else () for m in each.members),
-                )
-            )
+        self._held = 0
+        self._told = told
+        self._followed = all_followed(correlations, self._silent)
         self._places: defaultdict[str, list[int]] = defaultdict(list)
         for place, followed in enumerate(self._followed):
             for name in followed.leaves:
                 self._places[name].append(place)
+        # Most events match the same few rules.
+        self._passing = lru_cache(10_000)(self._find_passing)
+        self._concerned = lru_cache(10_000)(self._find_concerned)
         self._undated = 0
         self._missing: Counter[tuple[str, str]] = Counter()
 
@@ -169,19 +130,22 @@ class Correlator:
             TooManyAlertsError: more events would have to be held than are allowed.
         """
         waiting: list[Hit] = []
+        now: int | None = None
         for hit in hits:
-            if waiting and hit.time != waiting[0].time:
+            if waiting and hit.time != now:
                 yield from self._moment(waiting)
                 waiting = []
-            counted = any(name in self._places for name, _ in hit.matches)
-            if counted and hit.time is None:
+            names = tuple([name for name, _ in hit.matches])
+            passing = self._passing(names)
+            if passing.is_counted and hit.time is None:
                 self._undated += 1
-            elif counted:
+            elif passing.is_counted:
+                now = hit.time
                 waiting.append(hit)
-            if self._silent.isdisjoint(name for name, _ in hit.matches):
+            if passing.places is None:
                 yield hit
-            elif matches := tuple(match for match in hit.matches if match[0] not in self._silent):
-                yield hit._replace(matches=matches)
+            elif passing.places:
+                yield hit._replace(matches=tuple([hit.matches[place] for place in passing.places]))
         if waiting:
             yield from self._moment(waiting)
 
@@ -195,6 +159,10 @@ class Correlator:
             notes.append(f"{plural(self._undated, 'event')} without a time took no part in correlations")
         return notes
 
+    def _find_passing(self, names: tuple[str, ...]) -> _Passing:
+        alerting = tuple(place for place, name in enumerate(names) if name not in self._silent)
+        return _Passing(any(name in self._places for name in names), alerting if len(alerting) < len(names) else None)
+
     def _moment(self, hits: list[Hit]) -> Iterator[Contribution | Completion]:
         """Take all events of one time."""
         time = hits[0].time
@@ -202,50 +170,104 @@ class Correlator:
         events = _by_rule(hits)
         complete: dict[str, dict[Key, Evidence]] = {}
         completions: list[Completion] = []
-        for followed in self._concerned(events):
+        for followed, numbers in self._concerned(tuple(events)):
+            if followed.states:
+                self._drop(followed, time)
+            name = followed.correlation.name
+            now: dict[Key, Evidence] = {}
+            if followed.is_counted:
+                complete[name] = now
+            arrivals = self._arrivals(followed, numbers, events, complete)
             if not followed.is_silent:
-                yield from _contributions(followed, time, events)
-            now = complete[followed.correlation.name] = {}
-            _drop(followed, time)
-            for key, arrived in self._arrivals(followed, events, complete).items():
-                evidence = _add(followed, key, time, arrived)
-                if evidence is not None and followed.is_counted:
-                    now[key] = evidence()
-                if evidence is not None and not followed.is_silent:
-                    completions.append(Completion(time, followed.correlation.name, key, evidence))
-        if sum(followed.held for followed in self._followed) > self._most_held:
+                # Of an inner correlation all events count, and not only those that make it complete.
+                contributed = _of_leaves(followed, events) if followed.inner else arrivals
+                for key, arrived in contributed.items():
+                    yield Contribution(time, name, key, partial(self._events, arrived))
+            for key, arrived in arrivals.items():
+                state = self._add(followed, key, time, arrived)
+                if state is None:
+                    continue
+                if followed.is_counted:
+                    now[key] = _evidence(state, time, arrived)
+                if not followed.is_silent:
+                    completions.append(Completion(time, name, key, partial(self._complete, state, time, arrived)))
+        if self._held > self._most_held:
             raise self._too_many()
         yield from completions
 
-    def _concerned(self, events: Iterable[str]) -> list[_Followed]:
-        """Return the correlations that rules can make complete, in their order."""
-        places = {place for name in events for place in self._places.get(name, ())}
-        return [self._followed[place] for place in sorted(places)]
+    def _find_concerned(self, rules: tuple[str, ...]) -> list[tuple[Followed, list[int]]]:
+        """Return the correlations that rules can make complete, in their order, with the numbers of those rules."""
+        places = {place for name in rules for place in self._places.get(name, ())}
+        found = [self._followed[place] for place in sorted(places)]
+        return [(each, sorted(each.numbers[name] for name in rules if name in each.numbers)) for each in found]
 
     def _arrivals(
-        self, followed: _Followed, events: _Events, complete: Mapping[str, Mapping[Key, Evidence]]
+        self,
+        followed: Followed,
+        numbers: Sequence[int],
+        events: _Events,
+        complete: Mapping[str, Mapping[Key, Evidence]],
     ) -> dict[Key, list[Arrival]]:
-        arrivals: defaultdict[Key, list[Arrival]] = defaultdict(list)
+        arrivals: dict[Key, list[Arrival]] = {}
         lacking: set[tuple[str, str]] = set()
         for name in followed.inner:
             number = followed.numbers[name]
+            places = followed.places[number]
             for key, evidence in complete.get(name, {}).items():
-                arrivals[tuple(key[place] for place in followed.places[number])].append(Arrival(number, evidence))
-        for number in sorted(followed.numbers[name] for name in events if name in followed.numbers):
+                arrivals.setdefault(tuple([key[place] for place in places]), []).append(Arrival(number, evidence))
+        for number in numbers:
             member, fields = followed.correlation.members[number], followed.fields[number]
+            names = (member.name,)
             for hit, values in events[member.name]:
-                if not all(name in values for name in fields.key):
+                keys = _combinations(fields.key, values)
+                if not keys:
                     missing = next(written for written in member.key if flat_name(written) not in values)
                     lacking.add((hit.identity, missing))
                     continue
                 counted = _combinations(fields.values, values) if fields.values else ()
                 if counted or not fields.values:
-                    arrival = Arrival(number, (CountedEvent(hit, (member.name,)),), counted)
-                    for key in _combinations(fields.key, values):
-                        arrivals[key].append(arrival)
+                    arrival = Arrival(number, (CountedEvent(hit, names),), counted)
+                    for key in keys:
+                        arrivals.setdefault(key, []).append(arrival)
         if lacking:
             self._missing.update((followed.correlation.title, missing) for _, missing in lacking)
         return arrivals
+
+    def _add(self, followed: Followed, key: Key, time: int, arrived: Sequence[Arrival]) -> KeyState | None:
+        """Add what arrives for a key at one time; return the state if the correlation is complete then."""
+        # At the end, where the last one to be forgotten is.
+        held = followed.states.pop(key, None)
+        _, before, state = held if held is not None else (0, 0, followed.new())
+        is_complete = state.add(time, arrived)
+        if size := state.size():
+            followed.states[key] = (time, size, state)
+        followed.held += size - before
+        self._held += size - before
+        return state if is_complete else None
+
+    def _drop(self, followed: Followed, time: int) -> None:
+        """Forget the keys whose last event is too long ago for any window."""
+        over: list[Key] = []
+        for key, (last, size, _) in followed.states.items():
+            if last >= time - followed.span:
+                break
+            over.append(key)
+            followed.held -= size
+            self._held -= size
+        for key in over:
+            del followed.states[key]
+
+    def _events(self, arrived: Sequence[Arrival]) -> Evidence:
+        return self._all_told(each_once(part for each in arrived for part in each.evidence))
+
+    def _complete(self, state: KeyState, time: int, arrived: Sequence[Arrival]) -> Evidence:
+        return self._all_told(_evidence(state, time, arrived))
+
+    def _all_told(self, evidence: Evidence) -> Evidence:
+        told = self._told
+        if told is None:
+            return evidence
+        return tuple(part._replace(hit=told(part.hit)) if part.hit.is_brief else part for part in evidence)
 
     def _too_many(self) -> TooManyAlertsError:
         most = max(self._followed, key=lambda each: each.held)
@@ -257,80 +279,39 @@ class Correlator:
 
 def _by_rule(hits: list[Hit]) -> _Events:
     """Return the events of one time by the rules that they match, in an order that is the same in every run."""
-    events: defaultdict[str, list[tuple[Hit, _Values]]] = defaultdict(list)
-    for hit in sorted(hits, key=attrgetter("identity")):
-        held, values = _held(hit), dict(hit.values)
+    events: dict[str, list[tuple[Hit, _Values]]] = {}
+    if len(hits) > 1:
+        hits = sorted(hits, key=attrgetter("identity"))
+    for hit in hits:
+        event = hit if hit.is_brief else _held(hit), dict(hit.values)
         for name, _ in hit.matches:
-            events[name].append((held, values))
+            events.setdefault(name, []).append(event)
     return events
 
 
-def _contributions(followed: _Followed, time: int, events: _Events) -> Iterator[Contribution]:
-    rules: defaultdict[tuple[Key, str], dict[str, Hit]] = defaultdict(dict)
+def _of_leaves(followed: Followed, events: _Events) -> dict[Key, list[Arrival]]:
+    """Return the events of rules that count, be it for a correlation that is counted."""
+    arrivals: dict[Key, list[Arrival]] = {}
     for name in events:
         for leaf, (hit, values) in product(followed.leaves.get(name, ()), events[name]):
             if all(name in values for name in leaf.values):
+                arrival = Arrival(0, (CountedEvent(hit, (name,)),))
                 for key in _combinations(leaf.key, values):
-                    rules[tuple(key[place] for place in leaf.places), hit.identity][leaf.name] = hit
-    for (key, _), hits in rules.items():
-        yield Contribution(time, followed.correlation.name, key, CountedEvent(next(iter(hits.values())), tuple(hits)))
+                    arrivals.setdefault(tuple([key[place] for place in leaf.places]), []).append(arrival)
+    return arrivals
 
 
-def _add(followed: _Followed, key: Key, time: int, arrived: Sequence[Arrival]) -> Callable[[], Evidence] | None:
-    """Add what arrives for a key at one time; return what says why the correlation is complete then, if it is."""
-    _, state = followed.states.pop(key, (0, None))
-    if state is None:
-        state = followed.new()
-    followed.held -= state.size()
-    is_complete = state.add(time, arrived)
-    if size := state.size():
-        # At the end, where the last one to be forgotten is.
-        followed.states[key] = (time, state)
-        followed.held += size
-    if not is_complete:
-        return None
-    return lambda: each_once([*state.evidence(time), *(part for each in arrived for part in each.evidence)])
-
-
-def _drop(followed: _Followed, time: int) -> None:
-    """Forget the keys whose last event is too long ago for any window."""
-    while followed.states:
-        key, (last, state) = next(iter(followed.states.items()))
-        if last >= time - followed.span:
-            return
-        followed.held -= state.size()
-        del followed.states[key]
-
-
-def _by_name(leaves: Iterable[_Leaf]) -> Mapping[str, Sequence[_Leaf]]:
-    named: defaultdict[str, list[_Leaf]] = defaultdict(list)
-    for leaf in leaves:
-        named[leaf.name].append(leaf)
-    # Whoever asks for others must not add them.
-    return dict(named)
-
-
-def _leaves(correlation: Correlation, known: Mapping[str, Correlation]) -> Iterator[_Leaf]:
-    for member in correlation.members:
-        if not member.is_correlation:
-            yield _Leaf(member.name, *_fields(member), tuple(range(len(member.key))))
-            continue
-        inner = known[member.name]
-        for leaf in _leaves(inner, known):
-            yield leaf._replace(places=tuple(leaf.places[place] for place in _places(member, inner)))
-
-
-def _fields(member: Member) -> _Fields:
-    return _Fields(tuple(map(flat_name, member.key)), tuple(map(flat_name, member.values)))
-
-
-def _places(member: Member, inner: Correlation) -> tuple[int, ...]:
-    return tuple(inner.group_by.index(name) for name in member.key)
+def _evidence(state: KeyState, time: int, arrived: Sequence[Arrival]) -> Evidence:
+    return each_once([*state.evidence(time), *(part for each in arrived for part in each.evidence)])
 
 
 def _combinations(fields: Sequence[str], values: _Values) -> tuple[Key, ...]:
     """Return each combination of the values of fields; none where the event lacks one of them."""
-    return tuple(product(*(values.get(name, ()) for name in fields)))
+    if len(fields) == 1:
+        found = values.get(fields[0], ())
+        # What is most frequent, and takes least.
+        return (found,) if len(found) == 1 else tuple([(value,) for value in found])
+    return tuple(product(*[values.get(name, ()) for name in fields]))
 
 
 def _held(hit: Hit) -> Hit:

@@ -61,6 +61,9 @@ def new_state(correlation: Correlation) -> Callable[[], KeyState]:
 
 def each_once(parts: Iterable[CountedEvent]) -> Evidence:
     """Return events in order of time, each once with all its rules."""
+    parts = [*parts]
+    if len(parts) < 2:
+        return tuple(parts)
     rules: dict[tuple[int, str], dict[str, None]] = {}
     hits: dict[tuple[int, str], Hit] = {}
     for part in parts:
@@ -81,7 +84,7 @@ class _LastEvents:
 
     def add(self, time: int, arrivals: Sequence[Arrival]) -> bool:
         # One event that matches several rules is one event.
-        self._held += [(time, part) for part in each_once(part for each in arrivals for part in each.evidence)]
+        self._held += [(time, part) for part in each_once([part for each in arrivals for part in each.evidence])]
         del self._held[: -self._needed]
         return len(self._held) == self._needed and self._held[0][0] >= time - self._span
 

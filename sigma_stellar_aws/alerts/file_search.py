@@ -1,9 +1,11 @@
 """Search files for events that match rules, one file after the other."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from sigma_stellar_aws.alerts.brief_hits import BriefReader
 from sigma_stellar_aws.alerts.hits import Hit, to_hit
 from sigma_stellar_aws.alerts.kept_event import LONGEST_EVENT, shortened
 from sigma_stellar_aws.base.json_types import JsonObject
@@ -12,6 +14,7 @@ from sigma_stellar_aws.base.times import is_time
 from sigma_stellar_aws.logs.flatten import document_text, flatten, id_of_text
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.logs.reader import read_parts
+from sigma_stellar_aws.logs.record_head import Raw
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.prefilter import screened
 from sigma_stellar_aws.reference.flat_schema import (
@@ -45,6 +48,8 @@ class SearchTask(NamedTuple):
     until: int | None
     correlated: Mapping[str, tuple[str, ...]] | None = None
     """For each rule that correlations count, the flattened names of the fields that they need."""
+    only_counted: frozenset[str] = frozenset()
+    """Those of these rules whose events are taken from the texts of records, as far as correlations need them."""
     writer: int = 0
     """The number under which this search keeps the texts of events."""
 
@@ -56,6 +61,10 @@ class FileSearch:
         """Prepare the search that a task describes."""
         self._task = task
         self._candidates = screened(task.query)
+        correlated = task.correlated or {}
+        self._brief = (
+            BriefReader(task.query, self._candidates, task.only_counted, correlated) if task.only_counted else None
+        )
         self._events = TextChunks(task.writer)
         self._too_old: int | None = None
 
@@ -65,7 +74,9 @@ class FileSearch:
         hits: list[Hit] = []
         problems: list[Problem] = []
         for file in files:
-            for part in read_parts(file, problems.append, lambda source, name: bool(self._candidates(source, name))):
+            take = None if self._brief is None else partial(self._take, self._brief, str(file), hits)
+            passes = self._passes
+            for part in read_parts(file, problems.append, passes, take=take):
                 records += part.records
                 done_bytes += part.done_bytes
                 for line, record in part.passing:
@@ -76,6 +87,24 @@ class FileSearch:
                     hits.clear()
                     problems.clear()
         yield Batch(records, hits, problems, done_bytes, self._events.taken(), self._too_old)
+
+    def _passes(self, source: object, name: object) -> bool:
+        return bool(self._candidates(source, name))
+
+    def _take(self, brief: BriefReader, origin: str, hits: list[Hit], source: str, name: str, text: Raw) -> bool:
+        record = brief.read(source, name, text)
+        if record is None:
+            return False
+        hit = record.hit
+        if hit is not None and (hit.time is None or self._is_asked_for(hit.time)):
+            hits.append(hit._replace(origin=origin, event=self._events.add(record.text)))
+        return True
+
+    def _is_asked_for(self, time: int) -> bool:
+        if self._task.since is not None and time < self._task.since:
+            self._too_old = time if self._too_old is None else max(time, self._too_old)
+            return False
+        return self._task.until is None or time < self._task.until
 
     def _look_at(self, record: JsonObject, file: Path, line: int, hits: list[Hit], problems: list[Problem]) -> None:
         candidates = self._candidates(record.get("eventSource"), record.get("eventName"))
@@ -92,10 +121,7 @@ class FileSearch:
                 )
                 problems.append(Problem(file, line, reason))
             time = None
-        elif self._task.since is not None and time < self._task.since:
-            self._too_old = time if self._too_old is None else max(time, self._too_old)
-            return
-        elif self._task.until is not None and time >= self._task.until:
+        elif not self._is_asked_for(time):
             return
         text = document_text(document)
         hits.append(

@@ -37,6 +37,7 @@ def scan_files(
     since: datetime | None = None,
     until: datetime | None = None,
     *,
+    brief: bool = False,
     processes: int | None = None,
     start_method: str = "spawn",
 ) -> Iterator[Batch]:
@@ -47,6 +48,7 @@ def scan_files(
         pack: the rules.
         since: only events from then on; aware of its time zone, as is the next.
         until: only events before that.
+        brief: whether hits that only correlations count may be brief.
         processes: how many read; by default one a core, up to :data:`MOST_PROCESSES`, and for little data only this.
         start_method: of :mod:`multiprocessing`.
 
@@ -54,7 +56,8 @@ def scan_files(
         ChildProcessError: a process ended before its time, so that what it read is lost.
     """
     first, end = (None if time is None else millis(time) for time in (since, until))
-    task = SearchTask(pack.query, pack.keys(), first, end, pack.correlated(), new_writer())
+    only_counted = pack.only_counted() if brief else frozenset()
+    task = SearchTask(pack.query, pack.keys(), first, end, pack.correlated(), only_counted, new_writer())
     groups = list(_groups(files))
     number = min(len(groups), _suitable(files) if processes is None else processes)
     if number > 1:

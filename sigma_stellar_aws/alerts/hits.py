@@ -1,7 +1,7 @@
 """What alerts need of an event that matches rules."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from sigma_stellar_aws.base.json_types import Scalar
@@ -55,6 +55,9 @@ class Hit(NamedTuple):
     """What correlations need of the event: flattened names of fields with their values, as texts, each once."""
     event: int = NOT_KEPT
     """The place where the event itself is kept, or where it can be read."""
+    is_brief: bool = False
+    """Whether it has only what correlations need to count the event: its texts are empty, and ``identity`` is its
+    eventID, which some other event may share; see :mod:`sigma_stellar_aws.alerts.brief_hits`."""
 
 
 HIT: Packing[Hit] = Packing(Hit)
@@ -70,11 +73,17 @@ def common_texts(hit: Hit) -> tuple[str, ...]:
 class DistinctHits:
     """Hits in order of time, each event once: CloudTrail delivers some more than once, with the same time."""
 
-    def __init__(self, hits: Iterable[Hit], since: int | None = None) -> None:
+    def __init__(
+        self, hits: Iterable[Hit], since: int | None = None, identity: Callable[[Hit], str] | None = None
+    ) -> None:
         """Leave out copies of an event; nothing is read before this is.
 
-        Earlier events (``since`` is in milliseconds since 1970-01-01 UTC) are read, but not counted.
+        Args:
+            hits: in order of time.
+            since: earlier events (milliseconds since 1970-01-01 UTC) are read, but not counted.
+            identity: tells the event of a brief hit from all others.
         """
+        self._identity = identity
         self._hits = hits
         self._since = since
         self.count = 0
@@ -84,14 +93,22 @@ class DistinctHits:
         """Read the hits, and count them anew."""
         self.count = 0
         time: int | None = None
-        seen: set[str] = set()
+        seen: dict[str, Hit] = {}
         for hit in self._hits:
             if hit.time != time:
-                time, seen = hit.time, set()
+                time, seen = hit.time, {}
+            if hit.is_brief and hit.identity in seen:
+                hit = self._apart(hit, seen)
             if hit.identity not in seen:
-                seen.add(hit.identity)
+                seen[hit.identity] = hit
                 self.count += self._since is None or hit.time is None or hit.time >= self._since
                 yield hit
+
+    def _apart(self, hit: Hit, seen: dict[str, Hit]) -> Hit:
+        """Return a brief hit with an identity of its own if it is no copy of the first one that has its eventID."""
+        assert self._identity is not None
+        first, identity = seen[hit.identity], self._identity(hit)
+        return hit if identity == self._identity(first) else hit._replace(identity=identity)
 
 
 def to_hit(

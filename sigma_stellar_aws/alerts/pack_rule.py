@@ -75,6 +75,10 @@ class Pack(NamedTuple):
         """Return for each rule that correlations count the flattened names of the fields that they need."""
         return needed_fields(self.correlations)
 
+    def only_counted(self) -> frozenset[str]:
+        """Return the rules that correlations count, and that do not alert by themselves."""
+        return self.silent.intersection(self.correlated())
+
     def alerting(self) -> dict[str, PackRule]:
         """Return the rules that alert."""
         return {name: rule for name, rule in self.rules.items() if name not in self.silent}

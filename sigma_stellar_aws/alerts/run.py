@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sigma_stellar_aws.alerts.alert import Alert
 from sigma_stellar_aws.alerts.alert_packing import AlertPacking
+from sigma_stellar_aws.alerts.brief_hits import ToldHits
 from sigma_stellar_aws.alerts.correlate import Correlator, reading_begin
 from sigma_stellar_aws.alerts.files import scan_files
 from sigma_stellar_aws.alerts.hits import HIT, DistinctHits, Hit
 from sigma_stellar_aws.alerts.pack_rule import Override, Pack, PackRule
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts
 from sigma_stellar_aws.base.external_sort import ExternalSort
+from sigma_stellar_aws.base.garbage import rare_collections
 from sigma_stellar_aws.base.kept_texts import KeptTexts
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.base.times import millis, time_text
@@ -166,11 +168,14 @@ def alerts_of_portions(
 
     See :func:`alerts_of_files` for the other arguments, and what is raised.
     """
-    found = hits_of_portions(portions, pack, reading_begin(pack.correlations, since), until, messages)
-    if found.too_old is not None and not len(found.hits):
-        newest = time_text(found.too_old)
-        messages.note(f"of {plural(found.records, 'record')}, the newest that a rule matches is of {newest}: too old")
-    return raised(found.hits, pack, options, messages, since, found.records, found.kept)
+    begin = reading_begin(pack.correlations, since)
+    with rare_collections():
+        found = hits_of_portions(portions, pack, begin, until, messages, brief=True)
+        if found.too_old is not None and not len(found.hits):
+            newest = time_text(found.too_old)
+            matching = f"of {plural(found.records, 'record')}, the newest that a rule matches is of {newest}"
+            messages.note(f"{matching}: too old")
+        return raised(found.hits, pack, options, messages, since, found.records, found.kept)
 
 
 class FoundHits(NamedTuple):
@@ -187,15 +192,21 @@ class FoundHits(NamedTuple):
 
 
 def hits_of_portions(
-    portions: Iterable[Portion], pack: Pack, since: datetime | None, until: datetime | None, messages: Messages
+    portions: Iterable[Portion],
+    pack: Pack,
+    since: datetime | None,
+    until: datetime | None,
+    messages: Messages,
+    *,
+    brief: bool = False,
 ) -> FoundHits:
-    """Return the hits of files."""
+    """Return the hits of files; brief ones need the texts of the events, which are lost with this process."""
     hits = hits_in_order()
     records = 0
     kept = KeptTexts()
     too_old: int | None = None
     for portion in portions:
-        for batch in scan_files(portion.files, pack, since, until):
+        for batch in scan_files(portion.files, pack, since, until, brief=brief):
             records += batch.records
             hits.extend(_named(batch.hits, portion))
             kept.extend(batch.events)
@@ -281,8 +292,9 @@ def raised(
         kept: the texts of the events.
         complete: fills in the parts of alerts that are not known yet.
     """
-    events = DistinctHits(hits, None if since is None else millis(since))
-    correlator = Correlator(pack.correlations, pack.silent)
+    told = ToldHits(kept or KeptTexts())
+    events = DistinctHits(hits, None if since is None else millis(since), told.identity)
+    correlator = Correlator(pack.correlations, pack.silent, told=told.told)
     alerts = no_alerts(kept)
     alerts.extend(
         complete(

@@ -122,7 +122,7 @@ class _Windows:
 
     def contribute(self, item: Contribution) -> None:
         if window := self._open.get((item.name, item.key)):
-            window.add([item.event], self._rules)
+            window.add(item.events(), self._rules)
 
     def complete(self, item: Completion) -> Iterator[Alert]:
         if (item.name, item.key) in self._open:

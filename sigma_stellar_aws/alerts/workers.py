@@ -1,6 +1,5 @@
 """Search files with several processes, and put what they find into the order of the files."""
 
-import gc
 import multiprocessing
 import signal
 import traceback
@@ -15,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from sigma_stellar_aws.alerts.file_search import Batch, FileSearch, SearchTask
 from sigma_stellar_aws.alerts.hits import HITS
+from sigma_stellar_aws.base.garbage import rare_collections
 from sigma_stellar_aws.base.kept_texts import new_writer
 
 _Message: TypeAlias = tuple[Batch, bytes] | str | None
@@ -22,7 +22,6 @@ _Message: TypeAlias = tuple[Batch, bytes] | str | None
 _ParentEnd: TypeAlias = "Connection[list[Path], _Message]"
 _WorkerEnd: TypeAlias = "Connection[_Message, list[Path]]"
 
-_RECORDS_BETWEEN_COLLECTIONS = 100_000
 _KILLED = 9
 """SIGKILL, which not every system has."""
 _MOST_WAITING = 10_000
@@ -85,14 +84,13 @@ def _work(connection: _WorkerEnd, task: SearchTask, inherited: list[_ParentEnd])
     """Search groups of files as they are given; send what is found, and None after each group."""
     for other in inherited:
         other.close()
-    # Records come and go by the million, and have no cycles in them; to look for some takes 3% of the time.
-    gc.set_threshold(_RECORDS_BETWEEN_COLLECTIONS)
     try:
-        search = FileSearch(task)
-        while True:
-            for batch in search.batches(connection.recv()):
-                connection.send(_message(batch))
-            connection.send(None)
+        with rare_collections():
+            search = FileSearch(task)
+            while True:
+                for batch in search.batches(connection.recv()):
+                    connection.send(_message(batch))
+                connection.send(None)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         # Nobody wants to know any more.
         return

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -24,6 +24,11 @@ _VARIABLE = re.compile(r"\d[\d,]*|'[^']*'")
 """What differs between problems of one kind."""
 
 
+TakeText: TypeAlias = Callable[[str, str, bytes | msgspec.Raw], bool]
+"""Is given the source, the name and the text of a record that passes; returns whether it took it, so that the record
+need not be decoded."""
+
+
 class FilePart(NamedTuple):
     """What was read from a file in one go."""
 
@@ -37,11 +42,12 @@ class FilePart(NamedTuple):
 class Collector:
     """What has been read from a file since the last part was taken."""
 
-    def __init__(self, file: Path, report: OnProblem, passes: Screen) -> None:
+    def __init__(self, file: Path, report: OnProblem, passes: Screen, take: TakeText | None = None) -> None:
         """Start with nothing."""
         self._file = file
         self.report = report
         self._passes = passes
+        self._take = take
         # A notice may hold records that pass.
         self.needs = lru_cache(65536)(lambda source, name: source.startswith(NOTICES) or passes(source, name))
         self.records = 0
@@ -91,7 +97,7 @@ class Collector:
     def add_screened(self, line: int, value: bytes | msgspec.Raw, screened: ScreenedRecord) -> None:
         """Add a value that passes the screen."""
         if not screened.eventSource.startswith(NOTICES):
-            self._add_record(line, value)
+            self._add_record(line, value, screened.eventSource, screened.eventName)
         else:
             self.add(line, value)
 
@@ -112,17 +118,34 @@ class Collector:
             # Only strings can be looked up in the cache.
             passes = self.needs if isinstance(source, str) and isinstance(name, str) else self._passes
             if passes(source, name):
-                self._add_record(line, item.text)
+                self._add_record(line, item.text, source, name)
             else:
                 self.records += 1
 
-    def _add_record(self, line: int, text: bytes | msgspec.Raw) -> None:
+    def _add_record(self, line: int, text: bytes | msgspec.Raw, source: object, name: object) -> None:
+        if (
+            self._take is not None
+            and isinstance(source, str)
+            and isinstance(name, str)
+            and self._take(source, name, text)
+        ):
+            self.records += 1
+            return
         try:
-            self._passing.append((line, _with_objects(_decode(text))))
+            self._passing.append((line, decode_record(text)))
         except BROKEN as error:
             self.tell(line, f"damaged record: {error}")
         else:
             self.records += 1
+
+
+def decode_record(text: bytes | msgspec.Raw) -> JsonObject:
+    """Decode a record.
+
+    Raises:
+        MsgspecError: it is damaged; or one of the other errors of ``BROKEN``.
+    """
+    return _with_objects(_decode(text))
 
 
 def _decode(text: bytes | msgspec.Raw) -> JsonObject:

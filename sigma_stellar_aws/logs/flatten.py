@@ -41,14 +41,14 @@ def flatten(record: Mapping[str, Json]) -> Document:
         for path, leaf, in_list in _leaves(record):
             _add(document, path, leaf, in_list)
     stated = record.get("eventTime")
-    time = _millis_of_text(stated) if isinstance(stated, str) else event_millis(stated)
+    time = millis_of_text(stated) if isinstance(stated, str) else event_millis(stated)
     if time is not None:
         document[TIME_FIELD] = time
     return document
 
 
-# Many events of a file are of the same second.
-_millis_of_text = lru_cache(maxsize=1000)(event_millis)
+# Of the time that a record states. Many events of a file are of the same second.
+millis_of_text = lru_cache(maxsize=1000)(event_millis)
 
 
 def is_uuid(event_id: object) -> TypeGuard[str]:

@@ -20,7 +20,7 @@ from sigma_stellar_aws.logs.beginnings import (
     UTF8_MARK,
     bare_name,
 )
-from sigma_stellar_aws.logs.collector import Collector, FilePart
+from sigma_stellar_aws.logs.collector import Collector, FilePart, TakeText
 from sigma_stellar_aws.logs.csv_rows import record_cells
 from sigma_stellar_aws.logs.decompress import decompressed, decompressed_chunks
 from sigma_stellar_aws.logs.encodings import as_utf8
@@ -40,7 +40,13 @@ def read_records(file: Path, report: OnProblem, passes: Screen = everything) -> 
 
 
 def read_parts(
-    file: Path, report: OnProblem, passes: Screen, *, block: int = BLOCK, longest: int = LONGEST_RECORD
+    file: Path,
+    report: OnProblem,
+    passes: Screen,
+    *,
+    take: TakeText | None = None,
+    block: int = BLOCK,
+    longest: int = LONGEST_RECORD,
 ) -> Iterator[FilePart]:
     """Read a file, a part at a time.
 
@@ -48,10 +54,11 @@ def read_parts(
         file: the file, in any of the forms above.
         report: called with each problem: what could not be read, and where.
         passes: tells which records are wanted; the others are only counted.
+        take: is offered each record that passes, before it is decoded.
         block: about how many bytes of text are read in one go; the records are the same for any number.
         longest: length of the longest record that is read, in bytes.
     """
-    collector = Collector(file, report, passes)
+    collector = Collector(file, report, passes, take)
     for _ in _read(file, collector, block, longest):
         yield collector.take()
     collector.finish()

@@ -231,9 +231,9 @@ def test_silent_rules_do_not_alert_by_themselves() -> None:
     assert [item.matches for item in items if isinstance(item, Hit)] == [(("b", ()),)]
     assert {item.name for item in items if isinstance(item, Completion)} == {"x"}
     contributions = [item for item in items if isinstance(item, Contribution)]
-    assert [(item.name, item.time, item.event.rules) for item in contributions] == [
-        ("x", 0, ("a",)),
-        ("x", 1000, ("a",)),
+    assert [(item.name, item.time, [part.rules for part in item.events()]) for item in contributions] == [
+        ("x", 0, [("a",)]),
+        ("x", 1000, [("a",)]),
     ]
 
 

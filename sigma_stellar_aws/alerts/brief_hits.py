@@ -1,0 +1,258 @@
+"""Take from the text of a record what correlations need to count it, and the rest only where an alert shows it.
+
+Of events that only correlations count, most make nothing complete. A record that is as AWS writes it is decoded for
+them in the few fields that are asked for; its text is kept, and decoded in full for those that an alert shows. All else
+is left to be read as other records are.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from sigma_stellar_aws.alerts.hits import Hit, Key, to_hit
+from sigma_stellar_aws.alerts.kept_event import LONGEST_EVENT, event_text
+from sigma_stellar_aws.base.json_types import Scalar
+from sigma_stellar_aws.base.kept_texts import NOT_KEPT, KeptTexts, TextChunks, new_writer
+from sigma_stellar_aws.logs.collector import decode_record
+from sigma_stellar_aws.logs.flatten import document_id, flatten, is_uuid, millis_of_text
+from sigma_stellar_aws.logs.record_head import Raw
+from sigma_stellar_aws.query import dsl
+from sigma_stellar_aws.query.dsl import Clause
+from sigma_stellar_aws.query.prefilter import Candidates, anything
+from sigma_stellar_aws.reference.flat_schema import Document
+
+_SEPARATORS = "._"
+_HEAD = ("eventSource", "eventName")
+_Value: TypeAlias = str | list[Scalar] | None
+_Getter: TypeAlias = Callable[[object], _Value]
+_Tree: TypeAlias = "dict[str, _Tree]"
+
+
+class BriefRecord(NamedTuple):
+    """What was read of a record."""
+
+    hit: Hit | None
+    """None where no rule matches."""
+    text: bytes
+    """In one line."""
+
+
+class _Layout(NamedTuple):
+    """How some fields of a record are read, beside the id and the time."""
+
+    decode: Callable[[bytes], msgspec.Struct]
+    getters: Sequence[tuple[str, _Getter]]
+    """With flattened names."""
+
+
+class _Match(NamedTuple):
+    """What a hit of some rules has."""
+
+    matches: tuple[tuple[str, Key], ...]
+    fields: tuple[str, ...]
+    """Which values correlations need."""
+
+
+class _Reading(NamedTuple):
+    """How records with one source and name are read."""
+
+    layout: _Layout
+    tests: Candidates
+    """What is to be asked of an event."""
+    match: _Match | None
+    """What all events have, if nothing is to be asked."""
+
+
+class BriefReader:
+    """Reads records that only correlations count."""
+
+    def __init__(
+        self,
+        query: Clause,
+        candidates: Callable[[object, object], Candidates],
+        only_counted: Collection[str],
+        fields: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            query: that of all rules.
+            candidates: tells which rules of the query can match a source and name.
+            only_counted: names of the rules that do not alert by themselves.
+            fields: for each rule that correlations count, the flattened names of the fields that they need.
+        """
+        self._candidates = candidates
+        self._fields = {name: fields[name] for name in only_counted}
+        self._tested = {name: dsl.fields(clause) for name, clause in dsl.named_clauses(query) if name in self._fields}
+        self._layout = lru_cache(10_000)(_layout)
+        self._reading = lru_cache(65536)(self._find_reading)
+        self._match = lru_cache(10_000)(self._find_match)
+
+    def read(self, source: str, name: str, text: Raw) -> BriefRecord | None:
+        """Read a record; return None if it has to be read as others are.
+
+        Args:
+            source: its ``eventSource``.
+            name: its ``eventName``.
+            text: its JSON.
+        """
+        reading = self._reading(source, name)
+        if reading is None or len(raw := bytes(text)) > LONGEST_EVENT:
+            return None
+        try:
+            # What is not decoded is not checked by the decoder.
+            raw.decode()
+            record: Any = reading.layout.decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        event_id, time = record.of_eventID, millis_of_text(record.of_eventTime)
+        if time is None or not is_uuid(event_id):
+            return None
+        raw = raw.replace(b"\n", b" ")
+        document: Document = {"eventSource": source, "eventName": name}
+        for field, getter in reading.layout.getters:
+            # As in a flattened record, an empty text is a value, and an empty list is none.
+            if (value := getter(record)) or value == "":
+                document[field] = value
+        match = reading.match
+        if match is None:
+            names = tuple([rule for rule, matches in reading.tests if matches(document)])
+            if not names:
+                return BriefRecord(None, raw)
+            match = self._match(names)
+        values = tuple([(field, _texts(document[field])) for field in match.fields if field in document])
+        hit = Hit(time, event_id, "", "", "", "", "", "", "", "", "", match.matches, values, NOT_KEPT, True)
+        return BriefRecord(hit, raw)
+
+    def _find_reading(self, source: str, name: str) -> _Reading | None:
+        candidates = self._candidates(source, name)
+        if not all(rule in self._fields for rule, _ in candidates):
+            return None
+        asked = [rule for rule, test in candidates if test is not anything]
+        needed = {field for rule, _ in candidates for field in self._fields[rule]}
+        needed.update(field for rule in asked for field in self._tested[rule])
+        layout = self._layout(tuple(sorted(needed.difference(_HEAD))))
+        match = None if asked else self._match(tuple(rule for rule, _ in candidates))
+        return layout and _Reading(layout, candidates, match)
+
+    def _find_match(self, names: tuple[str, ...]) -> _Match:
+        fields = dict.fromkeys(field for name in names for field in self._fields[name])
+        return _Match(tuple((name, ()) for name in names), tuple(fields))
+
+
+class ToldHits:
+    """Adds to brief hits what alerts say of their events, out of the texts that were kept."""
+
+    def __init__(self, kept: KeptTexts) -> None:
+        """Take what was kept of all events."""
+        self._kept = kept
+        self._events = TextChunks(new_writer())
+        # The same event makes several times complete.
+        self._told = lru_cache(1000)(self._find)
+
+    def told(self, hit: Hit) -> Hit:
+        """Return a brief hit with the texts of its event."""
+        return self._told(hit.event)._replace(time=hit.time, identity=hit.identity, origin=hit.origin)
+
+    def identity(self, hit: Hit) -> str:
+        """Return what tells the event of a brief hit from all others."""
+        return document_id(self._document(hit.event))
+
+    def _find(self, place: int) -> Hit:
+        document = self._document(place)
+        event = self._events.add(event_text(document))
+        self._kept.extend(self._events.taken())
+        return to_hit(document, (), {}, time=None, identity="", origin="", event=event)
+
+    def _document(self, place: int) -> Document:
+        text = self._kept.text(place)
+        try:
+            return flatten(decode_record(text))
+        except msgspec.MsgspecError:
+            # A number that is larger than any, in a field that was not decoded before.
+            return flatten(json.loads(text))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value)) if isinstance(value, list) else (str(value),)
+
+
+def _layout(fields: tuple[str, ...]) -> _Layout | None:
+    """Return how some fields are read; None where one stands for several, or is above another."""
+    tree: _Tree = {}
+    paths = {field: tuple(field.split("_")) for field in fields}
+    for path in paths.values():
+        node = tree
+        for part in path:
+            node = node.setdefault(part, {})
+    if not all(part.isidentifier() and part.isascii() for path in paths.values() for part in path):
+        return None
+    getters = [(field, _getter(path)) for field, path in paths.items()]
+    if any(_below(tree, path) for path in paths.values()):
+        return None
+    required = [(_attribute(name), str) for name in ("eventID", "eventTime")]
+    kind = _struct({name: below for name, below in tree.items() if name not in ("eventID", "eventTime")}, required)
+    return _Layout(msgspec.json.Decoder(kind).decode, getters)
+
+
+def _below(tree: _Tree, path: Sequence[str]) -> _Tree:
+    for part in path:
+        tree = tree[part]
+    return tree
+
+
+def _struct(tree: _Tree, required: Sequence[tuple[str, type]] = ()) -> type[msgspec.Struct]:
+    """Return a type for objects with some keys.
+
+    Others are passed over, but for those whose flattened name is that of several of these keys, one below the other:
+    with such a key an object fails to decode.
+    """
+    fields: list[tuple[str, object] | tuple[str, object, None]] = [*required]
+    names = {attribute: attribute.removeprefix("of_") for attribute, _ in required}
+    for part, below in tree.items():
+        names[_attribute(part)] = part
+        kind: object = str | list[str] | None
+        if below:
+            inner = _struct(below)
+            kind = inner | list[inner] | None  # type: ignore[valid-type]
+        fields.append((_attribute(part), kind, None))
+    for number, odd in enumerate(_joined(tree)):
+        names[f"odd_{number}"] = odd
+        fields.append((f"odd_{number}", None, None))
+    return msgspec.defstruct("Brief", fields, rename=names, gc=False)
+
+
+def _joined(tree: _Tree) -> Iterator[str]:
+    """Yield the keys that a record may have, by their flattened names, instead of several keys of a tree."""
+    for part, below in tree.items():
+        for inner in (*below, *_joined(below)):
+            yield from (f"{part}{separator}{inner}" for separator in _SEPARATORS)
+
+
+def _attribute(part: str) -> str:
+    # No keyword, and nothing that a structure has anyway.
+    return f"of_{part}"
+
+
+def _getter(path: tuple[str, ...]) -> _Getter:
+    """Return what reads the texts at a path of keys, those in lists one after the other."""
+    name, rest = _attribute(path[0]), path[1:]
+    if not rest:
+        return attrgetter(name)
+    inner = _getter(rest)
+
+    def value(node: object) -> _Value:
+        below = getattr(node, name)
+        if type(below) is not list:
+            return None if below is None else inner(below)
+        found: list[Scalar] = []
+        for each in below:
+            some = inner(each)
+            found += [some] if isinstance(some, str) else some or ()
+        return found
+
+    return value
