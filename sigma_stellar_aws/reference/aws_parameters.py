@@ -9,6 +9,7 @@ list of what is beyond the models (data/README.md). Of events and sources that a
 Parameter(kind='text', many=False, values=())
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from zipfile import ZipFile
 
 import msgspec
 
+from sigma_stellar_aws.base.text import nearest
 from sigma_stellar_aws.reference.aws_events import undated
 
 ParameterKind: TypeAlias = Literal["text", "number", "boolean", "time", "blob", "structure", "list", "map", "any"]
@@ -24,6 +26,12 @@ EventKind: TypeAlias = tuple[str, str]
 """An eventSource and an eventName."""
 REQUEST, RESPONSE = "requestParameters", "responseElements"
 
+_ANYTHING = -1
+# Texts that are often JSON, which tools take apart.
+_DOCUMENT = re.compile(
+    "(body|configuration|content|data|definition|document|event|input|json|parameters|payload|polic(y|ies)|template)s?$",
+    re.IGNORECASE,
+)
 _ARCHIVE = Path(__file__).parent / "data" / "aws_parameters.zip"
 
 
@@ -37,6 +45,8 @@ class ParameterShape(msgspec.Struct, frozen=True, array_like=True, omit_defaults
     """What each element of a list is, or each value of a map."""
     values: tuple[str, ...] = ()
     """The values that a text can have, if the model lists them."""
+    also: dict[str, int] = {}
+    """Of a structure: names that may occur, but that nobody should be told to write."""
 
 
 class EventShapes(msgspec.Struct, frozen=True, array_like=True):
@@ -73,7 +83,7 @@ class ShapeUse(NamedTuple):
     @property
     def shape(self) -> ParameterShape:
         """What can stand here."""
-        return _shapes(self.source)[self.number]
+        return ParameterShape("any") if self.number == _ANYTHING else _shapes(self.source)[self.number]
 
 
 def has_parameters(event: EventKind, side: str = REQUEST) -> bool:
@@ -82,7 +92,7 @@ def has_parameters(event: EventKind, side: str = REQUEST) -> bool:
 
 
 def parameters(source: str, name: str, parent: str = REQUEST) -> dict[str, Parameter]:
-    """Return what stands directly in an object of an event, by its last name; nothing where that is not known.
+    """Return what usually stands in an object of an event, by its last name; nothing where that is not known.
 
     Args:
         source: an eventSource.
@@ -90,9 +100,9 @@ def parameters(source: str, name: str, parent: str = REQUEST) -> dict[str, Param
         parent: the dotted name of the object, such as requestParameters.ipPermissions.items.
     """
     found: dict[str, set[ShapeUse]] = {}
-    for place in shapes_of(parent, [(source, name)]):
-        for member, number in place.shape.members.items():
-            found.setdefault(member, set()).update(_inside(ShapeUse(source.lower(), number, place.many)))
+    for use in _shapes_of(parent, [(source, name)]):
+        for member, number in use.shape.members.items():
+            found.setdefault(member, set()).update(_inside(ShapeUse(source.lower(), number, use.many)))
     return {member: _parameter(found[member]) for member in sorted(found)}
 
 
@@ -103,26 +113,75 @@ def parameter(name: str, events: Iterable[EventKind]) -> Parameter | None:
         name: a dotted name, such as requestParameters.policyArn; elements of lists have the name of the list.
         events: each with its source and name. Those of which the table knows nothing are passed over.
     """
-    found = shapes_of(name, events)
+    found = _shapes_of(name, events)
     return _parameter(found) if found else None
 
 
-def shapes_of(name: str, events: Iterable[EventKind]) -> set[ShapeUse]:
+def nearest_parameter(name: str, events: Iterable[EventKind]) -> str | None:
+    """Return the field that a wrong one probably means in some events; None if one has it, or if nothing is close.
+
+    >>> attach = [("iam.amazonaws.com", "AttachUserPolicy")]
+    >>> nearest_parameter("requestParameters.policyARN", attach)
+    'requestParameters.policyArn'
+    >>> authorize = [("ec2.amazonaws.com", "AuthorizeSecurityGroupIngress")]
+    >>> nearest_parameter("requestParameters.ipPermissions.cidrIpv6", authorize)
+    'requestParameters.ipPermissions.items.ipv6Ranges.items.cidrIpv6'
+    """
+    way = list(_way(name, events))
+    parts = name.split(".")
+    if len(way) == len(parts) or not way[0]:
+        return None
+    before, wrong, after = parts[: len(way)], parts[len(way)], parts[len(way) + 1 :]
+    close = nearest(wrong, frozenset(member for use in way[-1] for member in use.shape.members))
+    if close is not None and close.casefold() == wrong.casefold():
+        return ".".join([*before, close, *after])
+    for inner in _deeper(way[-1], wrong):
+        return ".".join([*before, *inner, *after])
+    return ".".join([*before, close, *after]) if close is not None else None
+
+
+def _shapes_of(name: str, events: Iterable[EventKind]) -> frozenset[ShapeUse]:
     """Return every shape that a field can have in some events, without lists: what is in them stands in their place."""
+    way = list(_way(name, events))
+    return way[-1] if len(way) == name.count(".") + 1 else frozenset()
+
+
+def _way(name: str, events: Iterable[EventKind]) -> Iterator[frozenset[ShapeUse]]:
+    """Yield the shapes of the first part of a name, of the first two and so on, as long as there are any."""
     side, *path = name.split(".")
-    found = {place for event in events for place in _roots(side, *event)}
-    for part in path:
-        found = {inner for place in found for inner in _step(place, part)}
-    return found
+    found = frozenset(use for event in events for use in _roots(side, *event))
+    yield found
+    for before, part in zip([side, *path], path, strict=False):
+        found = frozenset(inner for use in found for inner in _step(use, before, part))
+        if not found:
+            return
+        yield found
+
+
+def _deeper(uses: Iterable[ShapeUse], name: str) -> Iterator[tuple[str, ...]]:
+    """Yield the ways down to members of a name, the shortest first."""
+    seen: set[ShapeUse] = set()
+    level: list[tuple[ShapeUse, tuple[str, ...]]] = [(use, ()) for use in uses]
+    while level:
+        below = []
+        for use, way in level:
+            for member, number in use.shape.members.items():
+                if member == name:
+                    yield (*way, member)
+                for inner in _inside(use._replace(number=number)):
+                    if inner not in seen:
+                        seen.add(inner)
+                        below.append((inner, (*way, member)))
+        level = below
 
 
 def _parameter(found: Iterable[ShapeUse]) -> Parameter:
-    """Return what places have in common; "any" if they differ in kind."""
-    shapes = [place.shape for place in found]
+    """Return what uses have in common; "any" if they differ in kind."""
+    shapes = [use.shape for use in found]
     kinds = {shape.kind for shape in shapes}
     listed = all(shape.values for shape in shapes)
     values = sorted({value for shape in shapes for value in shape.values}) if listed else []
-    return Parameter(kinds.pop() if len(kinds) == 1 else "any", any(place.many for place in found), tuple(values))
+    return Parameter(kinds.pop() if len(kinds) == 1 else "any", any(use.many for use in found), tuple(values))
 
 
 def _roots(side: str, source: str, name: str) -> Iterator[ShapeUse]:
@@ -132,21 +191,22 @@ def _roots(side: str, source: str, name: str) -> Iterator[ShapeUse]:
             yield ShapeUse(source.lower(), number)
 
 
-def _step(place: ShapeUse, name: str) -> Iterator[ShapeUse]:
-    shape = place.shape
-    if shape.kind == "any":
-        yield place
-    elif shape.kind == "map" and shape.element is not None:
-        yield from _inside(place._replace(number=shape.element))
-    elif name in shape.members:
-        yield from _inside(place._replace(number=shape.members[name]))
+def _step(use: ShapeUse, name: str, member: str) -> Iterator[ShapeUse]:
+    """Yield what a member of an object is, given how the object itself is called."""
+    shape = use.shape
+    if shape.kind == "map" and shape.element is not None:
+        yield from _inside(use._replace(number=shape.element))
+    elif shape.kind in ("any", "blob") or (shape.kind == "text" and _DOCUMENT.search(name)):
+        yield use._replace(number=_ANYTHING)
+    elif (number := shape.members.get(member, shape.also.get(member))) is not None:
+        yield from _inside(use._replace(number=number))
 
 
-def _inside(place: ShapeUse) -> Iterator[ShapeUse]:
-    """Yield a place, or what each element is where that is a list."""
-    while place.shape.kind == "list" and place.shape.element is not None:
-        place = place._replace(number=place.shape.element, many=True)
-    yield place
+def _inside(use: ShapeUse) -> Iterator[ShapeUse]:
+    """Yield a use, or what each element is where that is a list."""
+    while use.shape.kind == "list" and use.shape.element is not None:
+        use = use._replace(number=use.shape.element, many=True)
+    yield use
 
 
 def _operation(source: str, name: str) -> EventShapes | None:

@@ -1,7 +1,7 @@
 """What is wrong with the event names and sources of a rule, seen together with what has to hold beside them."""
 
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from functools import cache, lru_cache
@@ -19,14 +19,14 @@ from sigma_stellar_aws.reference.aws_events import (
     common,
     instead,
     known,
-    names,
     nearest_source,
     sources,
     sources_of,
     spellings,
     table,
 )
-from sigma_stellar_aws.validators.condition_tree import FieldComparison, Value, Way
+from sigma_stellar_aws.validators.asked_events import known_sources, sources_asked
+from sigma_stellar_aws.validators.condition_tree import Value, Way
 from sigma_stellar_aws.validators.issues import (
     CaseIssue,
     CloudTrailIssue,
@@ -63,8 +63,8 @@ class Fault(NamedTuple):
 def name_fault(value: Value, way: Way) -> Fault | None:
     """Return what is wrong with a value of eventName, by itself and beside the sources of the same way."""
     exact = text(value.value)
-    beside = _known_sources(way)
-    has_unknown_source = beside is None and _sources(way) is not None
+    beside = known_sources(way)
+    has_unknown_source = beside is None and sources_asked(way) is not None
     if exact is None:
         return None if has_unknown_source else _pattern_fault(value.value, beside)
     if any(map(str.isspace, exact)):
@@ -116,7 +116,7 @@ def pair_fault(value: Value, way: Way) -> Fault | None:
     exact = text(value.value)
     if exact is None:
         return None
-    beside = _known_sources(way)
+    beside = known_sources(way)
     if exact.lower() in _identity_types():
         close = _nearest_name(exact, beside) if beside else None
         call = f" The call is named {close}." if close else ""
@@ -151,7 +151,7 @@ def _pattern_fault(value: SigmaType, beside: frozenset[str] | None) -> Fault | N
     anyway = matcher(value, ignore_case=True)
     if anyway is not None and (found := next(filter(anyway, sorted(alike)), None)):
         return Fault(WrongEventNameIssue, f"{pattern!r} matches no event where case counts; {found} is one.")
-    if beside and (others := _sources_that_match(matches)):
+    if beside and (others := _sources_that_match(value, matches)):
         hint = f"those of {_or(others)} do."
     else:
         close = _nearest_start(value, alike) or _nearest_name(pattern.strip("*"), beside)
@@ -159,10 +159,11 @@ def _pattern_fault(value: SigmaType, beside: frozenset[str] | None) -> Fault | N
     return Fault(MisspeltEventNameIssue, f"No known event{_of(beside)} matches {pattern!r}; {hint}")
 
 
-def _sources_that_match(matches: Matcher) -> list[str]:
+def _sources_that_match(value: SigmaType, matches: Matcher) -> list[str]:
     """Return three of the sources with the most matching events, the common ones with the shortest names."""
-    counts = {source: sum(map(bool, map(matches, names(source)))) for source in sorted(sources())}
-    most = max(counts.values())
+    matching = filter(matches, _beginning_alike(_start(value), None))
+    counts = Counter(itertools.chain.from_iterable(map(sources_of, matching)))
+    most = max(counts.values(), default=0)
     return sorted(common(source for source, count in counts.items() if 2 * count > most), key=len)[:3]
 
 
@@ -207,7 +208,7 @@ def _source_pattern_fault(value: SigmaType) -> Fault | None:
 
 def _idle_fault(source: str, way: Way) -> Fault | None:
     """Return a fault if all names beside a source belong to other sources that the rule asks for too."""
-    beside = _known_sources(way) or frozenset()
+    beside = known_sources(way) or frozenset()
     found = _exact_names(way)
     others = beside - {source}
     if not found or None in [_spelling(name, beside) for name in found]:
@@ -244,42 +245,6 @@ def _recorded_instead(name: str, beside: frozenset[str] | None) -> str | None:
         if recorded == "":
             return f"{name!r} is an IAM action but not a call of its own, so CloudTrail never records it."
     return None
-
-
-def _sources(way: Way) -> frozenset[str] | None:
-    """Return the sources that an event has to be of, in small letters; None where that is not known."""
-    found: frozenset[str] | None = None
-    excluded: set[str] = set()
-    for comparison in way:
-        if comparison.field != "eventSource":
-            continue
-        if comparison.negated:
-            excluded |= {(text(value.value) or "").lower() for value in comparison.values}
-        elif (one := _sources_of_comparison(comparison)) is not None:
-            found = one if found is None else found & one
-    found = found and found - excluded
-    return found or None
-
-
-def _sources_of_comparison(comparison: FieldComparison) -> frozenset[str] | None:
-    found: set[str] = set()
-    for value in comparison.values:
-        exact = text(value.value)
-        if exact is not None:
-            found.add(exact.lower())
-            continue
-        matches = None if is_missing(value.value) else matcher(value.value)
-        matched = [] if matches is None else list(filter(matches, sources()))
-        if not matched:
-            return None
-        found.update(matched)
-    return frozenset(found)
-
-
-def _known_sources(way: Way) -> frozenset[str] | None:
-    """Return the sources that an event has to be of, or None if some of them are unknown."""
-    found = _sources(way)
-    return found if found is not None and found <= sources() else None
 
 
 def _exact_names(way: Way) -> list[str]:

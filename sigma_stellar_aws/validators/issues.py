@@ -106,6 +106,32 @@ class UnknownFieldIssue(CloudTrailIssue):
     description: ClassVar[str] = "CloudTrail does not have this field"
 
 
+class MisspeltParameterIssue(CloudTrailIssue):
+    """A field that the events do not have in their requests or responses, where another was probably meant."""
+
+    description: ClassVar[str] = "None of the events has this field"
+
+
+class UnlistedParameterIssue(CloudTrailIssue):
+    """A field that the events are not known to have, and that is like no other."""
+
+    description: ClassVar[str] = "The table of parameters lacks this field"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _LOW
+
+
+class ParameterKindIssue(CloudTrailIssue):
+    """A comparison with what a field never holds, such as a word where it is true or false."""
+
+    description: ClassVar[str] = "The field never holds such a value"
+
+
+class UnlistedParameterValueIssue(CloudTrailIssue):
+    """A value that is not in the list of those that a field can have."""
+
+    description: ClassVar[str] = "The list of the field's values lacks this one"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _LOW
+
+
 class WholeObjectIssue(CloudTrailIssue):
     """A condition on an object as a whole."""
 

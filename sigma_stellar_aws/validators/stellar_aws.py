@@ -17,6 +17,7 @@ from sigma.validators.base import SigmaRuleValidator
 
 from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.reference import cloudtrail_fields
+from sigma_stellar_aws.reference.event_data import nearest_detail
 from sigma_stellar_aws.validators.beside_detection import (
     StellarAwsAttackTagValidator,
     StellarAwsSeverityValidator,
@@ -39,10 +40,12 @@ from sigma_stellar_aws.validators.fields import holds_an_object, name_of_flatten
 from sigma_stellar_aws.validators.issues import (
     FlattenedFieldIssue,
     ImpossibleConditionIssue,
+    MisspeltParameterIssue,
     WholeObjectIssue,
 )
 from sigma_stellar_aws.validators.list_elements import shared_lists
 from sigma_stellar_aws.validators.lone_star import lone_stars
+from sigma_stellar_aws.validators.parameters import asked_fields, parameter_fault, value_faults
 from sigma_stellar_aws.validators.sigma_values import is_missing
 from sigma_stellar_aws.validators.validator import Found, StellarAwsValidator, detections_of
 
@@ -94,6 +97,29 @@ class StellarAwsUnknownFieldValidator(StellarAwsValidator):
                 yield unknown_field(field), at
 
 
+class StellarAwsParameterValidator(StellarAwsValidator):
+    """Fields that the requests and responses of the events do not have."""
+
+    def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
+        """Yield fields inside requests, responses and further data of events that are misspelt, or of other events."""
+        for asked in asked_fields(conditions(*detections_of(rule))):
+            fault = parameter_fault(asked)
+            if fault is not None:
+                yield fault, asked.comparison.at
+        for field, at in _fields(rule):
+            if meant := nearest_detail(field):
+                yield Fault(MisspeltParameterIssue, f"No event is known to have {field!r}; did you mean {meant}?"), at
+
+
+class StellarAwsParameterValueValidator(StellarAwsValidator):
+    """Values that parameters of the events never have."""
+
+    def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
+        """Yield comparisons of texts with numbers, of booleans with words, and values that no list has."""
+        for asked in asked_fields(conditions(*detections_of(rule))):
+            yield from value_faults(asked)
+
+
 class StellarAwsWholeObjectValidator(StellarAwsValidator):
     """Conditions on an object as a whole."""
 
@@ -130,6 +156,8 @@ validators: dict[str, type[SigmaRuleValidator]] = {
     "stellar_aws_impossible_condition": StellarAwsImpossibleConditionValidator,
     "stellar_aws_flattened_field": StellarAwsFlattenedFieldValidator,
     "stellar_aws_unknown_field": StellarAwsUnknownFieldValidator,
+    "stellar_aws_parameter": StellarAwsParameterValidator,
+    "stellar_aws_parameter_value": StellarAwsParameterValueValidator,
     "stellar_aws_whole_object": StellarAwsWholeObjectValidator,
     "stellar_aws_shared_list": StellarAwsSharedListValidator,
     "stellar_aws_lone_star": StellarAwsLoneStarValidator,

@@ -183,7 +183,7 @@ def test_rules_that_pysigma_cannot_read_and_correlations_are_left_to_others() ->
 )
 def test_a_condition_that_can_be_met_in_too_many_ways_is_judged_by_its_parts(maps: int, expected: set[str]) -> None:
     """Up to 256 ways are looked at, so that no rule takes long; beyond, only what is wrong by itself is reported."""
-    selection = [{"eventSource": "iam.amazonaws.com", "requestParameters.n": str(n)} for n in range(maps - 2)]
+    selection = [{"eventSource": "iam.amazonaws.com", "requestParameters.userName": str(n)} for n in range(maps - 2)]
     selection.append({"eventSource": "iam.amazonaws.com", "eventName": "StopLogging"})
     selection.append({"eventSource": "iam.amazonaws.com", "eventName": "Create User"})
     assert {name for name, _, _ in reported(parsed(document({"selection": selection})))} == expected

@@ -6,58 +6,98 @@ beyond them, and needs no network. The zip has one file for each eventSource, an
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import partial
+from itertools import chain, product
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import msgspec
 
 from sigma_stellar_aws.reference.data import make_aws_events
-from sigma_stellar_aws.reference.data.record_forms import TableBuilder, smallest
+from sigma_stellar_aws.reference.data.parameter_tables import TableBuilder, smallest
+from sigma_stellar_aws.reference.data.record_forms import Spelling
 from sigma_stellar_aws.reference.data.service_models import ServiceModel, merged, service_models
 
 HERE = Path(__file__).parent
 PARAMETERS = HERE / "aws_parameters.zip"
 PARAMETERS_EXTRA = HERE / "aws_parameters_extra.yml"
 # The first that a zip can have: the bytes do not tell when it was made.
+_ANY = "*"
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
-class ExtraEntry(msgspec.Struct, forbid_unknown_fields=True):
-    """Something that records hold beyond the models."""
-
+class _Reason(msgspec.Struct, forbid_unknown_fields=True):
     why: str
     url: str
+
+
+class _Sources(_Reason, forbid_unknown_fields=True):
+    sources: list[str]
+
+
+class _Lists(_Reason, forbid_unknown_fields=True):
+    lists: dict[str, str]
+
+
+class Beyond(_Reason, forbid_unknown_fields=True):
+    """What some events hold beyond the models."""
+
     sources: list[str]
     events: list[str] = []
     request: dict[str, object] = {}
     response: dict[str, object] = {}
 
 
-def extra_parameters() -> list[ExtraEntry]:
-    """Read what records hold beyond the models."""
-    return msgspec.yaml.decode(PARAMETERS_EXTRA.read_bytes(), type=list[ExtraEntry])
+class ExtraParameters(msgspec.Struct, forbid_unknown_fields=True):
+    """aws_parameters_extra.yml; its comments say what each part is."""
+
+    small_letter: list[_Sources]
+    capital_letter: list[_Sources]
+    ec2_lists: list[_Lists]
+    other: list[_Sources]
+    beyond: list[Beyond]
+
+    def spelling(self) -> Spelling:
+        """Return what is known of the names that services use."""
+        return Spelling(
+            frozenset(chain.from_iterable(entry.sources for entry in self.small_letter)),
+            frozenset(chain.from_iterable(entry.sources for entry in self.capital_letter)),
+            dict(chain.from_iterable(entry.lists.items() for entry in self.ec2_lists)),
+        )
+
+
+def extra_parameters() -> ExtraParameters:
+    """Read what the models do not say."""
+    return msgspec.yaml.decode(PARAMETERS_EXTRA.read_bytes(), type=ExtraParameters)
 
 
 def parameter_tables(
-    models: Iterable[ServiceModel], events: make_aws_events.Extra, extra: Iterable[ExtraEntry]
+    models: Iterable[ServiceModel], events: make_aws_events.Extra, extra: ExtraParameters
 ) -> dict[str, bytes]:
     """Return the table of each eventSource as JSON."""
-    builders: dict[str, TableBuilder] = defaultdict(TableBuilder)
+    builders: dict[str, TableBuilder] = defaultdict(partial(TableBuilder, extra.spelling()))
     for model in models:
         for source in model.sources():
             builders[source].add_model(model)
+    others = set(chain.from_iterable(entry.sources for entry in extra.other))
+    for same in events.same_names:
+        for source, other in product(set(same.sources) - others, same.of):
+            builders[source].add_table(builders[other])
     for names in events.instead:
         for name, recorded in names.names.items():
             for one in recorded.split(" or ") if name in builders[names.source].operations else ():
                 builders[names.source].add_name(one, name)
-    for entry in extra:
-        for source in entry.sources:
-            for name in entry.events or list(builders[source].operations):
+    for entry in extra.beyond:
+        for source in list(builders) if entry.sources == [_ANY] else entry.sources:
+            known = builders[source].operations
+            for name in entry.events or list(known):
                 builders[source].add_trees(name, entry.request, entry.response)
-    for never in events.never:
-        for source in never.sources:
-            del builders[source]
-    return {source: msgspec.json.encode(smallest(builder.table())) for source, builder in sorted(builders.items())}
+    left_out = others.union(*(never.sources for never in events.never))
+    return {
+        source: msgspec.json.encode(smallest(builder.table()))
+        for source, builder in sorted(builders.items())
+        if source not in left_out
+    }
 
 
 def write(tables: Mapping[str, bytes], path: Path) -> None:

@@ -1,0 +1,53 @@
+"""Names in additionalEventData and serviceEventDetails, as far as they are published.
+
+Services add names of their own, so one that is not here may exist all the same: the list tells slips from names.
+Sources: the CloudTrail user guide (cloudtrail-event-reference-aws-console-sign-in-events.html), the guides of S3, KMS,
+Lambda, Lake Formation, IAM Identity Center and Organizations, and published records
+(Yamato-Security/suzaku-sample-data, adanalvarez/TrailDiscover).
+"""
+
+from collections.abc import Mapping
+
+from sigma_stellar_aws.base.text import nearest
+
+DETAILS: Mapping[str, frozenset[str]] = {
+    "additionalEventData": frozenset(
+        {
+            # Sign-in
+            *("AuthWorkflowID", "CredentialType", "LoginTo", "MFAIdentifier", "MFAUsed", "MfaType", "MobileVersion"),
+            *("RedirectTo", "SamlProviderArn", "SwitchFrom", "UserName"),
+            # S3
+            *("AuthenticationMethod", "CipherSuite", "SSEApplied", "SignatureVersion", "bytesTransferredIn"),
+            *("bytesTransferredOut", "objectRetentionInfo", "vpcEndpointId", "x-amz-id-2"),
+            # STS, KMS, Secrets Manager, SES
+            *("ExtendedRequestId", "RequestDetails", "explicitTrustGrant"),
+            *("identityProviderConnectionVerificationMethod", "keyMaterialId", "ARN", "Name", "sesMessageId"),
+            # Lambda, Glue and Lake Formation
+            *("functionVersion", "insufficientLakeFormationPermissions", "lakeFormationPrincipal", "requesterService"),
+        }
+    ),
+    "serviceEventDetails": frozenset(
+        {
+            *("CredentialChallenge", "CredentialVerification", "UserAuthentication"),
+            *("backingKeyId", "createAccountStatus", "keyId", "keyOrigin", "rotationType", "snapshotId"),
+            *("failureCodes", "jobArn", "jobEventId", "jobId", "status", "statusChangeReason"),
+        }
+    ),
+}
+"""Names directly in the objects, by the name of the object."""
+
+# From 0 to 1: MFAUsd is like MFAUsed (0.92), but Status is not like state (0.73).
+_ALIKE = 0.87
+
+
+def nearest_detail(field: str) -> str | None:
+    """Return what a wrong name in additionalEventData or serviceEventDetails probably means; None if nothing is close.
+
+    >>> nearest_detail("additionalEventData.MFAUsd"), nearest_detail("additionalEventData.MFAUsed")
+    ('additionalEventData.MFAUsed', None)
+    """
+    parent, _, name = field.partition(".")
+    first, *rest = name.split(".")
+    known = DETAILS.get(parent, frozenset())
+    meant = None if first in known else nearest(first, known, _ALIKE)
+    return ".".join([parent, meant, *rest]) if meant else None

@@ -1,0 +1,124 @@
+"""Fields inside requests and responses that the events of a rule do not have, and values that they never hold."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from sigma.types import SigmaCompareExpression, SigmaType
+
+from sigma_stellar_aws.base.text import did_you_mean, first_of, nearest
+from sigma_stellar_aws.base.yaml_positions import YamlPath
+from sigma_stellar_aws.reference.aws_parameters import (
+    REQUEST,
+    RESPONSE,
+    EventKind,
+    Parameter,
+    has_parameters,
+    nearest_parameter,
+    parameter,
+)
+from sigma_stellar_aws.validators.asked_events import AskedEvents, asked_events
+from sigma_stellar_aws.validators.condition_tree import FieldComparison, Tree, ways
+from sigma_stellar_aws.validators.event_names import Fault
+from sigma_stellar_aws.validators.issues import (
+    MisspeltParameterIssue,
+    ParameterKindIssue,
+    UnlistedParameterIssue,
+    UnlistedParameterValueIssue,
+)
+from sigma_stellar_aws.validators.sigma_values import any_matches, is_missing, shown, text
+
+_SIDES = {REQUEST: "request", RESPONSE: "response"}
+
+
+class AskedField(NamedTuple):
+    """A field inside a request or response, with all events that it is asked of."""
+
+    comparison: FieldComparison
+    name: str
+    events: AskedEvents
+
+    @property
+    def described(self) -> list[EventKind]:
+        """The events whose parameters are known; none if the rule names one of which they are not."""
+        side = self.name.partition(".")[0]
+        found = [kind for kind in self.events.kinds if has_parameters(kind, side)]
+        return [] if self.events.named and len(found) < len(self.events.kinds) else found
+
+
+def asked_fields(trees: list[Tree]) -> list[AskedField]:
+    """Return every comparison of a field inside a request or response for which it is known what events it asks of."""
+    found: dict[YamlPath, tuple[FieldComparison, list[AskedEvents | None]]] = {}
+    for tree in trees:
+        events: dict[tuple[int, ...], AskedEvents | None] = {}
+        for way in ways(tree):
+            asked = [one for one in way if (one.field or "").partition(".")[0] in _SIDES and "." in (one.field or "")]
+            if asked:
+                key = tuple(id(one.values) for one in way if one.field in ("eventSource", "eventName"))
+                if key not in events:
+                    events[key] = asked_events(way)
+                for comparison in asked:
+                    found.setdefault(comparison.at, (comparison, []))[1].append(events[key])
+    return [
+        AskedField(comparison, comparison.field or "", _together(each))
+        for comparison, each in found.values()
+        if None not in each
+    ]
+
+
+def _together(each: list[AskedEvents | None]) -> AskedEvents:
+    known = list(dict.fromkeys(one for one in each if one is not None))
+    if len(known) == 1:
+        return known[0]
+    kinds = frozenset().union(*(one.kinds for one in known))
+    return AskedEvents(kinds, all(one.named for one in known), " or ".join(one.said for one in known))
+
+
+def parameter_fault(asked: AskedField) -> Fault | None:
+    """Return what is wrong with the name of a field: that none of the events has it, as far as that is known."""
+    described = asked.described
+    if not described or parameter(asked.name, described) is not None:
+        return None
+    meant = nearest_parameter(asked.name, described)
+    side = _SIDES[asked.name.partition(".")[0]]
+    problem = f"No {side} of {asked.events.said} has {asked.name!r}"
+    if meant is not None:
+        return Fault(MisspeltParameterIssue, f"{problem}{did_you_mean(meant)}")
+    # Of an event whose parameters are not known, any name may be one.
+    if len(described) < len(asked.events.kinds):
+        return None
+    return Fault(UnlistedParameterIssue, f"{problem}; AWS may have added it lately.")
+
+
+def value_faults(asked: AskedField) -> Iterator[tuple[Fault, YamlPath]]:
+    """Yield what is wrong with the values that a field is compared with, by what it holds."""
+    described = asked.described
+    held = parameter(asked.name, described) if described else None
+    if held is not None:
+        for value in asked.comparison.values:
+            fault = _value_fault(asked.name, held, value.value)
+            if fault is not None:
+                yield fault, value.at
+
+
+def _value_fault(name: str, held: Parameter, value: SigmaType) -> Fault | None:
+    exact = text(value)
+    if held.kind == "text" and isinstance(value, SigmaCompareExpression):
+        return Fault(ParameterKindIssue, f"{name} holds a text, which is neither less nor greater than a number.")
+    if held.kind == "boolean" and exact is not None and exact.lower() not in ("true", "false"):
+        return Fault(ParameterKindIssue, f"{name} is true or false, never {exact!r}.")
+    if held.kind == "number" and exact is not None and not _is_number(exact):
+        return Fault(ParameterKindIssue, f"{name} is a number, never {exact!r}.")
+    if held.values and not is_missing(value) and not any_matches(value, held.values):
+        written = shown(value)
+        close = nearest(written.strip("*"), held.values)
+        hint = did_you_mean(close) if close else f"; it is one of {first_of(held.values)}."
+        return Fault(UnlistedParameterValueIssue, f"No value {written!r} of {name} is known{hint}")
+    return None
+
+
+def _is_number(exact: str) -> bool:
+    try:
+        float(exact)
+    except ValueError:
+        return False
+    return True
