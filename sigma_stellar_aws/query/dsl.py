@@ -5,7 +5,6 @@ specifications describe. The boolean builders keep queries flat: no ``bool`` dir
 kind, no repeated clause.
 """
 
-import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, TypeAlias
@@ -299,7 +298,7 @@ def _distinct(clauses: list[Clause]) -> list[Clause]:
     if len(clauses) < 2:
         return clauses
     # Compared as text: Python holds 1 and true for equal, JSON does not.
-    return list({json.dumps(clause): clause for clause in clauses}.values())
+    return list({str(clause): clause for clause in clauses}.values())
 
 
 def _joined_terms(clauses: list[Clause]) -> list[Clause]:

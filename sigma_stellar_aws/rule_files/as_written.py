@@ -18,6 +18,7 @@ import yaml
 from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.base.yaml_positions import Span, YamlPath, composed, double_keys, span_of_node
+from sigma_stellar_aws.rule_files.plainly_written import is_plainly_written
 
 
 class Misreading(NamedTuple):
@@ -128,6 +129,9 @@ def _of_file(path: str) -> tuple[tuple[Misreading, ...], tuple[tuple[int, str], 
 # Not by the name of the file, which an author changes while it is watched.
 @lru_cache(maxsize=64)
 def _of_content(text: str) -> tuple[tuple[Misreading, ...], tuple[tuple[int, str], ...]]:
+    # Of thousands of rules, parsing each once more takes half of a conversion.
+    if is_plainly_written(text):
+        return (), ()
     return tuple(misreadings(text)), tuple((span.line, key) for span, key in double_keys(text))
 
 
