@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from os.path import realpath
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,6 +76,14 @@ class TestedRuleFile(NamedTuple):
     rules: tuple[RuleUnderTest, ...]
     refused: tuple[AnyRule, ...]
     problems: tuple[Problem, ...]
+    sources: frozenset[Path] = frozenset()
+    """Other files with what its correlations count."""
+    folder: Path | None = None
+    """Where other files may have what its correlations count; None if all of that is in this file."""
+
+    def others(self) -> set[Path]:
+        """Return the other files, as they are now, that say what its correlations count, or may come to say it."""
+        return {*find_rule_files([self.folder, *self.sources])} if self.folder else set()
 
 
 class Trial(NamedTuple):
@@ -93,6 +102,8 @@ class Suite(NamedTuple):
     problems: list[Problem]
     files: set[Path]
     """All files that were read."""
+    read: dict[Path, TestedRuleFile]
+    """What was read of each rule file."""
 
 
 class TrialResult(NamedTuple):
@@ -118,6 +129,7 @@ def read_tested_rules(file: Path) -> TestedRuleFile:
         left = convert_pack(copy.deepcopy(together), stellar_aws()) if has_correlations else None
     except (SigmaError, OSError) as error:
         return TestedRuleFile((), (), (_problem(file, error),))
+    sources = frozenset(rule.source.path for rule in together.rules if rule.source) - {file.resolve(), file}
     rules, refused, problems = [], [], []
     followed = {each.name for each in left.correlations} if left else set()
     for rule in found:
@@ -133,7 +145,8 @@ def read_tested_rules(file: Path) -> TestedRuleFile:
         except (SigmaError, RecursionError) as error:
             refused.append(rule)
             problems.append(_problem(file, error))
-    return TestedRuleFile(tuple(rules), tuple(refused), tuple(problems))
+    is_whole = not sources and not (left and left.refused)
+    return TestedRuleFile(tuple(rules), tuple(refused), tuple(problems), sources, None if is_whole else file.parent)
 
 
 def load_suite(
@@ -174,7 +187,7 @@ def load_suite(
     tested = {id(trial.rule) for trial in trials}
     untested = [rule for each in everything for rule in each.rules if id(rule) not in tested and not rule.only_counted]
     events = (file for each in of_cases.values() for file in each.event_files)
-    return Suite(trials, untested, problems, {*of_rules, *of_cases, *orphans, *events})
+    return Suite(trials, untested, problems, {*of_rules, *of_cases, *orphans, *events}, of_rules)
 
 
 def run_trials(trials: Sequence[Trial], on_engine: Sequence[bool | None] | None = None) -> list[TrialResult]:
@@ -199,19 +212,31 @@ def watch_suite(
     Yields:
         The files that changed, the suite as it is now, and the results of the trials that depend on these files.
     """
-    read_rules = remembered(read_tested_rules)
+    read_rules = remembered(read_tested_rules, TestedRuleFile.others)
     read_cases = remembered(read_case_file, lambda cases: cases.event_files)
     suite = load_suite(paths, case_paths, read_rules, read_cases)
 
     def files() -> set[Path]:
         beside, orphans = _beside(paths)
         known = (file for neighbours in beside for file in (*neighbours.rules, *neighbours.tests))
-        return {*known, *orphans, *_case_files(case_paths), *suite.files}
+        others = (file for read in suite.read.values() for file in read.others())
+        return {*known, *orphans, *_case_files(case_paths), *suite.files, *others}
 
     for changed in changes(files, wait):
+        before = suite
         suite = load_suite(paths, case_paths, read_rules, read_cases)
-        concerned = [trial for trial in suite.trials if changed & {trial.rule.file, trial.case.file, trial.case.source}]
+        names = {*map(realpath, changed)}
+        concerned = [trial for trial in suite.trials if names & {*map(realpath, _files_of(trial, before, suite))}]
         yield changed, suite, run_trials(concerned)
+
+
+def _files_of(trial: Trial, *suites: Suite) -> set[Path]:
+    """Return the files that a trial depends on, in one of some suites."""
+    files = {trial.rule.file, trial.case.file, trial.case.source}
+    for read in (suite.read.get(trial.rule.file) for suite in suites):
+        if read is not None and trial.rule.together is not None:
+            files |= read.others()
+    return files
 
 
 def result_as_json(result: TrialResult) -> JsonObject:

@@ -53,11 +53,12 @@ def remembered(
 
     def remembering(file: Path) -> T:
         stamps, result = known.get(file, ({}, None))
-        if result is None or any(stamp(each) != seen for each, seen in stamps.items()):
+        # Which others there are may have changed, too.
+        if result is None or stamps != {each: stamp(each) for each in (file, *others(result))}:
             # Looked at before reading: a change in between is then noticed the next time.
             before = stamp(file)
             result = read(file)
-            known[file] = {file: before, **{other: stamp(other) for other in others(result)}}, result
+            known[file] = {**{other: stamp(other) for other in others(result)}, file: before}, result
         return result
 
     return remembering

@@ -488,6 +488,55 @@ def test_watching_runs_what_changes(write: Callable[..., Path], tmp_path: Path) 
     assert sum(line.startswith("FAIL ") for line in lines) == 4
 
 
+def test_watching_runs_correlations_when_what_they_count_changes(write: Callable[..., Path], tmp_path: Path) -> None:
+    """The cases of a correlation run again when a rule in another file changes, goes, or comes back elsewhere."""
+    (tmp_path / "watched").mkdir()
+    chain = "title: Chain\ncorrelation: {type: temporal, rules: [one, middle], timespan: 5m}\n"
+    write("watched/chain.yml", chain)
+    # What it counts counts another one in turn; and none of them is in what is watched.
+    write(
+        "watched/middle/middle.yml", "title: M\nname: middle\ncorrelation: {type: temporal, rules: [two], timespan: 5m}"
+    )
+    one, two = rule_text() + "name: one\n", rule_text("eventName: DeleteKey", "Two", TWO) + "name: two\n"
+    write("watched/one.yml", one)
+    write("watched/middle/two.yml", two)
+    time = "eventTime: '2026-11-01T00:00:00Z'"
+    events = f"events: [{{eventName: CreateKey, {time}}}, {{eventName: DeleteKey, {time}}}]"
+    cases = write("cases.yaml", f"- {{rule: Chain, hits: [{{name: a, {events}}}]}}")
+    steps: list[Callable[[], object]] = [
+        lambda: write("watched/one.yml", one.replace("CreateKey", "DisableKey")),
+        lambda: write("watched/one.yml", one),
+        lambda: write("watched/middle/two.yml", two.replace("DeleteKey", "DisableKey")),
+        lambda: (tmp_path / "watched/middle/two.yml").unlink(),
+        lambda: write("watched/new.yml", two),
+        lambda: write("watched/README.md", "nothing"),
+    ]
+
+    def wait() -> None:
+        if not steps:
+            raise KeyboardInterrupt
+        steps.pop(0)()
+
+    seen: list[tuple[str, list[bool], int]] = []
+
+    def watch() -> None:
+        for changed, suite, results in watch_suite([tmp_path / "watched/chain.yml"], [cases], wait):
+            names = " ".join(sorted(file.name for file in changed))
+            seen.append((names, [result.passed for result in results], len(suite.problems)))
+
+    with pytest.raises(KeyboardInterrupt):
+        watch()
+    assert seen == [
+        ("cases.yaml chain.yml middle.yml one.yml two.yml", [True], 0),
+        ("one.yml", [False], 0),
+        ("one.yml", [True], 0),
+        ("two.yml", [False], 0),
+        # It cannot be followed any more, and so its case is about no rule.
+        ("two.yml", [], 1),
+        ("new.yml", [True], 0),
+    ]
+
+
 def test_engine_agrees_on_the_pack(engine_url: str, write: Callable[..., Path]) -> None:
     """An engine says of every test event what the matcher says, also of copies with one eventID, and keeps nothing."""
     client = connect(engine_url, None, {})
