@@ -171,10 +171,12 @@ def alerts_of_portions(
     begin = reading_begin(pack.correlations, since)
     with rare_collections():
         found = hits_of_portions(portions, pack, begin, until, messages, brief=True)
-        if found.too_old is not None and not len(found.hits):
-            newest = time_text(found.too_old)
-            matching = f"of {plural(found.records, 'record')}, the newest that a rule matches is of {newest}"
-            messages.note(f"{matching}: too old")
+        if since and found.records and not len(found.hits):
+            if found.too_old is not None:
+                told = f"the newest that a rule matches is of {time_text(found.too_old)}: too old"
+                messages.note(f"of {plural(found.records, 'record')}, {told}")
+            elif until is None:
+                messages.note(f"of {plural(found.records, 'record')}, none matches a rule, whatever its time")
         return raised(found.hits, pack, options, messages, since, found.records, found.kept)
 
 

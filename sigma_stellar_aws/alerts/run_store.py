@@ -46,7 +46,7 @@ from sigma_stellar_aws.query import dsl, store_profile
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import Layout, StoreProfile
 from sigma_stellar_aws.reference.flat_schema import STELLAR_INDEX
-from sigma_stellar_aws.store.clock import store_clock
+from sigma_stellar_aws.store.clock import newest_events, store_clock
 from sigma_stellar_aws.store.mapping import describe_store
 from sigma_stellar_aws.store.trial import accepted_queries
 
@@ -108,7 +108,23 @@ def alerts_of_store(
     begin = reading_begin(fitted.pack.correlations, since)
     told = StoredEvents(client, fitted.layout, messages.note)
     hits = _hits(client, index, fitted, begin, until, told)
-    return raised(hits, fitted.pack, options, messages, since, complete=_completion(told, rules, options))
+    search = raised(hits, fitted.pack, options, messages, since, complete=_completion(told, rules, options))
+    if since and not search.events:
+        messages.note(_how_old(client, index, fitted, since))
+    return search
+
+
+def _how_old(client: OpenSearch, index: str, fitted: "_Fitted", since: datetime) -> str:
+    """Say what there is where nothing was found from a time on."""
+    newest = newest_events(client, index, fitted.time_field, fitted.queries)
+    if newest.of_all is None:
+        return f"no event of {index} has a {fitted.time_field}"
+    of_all = times.time_text(millis(newest.of_all))
+    if newest.matching is None:
+        return f"no event of {index} matches a rule, whatever its time; the newest is of {of_all}"
+    matching = times.time_text(millis(newest.matching))
+    age = ": too old" if newest.matching < since else ""
+    return f"the newest event of {index} that a rule matches is of {matching}{age}; the newest of all is of {of_all}"
 
 
 def update_alert_index(

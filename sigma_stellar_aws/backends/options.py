@@ -89,5 +89,6 @@ def _profile(store: StoreProfile | str | None) -> StoreProfile | None:
     try:
         return read_profile(Path(str(store)))
     except StoreProfileError as error:
-        reason = str(error).replace("'", '"').replace("\n", " ")
-        raise TypeError(f"'store ({reason})' is not an option of this backend") from error
+        reason = f"{error.reason}; write store=FILE with a file of: sigma-stellar-aws profile -o FILE"
+        told = f"store={store} ({reason})".replace("'", '"').replace("\n", " ")
+        raise TypeError(f"'{told}' is not an option of this backend") from error

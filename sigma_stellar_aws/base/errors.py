@@ -5,6 +5,10 @@ class UserError(Exception):
     """An error whose message is for people."""
 
 
+class MisuseError(UserError):
+    """Something is asked for that is not there, or in a way in which it cannot be."""
+
+
 class StoreError(UserError):
     """The data store cannot be used, or did not do what it was asked."""
 
@@ -25,8 +29,12 @@ class CheckpointError(UserError):
     """A checkpoint cannot be gone on from."""
 
 
-class NotFoundError(UserError):
-    """There is no such rule or event."""
+class NotFoundError(MisuseError):
+    """There is no such rule, file or event."""
+
+
+class AddressError(StoreError, MisuseError):
+    """This is not the address of a data store, or of Kibana."""
 
 
 class EventError(UserError):

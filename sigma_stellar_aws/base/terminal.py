@@ -6,7 +6,9 @@ from typing import TextIO
 from rich.console import Console
 from rich.table import Table
 
-_STYLES = ((75, "bold red"), (50, "yellow"), (25, "cyan"), (0, "dim"))
+from sigma_stellar_aws.base.severity import SEVERITY_BANDS
+
+_STYLES = {"high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
 
 
 UNBROKEN = 10_000
@@ -15,7 +17,7 @@ UNBROKEN = 10_000
 
 def style_of(severity: int) -> str:
     """Return the style in which a severity from 0 to 100 is shown."""
-    return next(style for least, style in _STYLES if severity >= least)
+    return next(_STYLES[band] for band, least in SEVERITY_BANDS.items() if severity >= least)
 
 
 def table_of(*columns: str) -> Table:

@@ -16,7 +16,7 @@ _COMMANDS = {
     "alerts": LazyCommand("Raise the alerts of CloudTrail files or of a data store."),
     "apply": LazyCommand("Install the rules in Kibana or OpenSearch Alerting.", "store"),
     "check": LazyCommand("Check rules, without a network."),
-    "completion": LazyCommand("Print what lets a shell complete commands and options."),
+    "completion": LazyCommand("Print what lets a shell complete commands, options and rules."),
     "doctor": LazyCommand("Find out whether rules can match in a data store.", "store"),
     "engine": LazyCommand("Start an OpenSearch of its own."),
     "explain": LazyCommand("Show why a rule matches an event, or why it does not."),
@@ -33,8 +33,8 @@ _COMMANDS = {
 
 EXIT_CODES = {
     "0": "all is done",
-    "1": "an error; of check a finding, of test a case that failed; of plan, apply and remove misuse, too",
-    "2": "misuse; of check also that it could not run, of plan that there is something to do",
+    "1": "an error; of check a finding, of test a case that failed; of plan misuse, too",
+    "2": "misuse, as to name what is not there; of check also that it could not run; of plan something to do",
     "3": "done, but something could not be read or a rule was left out; of test also that it could not run",
     "130": "ended by Ctrl-C",
 }
@@ -77,6 +77,12 @@ def main() -> None:
         # Records may hold characters that the encoding of the terminal or pipe lacks.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+if "_SIGMA_STELLAR_AWS_COMPLETE" in os.environ:
+    from sigma_stellar_aws.cli.bash_completion import complete_in_bash
+
+    complete_in_bash()
 
 
 def _open_closed_streams() -> None:

@@ -12,6 +12,7 @@ from sigma_stellar_aws.alerts.pack_rule import Pack
 from sigma_stellar_aws.alerts.render import FORMS, csv_fields
 from sigma_stellar_aws.alerts.run import AlertOptions, Messages, pack_of, tell_refused
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN
+from sigma_stellar_aws.base.severity import MOST_SEVERE, SEVERITY_BANDS
 from sigma_stellar_aws.base.text import did_you_mean, nearest
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.cli.options import (
@@ -27,7 +28,6 @@ from sigma_stellar_aws.cli.options import (
     rules_option,
     scripts_option,
     strict_option,
-    told_timeout_option,
 )
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, Document
 from sigma_stellar_aws.rule_files.find import correlations_path, pack_path
@@ -173,7 +173,7 @@ store_options = record(
         "--time-field", default=None, help="Date field of the data store.  [default: timestamp, or @timestamp]"
     ),
     ca_file_option,
-    told_timeout_option,
+    click.option("--timeout", callback=duration, metavar="TIME", help="End a run that takes longer, such as 10m."),
 )
 time_options = record(
     "times",
@@ -199,6 +199,17 @@ def _csv_columns(context: click.Context, parameter: click.Parameter, value: str 
     return names
 
 
+def _least_severity(context: click.Context, parameter: click.Parameter, value: str | None) -> int:
+    """Read an option that is a severity: a number, or the name of a band, which stands for its least one."""
+    text = (value or "0").strip().lower()
+    if text.isascii() and text.isdigit() and int(text) <= MOST_SEVERE:
+        return int(text)
+    if text not in SEVERITY_BANDS:
+        bands = ", ".join(f"{name} ({least})" for name, least in SEVERITY_BANDS.items())
+        raise click.BadParameter(f"{value!r} is not a severity; write a number from 0 to {MOST_SEVERE}, or {bands}")
+    return SEVERITY_BANDS[text]
+
+
 output_options = record(
     "output",
     Output,
@@ -222,10 +233,9 @@ output_options = record(
     ),
     click.option(
         "--min-severity",
-        type=click.IntRange(0, 100),
-        default=0,
-        metavar="N",
-        help="Show only alerts of this severity (0 to 100) or more.",
+        callback=_least_severity,
+        metavar="N|BAND",
+        help="Show only alerts of this severity or more: 0 to 100, or info, low (25), medium (50), high (75).",
     ),
     click.option(
         "--html",

@@ -1,11 +1,14 @@
 """The command alerts."""
 
 from contextlib import nullcontext, suppress
+from dataclasses import fields
+from typing import Any
 
 import click
 
 from sigma_stellar_aws.alerts.correlate import reading_begin
 from sigma_stellar_aws.alerts.run import Messages, alerts_of_portions
+from sigma_stellar_aws.base.run_limit import run_within
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.cli.alert_options import (
     Output,
@@ -26,14 +29,25 @@ from sigma_stellar_aws.cli.alert_output import (
     on_progress,
     print_search,
 )
-from sigma_stellar_aws.cli.configuration import without_configured
+from sigma_stellar_aws.cli.configuration import drop_configured
 from sigma_stellar_aws.cli.log_sources import LogSource, S3Choice, Selection, log_sources, open_logs, s3_options
 from sigma_stellar_aws.cli.problems import Problems, as_click_errors, needs, note
 from sigma_stellar_aws.logs.deliveries import deliveries_of
 from sigma_stellar_aws.logs.s3.address import S3Address
 
 
-@click.command()
+class _AlertsCommand(click.Command):
+    """The command, for which a file of options may name the data store of all runs without files."""
+
+    def make_context(self, *what: Any, **more: Any) -> click.Context:
+        """Read the options; where files are named, those on data stores do not count that come from the file."""
+        context = super().make_context(*what, **more)
+        if context.params.get("files"):
+            drop_configured(context, [field.name for kind in (StoreChoice, Writing) for field in fields(kind)])
+        return context
+
+
+@click.command(cls=_AlertsCommand)
 @click.argument("files", nargs=-1, callback=log_sources)
 @s3_options
 @store_options
@@ -60,11 +74,10 @@ def alerts(
     Exit code 0: all input was searched. 1: the search failed; no alerts are printed. 3: some input could not be read,
     or a rule was left out, as standard error says.
     """
-    if files:
-        # A file of options may name a store for all runs.
-        store, writing = without_configured(store), without_configured(writing)
     _check_files(files, store, writing)
     _check_writing(times, output, rules, writing)
+    if store.timeout:
+        click.get_current_context().with_resource(run_within(store.timeout))
     problems = Problems()
     with as_click_errors():
         if not store.url:

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from sigma_stellar_aws.cli.install_options import (
-    InstallCommand,
     carry_out_and_exit,
     extra_for,
     json_option,
@@ -23,7 +22,7 @@ from sigma_stellar_aws.install.plan import as_plan, check_as_planned
 from sigma_stellar_aws.install.prepare import prepare
 
 
-@click.command(cls=InstallCommand)
+@click.command()
 @location_options
 @rule_options
 @click.option("--plan", "plan_file", type=FILE, help="Do what this plan says (plan -o FILE), or nothing.")
@@ -33,7 +32,7 @@ from sigma_stellar_aws.install.prepare import prepare
 def apply(plan_file: Path | None, no_dry_run: bool, yes: bool, as_json: bool, **values: Any) -> None:
     """Make the rules in Kibana (elastic) or the monitors in OpenSearch what plan shows.
 
-    What somebody edited there stays. Exit code 0: all is done. 1: an error, as told, misuse too.
+    What somebody edited there stays. Exit code 0: all is done. 1: an error, as told.
     3: done, but for what somebody has to decide, or for a rule that was left out.
     """
     location, options = location_and_rules(values)

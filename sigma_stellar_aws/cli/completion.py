@@ -3,7 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
-_VARIABLE = "_SIGMA_STELLAR_AWS_COMPLETE"
+from sigma_stellar_aws.cli.bash_completion import COMPLETE
+
 _SHELLS = ("bash", "zsh", "fish")
 
 
@@ -11,7 +12,7 @@ _SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print what lets a shell complete commands, options and files, to be read when the shell starts.
+    """Print what lets a shell complete commands, options, files, rules and topics, to be read when the shell starts.
 
     \b
     bash: eval "$(sigma-stellar-aws completion bash)", in ~/.bashrc
@@ -20,4 +21,4 @@ def completion(context: click.Context, shell: str) -> None:
     """
     kind = get_completion_class(shell)
     assert kind is not None
-    click.echo(kind(context.find_root().command, {}, "sigma-stellar-aws", _VARIABLE).source())
+    click.echo(kind(context.find_root().command, {}, "sigma-stellar-aws", COMPLETE).source())

@@ -13,10 +13,11 @@ What the command line says wins.
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from functools import wraps
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import click
 from click.core import ParameterSource
@@ -35,7 +36,6 @@ CONFIGURATION = "SIGMA_STELLAR_AWS_CONFIG"
 _FILE = "sigma-stellar-aws.toml"
 _TOOL = "sigma-stellar-aws"
 _SECRET = ("user", "password", "key", "secret", "token")
-_T = TypeVar("_T")
 
 
 class Configuration(NamedTuple):
@@ -146,8 +146,7 @@ class ConfiguredGroup(LazyGroup):
         check_commands(configuration, self.list_commands(ctx))
         if defaults := default_values(configuration, command):
             ctx.default_map = {**(ctx.default_map or {}), cmd_name: defaults}
-            keys = ", ".join(configuration.tables[cmd_name])
-            click.echo(f"note: options of {configuration.file}: {keys}", err=True)
+            command = _telling(command, configuration.file)
         return command
 
     def invoke(self, ctx: click.Context) -> object:
@@ -161,13 +160,32 @@ class ConfiguredGroup(LazyGroup):
             raise click.UsageError(f"{error.format_message()} ({reason})", error.ctx) from error
 
 
-def is_configured(name: str) -> bool:
-    """Tell whether the value of a parameter of the running command comes from the file."""
-    return click.get_current_context().get_parameter_source(name) is ParameterSource.DEFAULT_MAP
+def _telling(command: click.Command, file: str) -> click.Command:
+    """Return a command that first says which options of the file count."""
+    told = copy(command)
+    run = command.callback
+    assert run is not None
+
+    @wraps(run)
+    def tell_and_run(*arguments: Any, **values: Any) -> Any:
+        context = click.get_current_context()
+        counting = [each for each in command.params if _is_configured(context, each.name or "")]
+        if counting:
+            names = ", ".join(max(each.opts, key=len).lstrip("-") for each in counting)
+            click.echo(f"note: options of {file}: {names}", err=True)
+        return run(*arguments, **values)
+
+    told.callback = tell_and_run
+    return told
 
 
-def without_configured(record: _T) -> _T:
-    """Return a dataclass of options without those that come from the file."""
-    assert is_dataclass(record)
-    assert not isinstance(record, type)
-    return replace(record, **{field.name: None for field in fields(record) if is_configured(field.name)})
+def _is_configured(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
+
+
+def drop_configured(context: click.Context, names: Iterable[str]) -> None:
+    """Take those of some parameters that come from the file for not given."""
+    for name in names:
+        if _is_configured(context, name):
+            context.params[name] = None
+            context.set_parameter_source(name, ParameterSource.DEFAULT)

@@ -11,6 +11,7 @@ from sigma.correlations import SigmaCorrelationRule
 from sigma_stellar_aws.authoring import explain as explaining
 from sigma_stellar_aws.authoring.explain_correlation import correlation_progress, print_progress, progress_as_json
 from sigma_stellar_aws.base.terminal import UNBROKEN, console_for
+from sigma_stellar_aws.cli.complete import complete_rules_or_files
 from sigma_stellar_aws.cli.options import (
     EVENT,
     event_id_option,
@@ -26,7 +27,7 @@ from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 
 @click.command()
-@click.argument("rule")
+@click.argument("rule", shell_complete=complete_rules_or_files)
 @click.argument("event", type=EVENT)
 @event_id_option
 @event_number_option

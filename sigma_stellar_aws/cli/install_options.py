@@ -2,14 +2,14 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
+from sigma_stellar_aws.cli.complete import complete_rules
 from sigma_stellar_aws.cli.options import (
     FILE,
     ca_file_option,
@@ -30,40 +30,11 @@ from sigma_stellar_aws.install.plan import TO_DECIDE, TO_DO, Step, steps_as_json
 from sigma_stellar_aws.install.prepare import Prepared
 from sigma_stellar_aws.install.request import Location, RuleOptions
 
-CHANGES = 2
-"""Exit code of ``plan``: there is something to do, or to decide."""
-
 UNDECIDED = 3
 """Exit code of ``apply`` and ``remove``: done, but something was left as it is until somebody decides.
 
 Of ``plan`` and ``apply`` also: a rule was left out.
 """
-
-
-class InstallCommand(click.Command):
-    """A command that ends with 1 on misuse, since 2 says that there is something to do."""
-
-    def make_context(self, *what: Any, **more: Any) -> click.Context:
-        """Read the options."""
-        with _misuse_is_an_error():
-            return super().make_context(*what, **more)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
-        with _misuse_is_an_error():
-            return super().invoke(ctx)
-
-
-@contextmanager
-def _misuse_is_an_error() -> Iterator[None]:
-    try:
-        yield
-    except click.UsageError as error:
-        raise _Misuse(error.format_message(), error.ctx) from error
-
-
-class _Misuse(click.UsageError):
-    exit_code = 1
 
 
 location_options = options(
@@ -106,6 +77,7 @@ rule_options = options(
         "--building-block",
         multiple=True,
         metavar="RULE",
+        shell_complete=complete_rules,
         help="Make this rule a building block, whose alerts are hidden unless asked for (title, id or file; elastic); "
         "repeatable.",
     ),

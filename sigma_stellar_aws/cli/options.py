@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from sigma_stellar_aws.base.run_limit import run_within
 from sigma_stellar_aws.base.text import not_read
 from sigma_stellar_aws.base.times import parse_duration, parse_instant
+from sigma_stellar_aws.cli.complete import complete_rules
 from sigma_stellar_aws.cli.problems import note
 from sigma_stellar_aws.reference.cloudtrail_fields import is_known, nearest_field
 from sigma_stellar_aws.rule_files.find import filters_path, find_unread_files
@@ -109,7 +111,7 @@ class FilterFile(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path of the file."""
-        ours = {file.stem: file for file in sorted(filters_path().glob("*.yml"))}
+        ours = _our_filters()
         known = ours.get(Path(str(value)).name.removesuffix(".yml"))
         if known is not None and not Path(str(value)).exists():
             return known
@@ -117,6 +119,15 @@ class FilterFile(click.Path):
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
             raise click.BadParameter(f"{error.message} Ours are {', '.join(ours)}.", ctx, param) from error
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer ours, or else files."""
+        ours = [CompletionItem(name) for name in _our_filters() if name.startswith(incomplete)]
+        return ours if incomplete and ours else [*ours, *super().shell_complete(ctx, param, incomplete)]
+
+
+def _our_filters() -> dict[str, Path]:
+    return {file.stem: file for file in sorted(filters_path().glob("*.yml"))}
 
 
 filters_option = click.option(
@@ -134,8 +145,20 @@ exact_case_option = click.option(
     "--case-sensitive", is_flag=True, help="Compare texts exactly, as the platform does; Sigma ignores case."
 )
 choice_options = options(
-    click.option("--only", multiple=True, metavar="RULE", help="Only this rule (title, id or file); repeatable."),
-    click.option("--exclude", multiple=True, metavar="RULE", help="Not this rule (title, id or file); repeatable."),
+    click.option(
+        "--only",
+        multiple=True,
+        metavar="RULE",
+        shell_complete=complete_rules,
+        help="Only this rule (title, id or file); repeatable.",
+    ),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="RULE",
+        shell_complete=complete_rules,
+        help="Not this rule (title, id or file); repeatable.",
+    ),
 )
 """Parameters ``only`` and ``exclude``; what they choose: ``rule_files.choose.choose_rules``."""
 scripts_option = click.option(
@@ -156,9 +179,13 @@ def run_limit(context: click.Context, parameter: click.Parameter, value: str | N
     return span
 
 
-_TIMEOUT = {"callback": run_limit, "metavar": "TIME", "help": "End a run that takes longer, such as 10m."}
-timeout_option = click.option("--timeout", expose_value=False, **_TIMEOUT)  # type: ignore[arg-type]
-told_timeout_option = click.option("--timeout", **_TIMEOUT)  # type: ignore[arg-type]
+timeout_option = click.option(
+    "--timeout",
+    expose_value=False,
+    callback=run_limit,
+    metavar="TIME",
+    help="End a run that takes longer, such as 10m.",
+)
 ca_file_option = click.option("--ca-file", type=FILE, help="Certificates (PEM) to trust instead of the system's.")
 
 

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,7 @@ import click
 
 from sigma_stellar_aws.base.files import replace_text
 from sigma_stellar_aws.cli.install_options import (
-    CHANGES,
     UNDECIDED,
-    InstallCommand,
     extra_for,
     json_option,
     location_and_rules,
@@ -24,8 +23,37 @@ from sigma_stellar_aws.install import show
 from sigma_stellar_aws.install.plan import TO_DECIDE, TO_DO, as_plan
 from sigma_stellar_aws.install.prepare import prepare
 
+CHANGES = 2
+"""Exit code: there is something to do, or to decide."""
 
-@click.command(cls=InstallCommand)
+
+class _PlanCommand(click.Command):
+    """The command, which ends with 1 on misuse, since 2 says that there is something to do."""
+
+    def make_context(self, *what: Any, **more: Any) -> click.Context:
+        """Read the options."""
+        with _misuse_is_an_error():
+            return super().make_context(*what, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _misuse_is_an_error():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _misuse_is_an_error() -> Iterator[None]:
+    try:
+        yield
+    except click.UsageError as error:
+        raise _Misuse(error.format_message(), error.ctx) from error
+
+
+class _Misuse(click.UsageError):
+    exit_code = 1
+
+
+@click.command(cls=_PlanCommand)
 @location_options
 @rule_options
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Keep the plan for apply --plan.")
@@ -38,7 +66,7 @@ def plan(output: Path | None, as_json: bool, **values: Any) -> None:
     """
     location, options = location_and_rules(values)
     if output is not None and not output.parent.is_dir():
-        raise click.ClickException(f"there is no folder {output.parent} for {output.name}")
+        raise click.UsageError(f"there is no folder {output.parent} for {output.name}")
     with needs(extra_for(location)), as_click_errors(), ExitStack() as closing:
         steps = prepare(location, options, note, closing.callback).steps
         content = as_plan(steps, location.identity(), options.as_json())

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import click
 
-from sigma_stellar_aws.base.errors import UserError
+from sigma_stellar_aws.base.errors import MisuseError, UserError
 from sigma_stellar_aws.base.text import plural, printable
 from sigma_stellar_aws.cli.lazy_group import missing_package, reason_of
 from sigma_stellar_aws.logs.problem import Problem
@@ -34,6 +34,8 @@ def as_click_errors() -> Iterator[None]:
         raise
     except OSError as error:
         raise click.ClickException(printable(reason_of(error))) from error
+    except MisuseError as error:
+        raise click.UsageError(printable(str(error))) from error
     except Exception as error:
         if isinstance(error, UserError) or _is_of_sigma(error):
             raise click.ClickException(printable(str(error))) from error

@@ -12,6 +12,8 @@ import click
 
 PAGE = Path(__file__).parents[1] / "REFERENCE.md"
 
+_ALERT_FIELDS = PAGE.parent / "alerts" / "README.md"
+_MARK = re.compile(r"<!--.*?-->\n+", re.DOTALL)
 _PART = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 
@@ -28,6 +30,13 @@ def topics(page: str) -> dict[str, str]:
         re.sub(r"[^a-z0-9]+", "-", start[1].lower()).strip("-"): page[start.start() : end].rstrip() + "\n"
         for start, end in zip(starts, ends, strict=True)
     }
+
+
+def reference_topics() -> dict[str, str]:
+    """Return all that can be read of the reference by its topics, without marks that are not for readers."""
+    sections = topics(PAGE.read_text(encoding="utf-8"))
+    fields = _ALERT_FIELDS.read_text(encoding="utf-8")
+    return {name: _MARK.sub("", text) for name, text in {**sections, "fields-of-an-alert": fields}.items()}
 
 
 def brought_up_to_date(page: str, group: click.Group, tables: Mapping[str, Mapping[str, str]]) -> str:

@@ -7,7 +7,6 @@ import click
 
 from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.cli.install_options import (
-    InstallCommand,
     carry_out_and_exit,
     extra_for,
     json_option,
@@ -21,7 +20,7 @@ from sigma_stellar_aws.install.plan import Step, removal
 from sigma_stellar_aws.install.prepare import Prepared, connected, installed_for
 
 
-@click.command(cls=InstallCommand)
+@click.command()
 @location_options
 @choice_options
 @click.option("--force", is_flag=True, help="Also what somebody has edited.")
@@ -32,7 +31,7 @@ def remove(
 ) -> None:
     """Delete from Kibana (elastic) or OpenSearch what was installed from here, and nothing else.
 
-    Exit code 0: all is done. 1: an error, as told, misuse too. 3: something was left, as told.
+    Exit code 0: all is done. 1: an error, as told. 3: something was left, as told.
     """
     location = location_of(values)
     with needs(extra_for(location)), as_click_errors(), ExitStack() as closing:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.util import make_headers
 
-from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.base.errors import AddressError
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.formats.elastic_rule import Stack
 from sigma_stellar_aws.install.server_errors import ServerError, no_answer
@@ -56,9 +56,11 @@ class KibanaApi:
         """
         check_url(url, "https://kibana.example.com:5601")
         if "/s/" in urlsplit(url).path + "/":
-            raise StoreError("the URL is that of a space; write it without /s/ and what follows, and name it: --space")
+            raise AddressError(
+                "the URL is that of a space; write it without /s/ and what follows, and name it: --space"
+            )
         if not _SPACE.fullmatch(space):
-            raise StoreError(f"{space!r} is not the id of a space; it stands in Kibana's address after /s/")
+            raise AddressError(f"{space!r} is not the id of a space; it stands in Kibana's address after /s/")
         check_ca_file(ca_file)
         self.space = space
         self.stack: Stack | None = None

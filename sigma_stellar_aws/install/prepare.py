@@ -15,7 +15,7 @@ from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
-from sigma_stellar_aws.base.errors import NotFoundError, UserError
+from sigma_stellar_aws.base.errors import MisuseError, NotFoundError, UserError
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.formats.document_monitor import is_for_all_rules, pattern_refusal
@@ -212,7 +212,7 @@ def _stack(options: RuleOptions, target: LiveSystem) -> Stack:
     try:
         stack = stack_version(asked)
     except ValueError as error:
-        raise UserError(f"--stack {asked}: {error}") from error
+        raise MisuseError(f"--stack {asked}: {error}") from error
     if options.stack and isinstance(target, Elastic):
         target.go_by(stack)
     return stack
@@ -245,7 +245,7 @@ def _artefacts(
     if not made:
         # To prune would delete all that is installed.
         reasons = "".join(f"\n{one.name}: {one.reason}" for one in left_out)
-        raise NotFoundError(f"there are no rules to install{reasons}")
+        raise UserError(f"there are no rules to install{reasons}")
     if location.target == "elastic":
         return {str(body["rule_id"]): body for body in made}, left_out
     if location.detector:

@@ -16,6 +16,9 @@ UTF8_MARK = b"\xef\xbb\xbf"
 PARQUET_MARK = b"PAR1"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
+EVENT_NAME = re.compile(rb'eventName\\*"')
+"""The key that every record has, also inside of a text."""
+
 STAMP = re.compile(
     rb"\d{4}-\d\d-\d\dT\d\d:\d\d:[\d.]{2,20}(?:Z|[+-]\d\d:?\d\d)[ \t]{1,20}(?:[^\s{]{1,512}[ \t]{1,20})?(?=\{)"
 )

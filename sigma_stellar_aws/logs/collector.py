@@ -59,10 +59,14 @@ class Collector:
         self.found_any = False
         """Whether there was a record yet."""
         self._kinds: dict[str, tuple[int, int, str]] = {}
+        self.seems_log = True
+        """Whether the text begins like a log. If not, damage is told only once there is a record in it, too."""
+        self._held: list[Problem] = []
 
     def take(self) -> FilePart:
         """Return what was collected since the last call."""
         self.found_any = self.found_any or self.records > 0
+        self._release()
         part = FilePart(self.records, self._passing, self.done_bytes)
         self.records, self._passing, self.done_bytes = 0, [], 0
         return part
@@ -80,10 +84,27 @@ class Collector:
         count, _, _ = self._kinds.get(kind, (0, 0, ""))
         self._kinds[kind] = (count + 1, line, reason)
         if count < _TOLD_OF_A_KIND and (count or len(self._kinds) <= _MOST_KINDS):
-            self.report(Problem(self._file, line, reason))
+            self._held.append(Problem(self._file, line, reason))
+            self._release()
+
+    def end_text(self) -> None:
+        """Report of a text that does not begin like a log, and has no record, only that."""
+        self._release()
+        if self._held:
+            self._held.clear()
+            self._kinds.clear()
+            self.report(Problem(self._file, 1, "not a log: it does not begin like one, and has no record"))
+        self.seems_log = True
+
+    def _release(self) -> None:
+        """Report what was held back, unless this may be no log at all."""
+        if self._held and (self.seems_log or self.found_any or self.records):
+            for problem in self._held:
+                self.report(problem)
+            self._held.clear()
 
     def finish(self) -> None:
-        """Report how many problems were not told one by one."""
+        """Report how many problems were not told one by one; of what is not a log, only that."""
         for number, (count, line, reason) in enumerate(self._kinds.values(), 1):
             more = count - _TOLD_OF_A_KIND if number <= _MOST_KINDS else count
             if more > 0:

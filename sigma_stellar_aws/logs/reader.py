@@ -14,6 +14,7 @@ from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.logs.archives import archived_files, is_archive, whole_chunks
 from sigma_stellar_aws.logs.beginnings import (
+    EVENT_NAME,
     OPENING,
     PARQUET_MARK,
     TABLE,
@@ -153,4 +154,6 @@ def _read_text(file: Path, window: Window, collector: Collector, block: int) -> 
             collector.add(line, text)
             yield
     else:
+        collector.seems_log = looks_like_log(window.data[:OPENING]) or EVENT_NAME.search(window.data) is not None
         yield from JsonReader(window, collector, block).read()
+        collector.end_text()

@@ -24,7 +24,7 @@ from opensearchpy import (
 )
 from requests.utils import should_bypass_proxies
 
-from sigma_stellar_aws.base.errors import StoreError
+from sigma_stellar_aws.base.errors import AddressError, StoreError
 from sigma_stellar_aws.store.limits import LimitedAdapter, limited
 
 API_KEY = "SIGMA_STELLAR_AWS_API_KEY"
@@ -186,10 +186,10 @@ def check_url(url: str, example: str) -> None:
     """Refuse text that is not the URL of a server, or holds credentials.
 
     Raises:
-        StoreError: with what to write instead, such as the example.
+        AddressError: with what to write instead, such as the example.
     """
     if "@" in url:
-        raise StoreError(f"a URL shows in process lists; put the credentials into {USER} and {PASSWORD} instead")
+        raise AddressError(f"a URL shows in process lists; put the credentials into {USER} and {PASSWORD} instead")
     try:
         parts = urlsplit(url)
         complete = (
@@ -202,7 +202,7 @@ def check_url(url: str, example: str) -> None:
     except ValueError:
         complete = False
     if not complete:
-        raise StoreError(f"{url!r} is not a URL of a data store; write it like {example}")
+        raise AddressError(f"{url!r} is not a URL of a data store; write it like {example}")
 
 
 # Of what a header may hold, as http.client sends it.

@@ -3,6 +3,7 @@
 Neither engine puts its time into the head of an answer. Both say what ``now`` is to them where it bounds a range.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from opensearchpy import OpenSearch
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.times import LAST_TIME_SECONDS
 from sigma_stellar_aws.query import dsl
+from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.store.answers import AnswerError, SearchAnswer, as_store_errors, read_whole
 from sigma_stellar_aws.store.retries import answered
 
@@ -76,10 +78,57 @@ def store_clock(client: OpenSearch, index: str, time_field: str) -> StoreClock:
         found = answered(lambda: read_whole(_Answer, client.search(index=index, body=body))).aggregations
         if len(found.now.buckets) != 1:
             raise AnswerError("it does not tell its time")
-    newest = found.newest.value
-    return StoreClock(
-        _datetime(found.now.buckets[0].start), None if newest is None else _datetime(newest), found.later.doc_count
-    )
+    return StoreClock(_datetime(found.now.buckets[0].start), _time_of(found.newest), found.later.doc_count)
+
+
+class NewestEvents(NamedTuple):
+    """Times of the newest events of a data store, if any have one."""
+
+    of_all: datetime | None
+    matching: datetime | None
+    """Of those that one of some queries finds."""
+
+
+class _Matching(msgspec.Struct):
+    newest: _Number
+
+
+class _Buckets(msgspec.Struct):
+    buckets: list[_Matching]
+
+
+class _NewestAggregations(msgspec.Struct):
+    newest: _Number
+    matching: _Buckets
+
+
+class _NewestAnswer(SearchAnswer, kw_only=True):
+    aggregations: _NewestAggregations
+
+
+def newest_events(client: OpenSearch, index: str, time_field: str, queries: Sequence[Clause]) -> NewestEvents:
+    """Ask a data store how new its events are, and those that one of some queries finds.
+
+    Args:
+        client: the data store.
+        index: name, alias or pattern.
+        time_field: a date field.
+        queries: each as large as the store takes.
+
+    Raises:
+        StoreError: the store cannot be asked, or did not answer as a whole.
+    """
+    newest: JsonObject = {"newest": {"max": {"field": time_field}}}
+    matching: JsonObject = {"filters": {"filters": [*queries]}, "aggs": newest}
+    body: JsonObject = {"size": 0, "track_total_hits": False, "aggs": {**newest, "matching": matching}}
+    with as_store_errors(index):
+        found = answered(lambda: read_whole(_NewestAnswer, client.search(index=index, body=body))).aggregations
+    values = [each.newest.value for each in found.matching.buckets if each.newest.value is not None]
+    return NewestEvents(_time_of(found.newest), _datetime(max(values)) if values else None)
+
+
+def _time_of(number: _Number) -> datetime | None:
+    return None if number.value is None else _datetime(number.value)
 
 
 def _datetime(millis: float) -> datetime:

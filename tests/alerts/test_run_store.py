@@ -17,6 +17,7 @@ from sigma_stellar_aws.alerts.pack import pack_fields
 from sigma_stellar_aws.alerts.run import AlertOptions, AlertSearch, alerts_of_files
 from sigma_stellar_aws.alerts.run_store import alerts_of_store, update_alert_index
 from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.times import millis, time_text
 from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.logs.flatten import flatten
 from sigma_stellar_aws.store.client import connect
@@ -198,3 +199,21 @@ def test_undated_events_are_counted_once(filled: Filled) -> None:
         assert found.problems == [f"1 event of {INDEX} without timestamp, so not compared with the times asked for"]
     finally:
         filled.client.delete(index=INDEX, id="undated", params={"refresh": "true"})
+
+
+def test_nothing_is_found_and_why(filled: Filled) -> None:
+    """Where nothing matches from a time on, it is said how old the newest events are, and those that match."""
+    times = [datetime.fromisoformat(str(case.record["eventTime"]).replace("Z", "+00:00")) for case in cases()]
+    after = max(times) + timedelta(days=1)
+    newest = time_text(millis(max(times)))
+    hits = alerts_of_store(filled.client, INDEX)
+    matching = time_text(max(alert.last or 0 for alert in hits.alerts))
+    late = alerts_of_store(filled.client, INDEX, since=after)
+    assert (late.events, late.problems) == (0, [])
+    assert late.notes[-1] == (
+        f"the newest event of {INDEX} that a rule matches is of {matching}: too old; the newest of all is of {newest}"
+    )
+    none = SigmaCollection.from_dicts([rule(1, {"eventName": "NoSuchEvent"})])
+    nothing = alerts_of_store(filled.client, INDEX, none, since=min(times))
+    assert nothing.notes[-1] == f"no event of {INDEX} matches a rule, whatever its time; the newest is of {newest}"
+    assert not any("newest" in note for note in hits.notes)

@@ -206,6 +206,22 @@ def test_wrong_option_is_an_error(options: dict[str, Any]) -> None:
         StellarAwsBackend(**options)
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "No such file"), ("words", "not JSON"), ("{}", "not a store profile")]
+)
+def test_a_store_that_cannot_be_read(tmp_path: Path, content: str | None, reason: str) -> None:
+    """In the part in quotes, which is all that sigma-cli shows, stand what is wrong and what to write."""
+    file = tmp_path / "it's.json"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    with pytest.raises(TypeError) as error:
+        StellarAwsBackend(store=str(file))
+    shown = str(error.value).split("'")[1]
+    assert reason in shown
+    assert shown.startswith(f"store={tmp_path}")
+    assert shown.endswith("write store=FILE with a file of: sigma-stellar-aws profile -o FILE)")
+
+
 def test_errors_are_collected() -> None:
     """With collect_errors a rule that cannot be converted is kept with its error, and the others are converted."""
     backend = StellarAwsBackend(collect_errors=True)

@@ -26,6 +26,7 @@ import sigma_stellar_aws
 from sigma_stellar_aws.alerts.pack import pack_fields
 from sigma_stellar_aws.authoring.catalogue import as_markdown, catalogue_entries
 from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.severity import SEVERITY_BANDS
 from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.reference.attack import attack
 from sigma_stellar_aws.rule_files.load import filters_path, pack_path
@@ -33,6 +34,7 @@ from tests.support.processes import as_in_foreground
 from tests.support.records import cases, record
 
 SAMPLES = Path(__file__).parents[1] / "samples"
+LEAST = [*SEVERITY_BANDS, *map(str, SEVERITY_BANDS.values())]
 EXPORT = SAMPLES / "export.ndjson"
 FILTERS = filters_path()
 DELETED: JsonObject = {"eventSource": "monitoring.amazonaws.com", "eventName": "DeleteAlarms"}
@@ -453,7 +455,7 @@ def test_a_rule_that_cannot_be_carried_is_left_out(
     only = run(*both, "--only", "aws_cloudwatch_alarm_deleted")
     assert (only.code, len(only.lines())) == (0, 1)
     slip = run(*both, "--only", "a test rul")
-    assert (slip.code, slip.out) == (1, "")
+    assert (slip.code, slip.out) == (2, "")
     assert "did you mean 'A test rule'?" in slip.err
 
 
@@ -522,7 +524,7 @@ def test_an_event_without_time_is_told(run: Run, tmp_path: Path) -> None:
         (["alerts", "{event}", "--time-field", "a"], 2, "are for a data store"),
         (["alerts", "{event}", "--ca-file", "{event}"], 2, "are for a data store"),
         (["alerts", "{folder}/gone.json"], 2, "gone.json' does not exist"),
-        (["alerts", "{folder}/empty"], 1, "no CloudTrail files in {folder}/empty; looked for .json"),
+        (["alerts", "{folder}/empty"], 2, "no CloudTrail files in {folder}/empty; looked for .json"),
         (["alerts", "{event}", "--write", "a"], 2, "are for a data store"),
         (["alerts", "--url", "http://127.0.0.1:1", "--checkpoint", "a"], 2, "need --write"),
         (["alerts", "--url", "http://127.0.0.1:1", "--follow", "5m"], 2, "need --write"),
@@ -540,7 +542,7 @@ def test_an_event_without_time_is_told(run: Run, tmp_path: Path) -> None:
         (["alerts", "{event}", "--fields", "severity"], 2, "--fields is for --csv"),
         (["alerts", "{event}", "--csv", "--fields", "actor"], 2, "no column 'actor'; did you mean actors?"),
         (["alerts", "{event}", "-o", "{folder}/none/a"], 2, "there is no folder for {folder}/none/a"),
-        (["alerts", "{event}", "--min-severity", "101"], 2, "101 is not in the range"),
+        (["alerts", "{event}", "--min-severity", "101"], 2, "101' is not a severity"),
         (["alerts", "{event}", "--most-open", "0"], 2, "0 is not in the range"),
         (["alerts", "{event}", "--since", "yesterday"], 2, "'yesterday' is not a time; write 2026-11-24"),
         (["alerts", "{event}", "--since", "0h"], 2, "'0h' is not a time"),
@@ -557,19 +559,19 @@ def test_an_event_without_time_is_told(run: Run, tmp_path: Path) -> None:
             1,
             "another rule has the same id",
         ),
-        (["alerts", "--url", "search.example.com"], 1, "write it like https://search.example.com:9200"),
-        (["alerts", "--url", "ftp://search.example.com"], 1, "write it like https://search.example.com:9200"),
-        (["alerts", "--url", "http://[search.example.com"], 1, "write it like https://search.example.com:9200"),
-        (["alerts", "--url", "http://search.example.com:99999"], 1, "write it like https://search.example.com:9200"),
-        (["alerts", "--url", "http://a b:9"], 1, "write it like https://search.example.com:9200"),
+        (["alerts", "--url", "search.example.com"], 2, "write it like https://search.example.com:9200"),
+        (["alerts", "--url", "ftp://search.example.com"], 2, "write it like https://search.example.com:9200"),
+        (["alerts", "--url", "http://[search.example.com"], 2, "write it like https://search.example.com:9200"),
+        (["alerts", "--url", "http://search.example.com:99999"], 2, "write it like https://search.example.com:9200"),
+        (["alerts", "--url", "http://a b:9"], 2, "write it like https://search.example.com:9200"),
         (["alerts", "--url", "http://127.0.0.1:1"], 1, "the store cannot be reached"),
         (["load", "{event}", "--url", "http://127.0.0.1:1"], 2, "Missing option '--index'"),
         (["load", "{event}", "--index", "a"], 2, "Missing option '--url'"),
-        (["load", "{event}", "--index", "a", "--url", "x"], 1, "write it like https://search.example.com:9200"),
-        (["load", "{folder}/empty", "--index", "a", "--url", "x"], 1, "no CloudTrail files in"),
+        (["load", "{event}", "--index", "a", "--url", "x"], 2, "write it like https://search.example.com:9200"),
+        (["load", "{folder}/empty", "--index", "a", "--url", "x"], 2, "no CloudTrail files in"),
         (["profile"], 2, "Missing option '--url'"),
         (["profile", "--url", "http://127.0.0.1:1"], 1, "the store cannot be reached"),
-        (["profile", "--url", "search.example.com"], 1, "write it like https://search.example.com:9200"),
+        (["profile", "--url", "search.example.com"], 2, "write it like https://search.example.com:9200"),
         (["profile", "--url", "http://127.0.0.1:1", "-o", "{folder}"], 2, "is a directory"),
         (["doctor"], 2, "Missing option '--url'"),
         (["doctor", "--url", "http://127.0.0.1:1"], 1, "the store cannot be reached"),
@@ -586,12 +588,12 @@ def test_an_event_without_time_is_told(run: Run, tmp_path: Path) -> None:
         (["test", "{rules}", "--cases", "{folder}/a.yaml", "--url", "http://127.0.0.1:1"], 3, "cannot be reached"),
         (["new", "{event}"], 2, "Missing option '-o'"),
         (["new", "{event}", "-o", "{event}"], 2, "is a file"),
-        (["new", "{event}", "-o", "{folder}/new", "--number", "2"], 1, "there is no event number 2; it has 1 events"),
+        (["new", "{event}", "-o", "{folder}/new", "--number", "2"], 2, "there is no event number 2; it has 1 events"),
         (["new", "{folder}/idle.json", "-o", "{folder}/new"], 1, "the event must have an eventSource and an eventName"),
         (["explain", "{event}"], 2, "Missing argument 'EVENT'"),
-        (["explain", "KMS Key Creation", "{event}"], 1, "did you mean 'KMS Keys Creation'?"),
-        (["explain", "{folder}/idle.yaml", "{event}"], 1, "idle.yaml"),
-        (["explain", "KMS Keys Creation", "{event}", "--event-id", "x"], 1, "no event has the eventID 'x'"),
+        (["explain", "KMS Key Creation", "{event}"], 2, "did you mean 'KMS Keys Creation'?"),
+        (["explain", "{folder}/idle.yaml", "{event}"], 2, "idle.yaml"),
+        (["explain", "KMS Keys Creation", "{event}", "--event-id", "x"], 2, "no event has the eventID 'x'"),
         (["rule"], 2, "No such command 'rule'"),
     ],
 )
@@ -618,7 +620,7 @@ def test_misuse_is_told(run: Run, event: Path, tmp_path: Path, arguments: list[s
 def test_credentials_in_a_url_are_not_repeated(run: Run, command: str, url: str) -> None:
     """A URL with user or password is refused, and the password is not shown."""
     result = run(command, "--url", url)
-    assert result.code == 1
+    assert result.code == 2
     assert "secret" not in result.err
 
 
@@ -725,6 +727,9 @@ def test_nothing_is_found_and_why(run: Run) -> None:
     assert (result.code, result.out) == (0, "")
     assert "of 23 records, the newest that a rule matches is of 2026-11-16T13:13:57Z: too old" in result.err
     assert "too old" not in run("alerts", EXPORT, "--since", "2026-11-16").err
+    silent = run("alerts", EXPORT, "--since", "2026-11-01", "--only", "KMS Keys Creation")
+    assert "of 23 records, none matches a rule, whatever its time" in silent.err
+    assert "whatever its time" not in run("alerts", EXPORT, "--only", "KMS Keys Creation").err
 
 
 def test_less_is_shown(run: Run) -> None:
@@ -732,6 +737,12 @@ def test_less_is_shown(run: Run) -> None:
     result = run("alerts", EXPORT, "--csv", "--fields", "actor_names,severity", "--min-severity", "50")
     assert result.out == "actor_names,severity\nalice,50\n"
     assert "7 alerts of less severity than 50 not shown" in result.err
+    shown = {severity: len(run("alerts", SAMPLES, "--json", "--min-severity", severity).lines()) for severity in LEAST}
+    for band, least in SEVERITY_BANDS.items():
+        assert shown[band] == shown[str(least)]
+    assert 0 < shown["high"] < shown["medium"] < shown["low"] < shown["info"]
+    assert run("alerts", SAMPLES, "--json", "--min-severity", "HIGH").out.count("\n") == shown["high"]
+    assert "write a number from 0 to 100, or high (75)" in run("alerts", SAMPLES, "--min-severity", "critical").err
 
 
 def test_files_need_no_extra(event: Path) -> None:

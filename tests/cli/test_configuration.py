@@ -29,7 +29,7 @@ def test_options_of_the_file_count(folder: Path) -> None:
     found = run("alerts", str(SAMPLES))
     assert found.exit_code == 0
     assert found.stdout.count("\n") == found.stdout.count('"title":"KMS Keys Creation"') > 0
-    assert "note: options of sigma-stellar-aws.toml: only, json\n" in found.stderr
+    assert "note: options of sigma-stellar-aws.toml: json, only\n" in found.stderr
     other = run("alerts", str(SAMPLES), "--only", "AWS CloudWatch Alarm Deletion")
     assert other.stdout.count("\n") == other.stdout.count('"title":"AWS CloudWatch Alarm Deletion"') > 0
 
@@ -37,8 +37,21 @@ def test_options_of_the_file_count(folder: Path) -> None:
 def test_a_store_of_the_file_leaves_files_alone(folder: Path) -> None:
     """A store that is named for all runs does not hinder one over files; without files it is the one that is asked."""
     (folder / FILE).write_text('[alerts]\nurl = "http://127.0.0.1:1"\nindex = "logs"\n', encoding="utf-8")
-    assert run("alerts", str(SAMPLES)).exit_code == 0
-    assert "the store cannot be reached" in run("alerts").stderr
+    found = run("alerts", str(SAMPLES))
+    assert found.exit_code == 0
+    assert "options of" not in found.stderr
+    asked = run("alerts")
+    assert "the store cannot be reached" in asked.stderr
+    assert "note: options of sigma-stellar-aws.toml: url, index\n" in asked.stderr
+
+
+def test_only_what_counts_is_told(folder: Path) -> None:
+    """Options of a store are not told where files are named, nor is what the command line overrides."""
+    content = '[alerts]\nurl = "http://127.0.0.1:1"\ntimeout = "1m"\nwrite = "a"\nwindow = "1h"\nonly = ["nosuch"]\n'
+    (folder / FILE).write_text(content, encoding="utf-8")
+    found = run("alerts", str(SAMPLES), "--only", "AWS CloudWatch Alarm Deletion")
+    assert found.exit_code == 0
+    assert "note: options of sigma-stellar-aws.toml: window\n" in found.stderr
 
 
 def test_other_places(folder: Path) -> None:

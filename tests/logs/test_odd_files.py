@@ -49,6 +49,20 @@ def test_zstd_that_is_cut_off_between_blocks(tmp_path: Path) -> None:
     assert read(tmp_path / "a.json.zst", content.getvalue()[:whole]) == ([A], [CUT], [])
 
 
+def test_what_is_not_a_log(tmp_path: Path) -> None:
+    """Of a text or a picture only that is told, once; damage around a record, or in a log, is told as it is."""
+    words = b"# Title\n\nsome words\n\n```sh\nls [a]\n```\n\nmore {words}\n"
+    not_a_log = ["not a log: it does not begin like one, and has no record"]
+    for data in (words, b"\x89PNG\r\n\x1a\n\0\0{\xff" * 300, words * 5000):
+        assert read(tmp_path / "a.md", data) == ([], not_a_log, [])
+    found, problems, _ = read(tmp_path / "a.md", words + TEXT_A.encode())
+    assert found == [A]
+    assert any("damaged" in problem for problem in problems)
+    for data in (b'{"Records": [{"eventVer', b'words {"eventName": "x", "eventSou'):
+        _, problems, _ = read(tmp_path / "a.json", data)
+        assert problems != not_a_log
+
+
 def test_what_follows_compressed_data_is_told(tmp_path: Path) -> None:
     """Nothing after the last member is passed over in silence, nor what is compressed too often."""
     for compress in (lzma.compress, zstandard.compress):

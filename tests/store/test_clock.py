@@ -6,8 +6,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.store.client import connect
-from sigma_stellar_aws.store.clock import store_clock
+from sigma_stellar_aws.store.clock import newest_events, store_clock
 
 
 @pytest.fixture
@@ -38,3 +39,17 @@ def test_the_clock(indices: str, engine_url: str) -> None:
         bare = store_clock(client, indices.replace("*", "none"), "t")
         assert (bare.newest, bare.later) == (None, 0)
         assert abs(bare.now - clock.now) < timedelta(minutes=1)
+
+
+def test_the_newest_events(indices: str, engine_url: str) -> None:
+    """The newest of all, and of those that any of the queries finds, whatever the type of their times."""
+    with connect(engine_url, None, {}) as client:
+        clock = store_clock(client, indices, "t")
+        past, future = dsl.bounds("t", lt="now"), dsl.bounds("t", gt="now")
+        newest = newest_events(client, indices, "t", [past])
+        assert newest.of_all == clock.newest
+        assert newest.matching is not None
+        assert abs(newest.matching - clock.now + timedelta(days=1)) < timedelta(minutes=1)
+        assert newest_events(client, indices, "t", [past, future]).matching == clock.newest
+        assert newest_events(client, indices, "t", [dsl.exists("nosuch")]) == (clock.newest, None)
+        assert newest_events(client, indices.replace("*", "none"), "t", [past]) == (None, None)
