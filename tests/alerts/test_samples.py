@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 import tests.support.records
+from sigma_stellar_aws.alerts.run import alerts_of_files
+from sigma_stellar_aws.base.json_types import as_object
 from tests.samples.make import EXPORT, HERE, LOG_FILES, compact, export, log_files
 from tests.support.records import ACCOUNTS, CASES, FIELDS, IDENTITIES, cases, record
 from tests.support.yaml_files import read_yaml
@@ -170,3 +172,21 @@ def test_bad_case_files_are_refused(text: str, message: str, tmp_path: Path, mon
     monkeypatch.setattr(tests.support.records, "CASES", tmp_path)
     with pytest.raises(ValueError, match=message):
         cases()
+
+
+def test_two_people_who_sign_in_by_saml_from_one_address(tmp_path: Path) -> None:
+    """Their calls have no ARN, and still each of them has an alert of their own, one for all calls of a day."""
+    [call] = [case.record for case in cases() if case.name == "a user of an outside provider"]
+    identity = as_object(call["userIdentity"])
+    people = [
+        {**call, "eventID": name, "userIdentity": {**identity, "principalId": f"q:{person}", "userName": person}}
+        for name, person in (("1", "dave@example.com"), ("2", "erin@example.com"), ("3", "dave@example.com"))
+    ]
+    (tmp_path / "a.json").write_text(json.dumps({"Records": people}), encoding="utf-8")
+    alerts = [*alerts_of_files([tmp_path / "a.json"]).alerts]
+    for title in ("AWS SAML Access by Provider User and Principal", "AWS SAML Activity"):
+        of_rule = [alert for alert in alerts if alert.rule.title == title]
+        assert sorted((alert.key[1], alert.events) for alert in of_rule) == [
+            ("q:dave@example.com", 2),
+            ("q:erin@example.com", 1),
+        ]
