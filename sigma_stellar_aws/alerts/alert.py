@@ -11,6 +11,7 @@ import msgspec
 from sigma_stellar_aws.alerts.first_event import actor_name, first_event_json, first_event_text
 from sigma_stellar_aws.alerts.hits import Key
 from sigma_stellar_aws.alerts.pack_rule import PackRule
+from sigma_stellar_aws.alerts.source_location import SourceLocation
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.kept_texts import NOT_KEPT
 from sigma_stellar_aws.base.times import duration_text, time_text
@@ -98,6 +99,8 @@ class Alert(NamedTuple):
     """Where a search keeps the first event, or where that can be read."""
     event: bytes = b""
     """The first event, flattened, as JSON; nothing where it is not to be had."""
+    source_locations: tuple[SourceLocation, ...] = ()
+    """Where those of the source addresses are that databases know, if any were asked."""
 
 
 class AlertList(Protocol):
@@ -215,6 +218,8 @@ def _json_of_events(alert: Alert) -> JsonObject:
         "actor_names": [actor_name(actor) for actor in alert.actors],
         "source_addresses": [*alert.source_addresses],
     }
+    if alert.source_locations:
+        written["source_locations"] = [location.as_json() for location in alert.source_locations]
     if alert.rule.correlation is not None:
         written["correlation"] = _correlation_json(alert, alert.rule.correlation)
     return written

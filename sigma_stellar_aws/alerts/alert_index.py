@@ -14,17 +14,17 @@ import msgspec
 from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.alerts.alert import Alert, Raised, alert_json, suppression_json
+from sigma_stellar_aws.alerts.alert_mappings import ALERT_MAPPINGS, added_properties, is_older, mappings_meta
 from sigma_stellar_aws.alerts.correlate import Completion, Contribution
 from sigma_stellar_aws.alerts.hits import Hit
 from sigma_stellar_aws.alerts.pack_rule import PackRule
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts, with_earlier
 from sigma_stellar_aws.base.errors import StoreError
-from sigma_stellar_aws.base.json_types import Json, JsonObject, as_object
+from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
-from sigma_stellar_aws.query.index_template import IGNORE_ABOVE
 from sigma_stellar_aws.store.answers import SearchAnswer, as_store_errors, read_answer, read_bulk, read_whole
 from sigma_stellar_aws.store.load import ALERTS_OF, OWN, check_index_name, create, may_be_taken_later
 from sigma_stellar_aws.store.mapping import stored_mappings
@@ -36,76 +36,17 @@ Outcome: TypeAlias = Literal["created", "updated", "unchanged"]
 _BATCH = 500
 # People write into alerts at any time.
 _OPTIONS: dict[str, JsonObject] = {"create": {}, "update": {"retry_on_conflict": 5}}
-_KEYWORD: JsonObject = {"type": "keyword", "ignore_above": IGNORE_ABOVE}
-_TIME: JsonObject = {"type": "date", "format": "strict_date_optional_time", "ignore_malformed": True}
-_MILLIS: JsonObject = {"type": "date", "format": "epoch_millis"}
-
-
-def _all(names: tuple[str, ...], mapping: JsonObject) -> JsonObject:
-    return dict.fromkeys(names, mapping)
-
-
-def _texts(*names: str) -> JsonObject:
-    return {"properties": _all(names, _KEYWORD)}
-
-
-_LISTS = ("events", "event_names", "accounts", "regions", "actors", "actor_names", "source_addresses", "correlation")
-_VERSION = "version"
-_LATEST = 3
-"""Of the mappings. Indices of version 1 say none."""
-_ADDED = ("rule", "tactics", "techniques", "actor_names", "first_event", "failed_count", "error_codes")
-"""What indices of version 1 lack; those of version 2 lack the last two."""
-_UNSEARCHED: JsonObject = {"type": "object", "enabled": False}
-
-_MAPPINGS: JsonObject = {
-    "date_detection": False,
-    "dynamic_templates": [{"texts": {"match_mapping_type": "string", "mapping": _KEYWORD}}],
-    "properties": {
-        **_all(("id", "name", "display_name"), _KEYWORD),
-        "severity": {"type": "integer"},
-        "rule": {
-            "properties": {
-                **_all(("id", "title", "author", "references"), _KEYWORD),
-                # Sentences, which are looked for by their words.
-                **_all(("description", "false_positives", "triage"), {"type": "text"}),
-            }
-        },
-        "tactics": _texts("id", "name", "url"),
-        "techniques": _texts("id", "name", "url"),
-        "first_time": _TIME,
-        "last_time": _TIME,
-        **_all(("event_count", "failed_count"), {"type": "long"}),
-        "error_codes": _KEYWORD,
-        "suppression": {
-            "properties": {
-                "window": _KEYWORD,
-                # Its keys are names of fields, with dots in them.
-                "key": {"type": "object", "enabled": False},
-                "key_id": _KEYWORD,
-                **_all(("start", "end", "first", "last"), _MILLIS),
-                **_all(("events", "failed"), {"type": "long"}),
-                "error_codes": _KEYWORD,
-            }
-        },
-        "events": _texts("id", "place"),
-        "actor_names": _KEYWORD,
-        "first_event": {
-            "properties": {
-                "time": _TIME,
-                **_all(("source", "name", "error_code", "error_message", "user_agent", "resource"), _KEYWORD),
-                # Values of any type, of any fields.
-                **_all(("parameters", "matched", "record"), _UNSEARCHED),
-            }
-        },
-        "correlation": {
-            "properties": {
-                **_all(("type", "timespan"), _KEYWORD),
-                "since": _TIME,
-                "chain": {"properties": {"time": _TIME, "rules": _texts("id", "title")}},
-            }
-        },
-    },
-}
+_LISTS = (
+    "events",
+    "event_names",
+    "accounts",
+    "regions",
+    "actors",
+    "actor_names",
+    "source_addresses",
+    "source_locations",
+    "correlation",
+)
 
 
 class _Time(msgspec.Struct):
@@ -175,7 +116,7 @@ def prepare_alert_index(client: OpenSearch, index: str, search: str) -> None:
     check_index_name(index)
     if not index_exists(client, index):
         with as_store_errors(index):
-            create(client, index, {"mappings": {"_meta": _meta(search), **_MAPPINGS}})
+            create(client, index, {"mappings": {"_meta": mappings_meta(search), **ALERT_MAPPINGS}})
     with as_store_errors(index):
         mappings = stored_mappings(client, index)
         if len(mappings) != 1:
@@ -188,24 +129,11 @@ def prepare_alert_index(client: OpenSearch, index: str, search: str) -> None:
             raise StoreError(
                 f"{name!r} has the alerts of {purpose[ALERTS_OF]!r}, not of {search!r}; name another index"
             )
-        version = purpose.get(_VERSION, 1)
-        if isinstance(version, int) and version < _LATEST:
+        if is_older(purpose):
             # Fields are only added: what is there keeps its mapping.
-            added = {"_meta": {**mapping.meta, **_meta(search)}, "properties": _added_properties()}
+            added = {"_meta": {**mapping.meta, **mappings_meta(search)}, "properties": added_properties()}
             answered(lambda: client.indices.put_mapping(index=name, body=added))
         answered(lambda: client.indices.refresh(index=index))
-
-
-def _meta(search: str) -> JsonObject:
-    return {OWN: {ALERTS_OF: search, _VERSION: _LATEST}}
-
-
-def _added_properties() -> JsonObject:
-    """Return what earlier versions lack; to add what they have changes nothing."""
-    properties = as_object(_MAPPINGS["properties"])
-    counters = as_object(as_object(properties["suppression"])["properties"])
-    added: JsonObject = {name: properties[name] for name in _ADDED}
-    return {**added, "suppression": {"properties": {name: counters[name] for name in ("failed", "error_codes")}}}
 
 
 def begin_of_count(client: OpenSearch, index: str, since: datetime | None) -> datetime | None:

@@ -14,7 +14,7 @@ _RULE, _PLACE = Alert._fields.index("rule"), Alert._fields.index("place")
 
 
 class _Packed(NamedTuple):
-    """An alert with the number of its rule."""
+    """An alert with the number of its rule, and without where its addresses are: that is looked up when it is told."""
 
     id: str
     key_id: str
@@ -84,5 +84,5 @@ class AlertPacking:
         """Read an alert."""
         packed = self._packing.unpack(data)
         rule, event = self._rules[packed.rule], self._kept.text(packed.place)
-        alert = Alert._make((*packed[:_RULE], rule, *packed[_RULE + 1 : _PLACE], NOT_KEPT, event))
+        alert = Alert._make((*packed[:_RULE], rule, *packed[_RULE + 1 : _PLACE], NOT_KEPT, event, ()))
         return alert._replace(chain=with_resources(alert.chain, self._kept.text)) if alert.chain else alert

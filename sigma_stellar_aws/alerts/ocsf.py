@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from sigma_stellar_aws import __version__
 from sigma_stellar_aws.alerts.alert import Alert
 from sigma_stellar_aws.alerts.first_event import FirstEvent, actor_name, first_event
+from sigma_stellar_aws.alerts.source_location import SourceLocation
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.reference.attack import attack, tactics_shown
 from sigma_stellar_aws.rule_files.suppression import ALERT_TITLE
@@ -126,7 +127,7 @@ def _evidences(alert: Alert, event: FirstEvent | None) -> Iterator[JsonObject]:
     if alert.actors:
         evidence["actor"] = {"user": {"name": actor_name(alert.actors[0]), "uid": alert.actors[0]}}
     if alert.source_addresses:
-        evidence["src_endpoint"] = _endpoint(alert.source_addresses[0])
+        evidence["src_endpoint"] = _endpoint(alert.source_addresses[0], alert.source_locations)
     source, _, name = (alert.event_names[0] if alert.event_names else "").rpartition(" ")
     if event is not None:
         source, name = event.source, event.name
@@ -142,9 +143,18 @@ def _evidences(alert: Alert, event: FirstEvent | None) -> Iterator[JsonObject]:
         yield evidence
 
 
-def _endpoint(address: str) -> JsonObject:
-    """Return where a call came from: an address, or a service of AWS."""
+def _endpoint(address: str, locations: Iterable[SourceLocation]) -> JsonObject:
+    """Return where a call came from: an address and what is known of it, or a service of AWS."""
     try:
-        return {"ip": str(ipaddress.ip_address(address))}
+        endpoint: JsonObject = {"ip": str(ipaddress.ip_address(address))}
     except ValueError:
         return {"name": address}
+    for known in locations:
+        if known.address != address:
+            continue
+        place = {"country": known.country, "city": known.city}
+        if any(place.values()):
+            endpoint["location"] = {name: value for name, value in place.items() if value}
+        if known.asn is not None:
+            endpoint["autonomous_system"] = {"number": known.asn, "name": known.organization}
+    return endpoint

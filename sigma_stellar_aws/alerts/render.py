@@ -125,4 +125,13 @@ _CSV_COLUMNS: tuple[tuple[str, Callable[[Alert], str | int | None]], ...] = (
     ("matched", lambda alert: _fields_text(_first(alert), "matched")),
     ("failed_count", lambda alert: alert.failed),
     ("error_codes", lambda alert: _joined(alert.error_codes)),
+    (
+        "source_countries",
+        lambda alert: _joined(dict.fromkeys(filter(None, (at.country for at in alert.source_locations)))),
+    ),
+    ("source_cities", lambda alert: _joined(dict.fromkeys(filter(None, (at.city for at in alert.source_locations))))),
+    (
+        "source_networks",
+        lambda alert: _joined(dict.fromkeys(filter(None, (at.autonomous_system() for at in alert.source_locations)))),
+    ),
 )

@@ -1,11 +1,12 @@
 """Raise the alerts of log files, and keep them in an index of a data store."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
 from opensearchpy import OpenSearch
 
+from sigma_stellar_aws.alerts.alert import Alert
 from sigma_stellar_aws.alerts.alert_index import begin_of_count, index_exists, prepare_alert_index, store_alerts
 from sigma_stellar_aws.alerts.alert_packing import with_events
 from sigma_stellar_aws.alerts.checkpoint import later
@@ -45,6 +46,7 @@ def update_alerts_of_logs(
     checkpoint: LogCheckpoint | None,
     most_open: int,
     messages: Messages,
+    located: Callable[[Iterable[Alert]], Iterable[Alert]] = iter,
 ) -> LogUpdate:
     """Raise the alerts of log files, and of what earlier runs found in others, and keep them in an index.
 
@@ -61,6 +63,7 @@ def update_alerts_of_logs(
         checkpoint: what earlier runs found.
         most_open: how many alerts may be open at one time.
         messages: what cannot be read.
+        located: says of alerts where their source addresses are: ``AddressDatabases.located``.
 
     Raises:
         StoreError: the store cannot be asked or written to.
@@ -85,7 +88,7 @@ def update_alerts_of_logs(
         since=begin if begin is None else later(begin, since),
         most_open=most_open,
         report=messages.problem,
-        complete=lambda alerts: with_events(alerts, kept),
+        complete=lambda alerts: located(with_events(alerts, kept)),
     )
     return LogUpdate(all_stored(stored, events, correlator, pack, messages, records, late=None), found, _keep(pack))
 

@@ -141,6 +141,7 @@ def update_alert_index(
     overlap: timedelta = OVERLAP,
     options: AlertOptions = DEFAULT_OPTIONS,
     progress: OnProgress | None = None,
+    located: Callable[[Iterable[Alert]], Iterable[Alert]] = iter,
 ) -> AlertUpdate:
     """Raise the alerts of a data store, and keep them in an index of it.
 
@@ -169,6 +170,7 @@ def update_alert_index(
         overlap: how far ``since`` is before the end of that run; clocks that differ by more are a problem.
         options: how the rules are converted, and how alerts are suppressed.
         progress: is called with what the store cannot answer, before the search, and with problems as they are met.
+        located: says of alerts where their source addresses are: ``AddressDatabases.located``.
 
     Raises:
         StoreError: the store cannot be asked or written to, or no rule can match there.
@@ -192,6 +194,7 @@ def update_alert_index(
         _hits(client, index, fitted, first, until, told, undated=True), None if begin is None else millis(begin)
     )
     correlator = Correlator(pack.correlations, pack.silent)
+    complete = _completion(told, rules, options)
     stored = store_alerts(
         client,
         alert_index,
@@ -200,7 +203,7 @@ def update_alert_index(
         since=begin if floor is None or begin is None else max(begin, floor),
         most_open=options.most_open,
         report=messages.problem,
-        complete=_completion(told, rules, options),
+        complete=lambda alerts: located(complete(alerts)),
     )
     update = all_stored(stored, events, correlator, pack, messages, late=since if must_exist else None)
     return replace(update, through=until and looked_at_until(clock, until))

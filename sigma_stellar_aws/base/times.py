@@ -99,10 +99,11 @@ def whole_millis(duration: timedelta) -> int:
 def is_time(value: object) -> TypeGuard[int]:
     """Tell whether a value can be the milliseconds of a time: an integer that a data store takes, of 64 bits.
 
-    >>> is_time(2**63 - 1), is_time(2**63), is_time("5"), is_time(None)
-    (True, False, False, False)
+    >>> is_time(2**63 - 1), is_time(2**63), is_time("5"), is_time(None), is_time(False)
+    (True, False, False, False, False)
     """
-    return isinstance(value, int) and -(2**63) <= value < 2**63
+    # True and false are integers, too, for isinstance.
+    return type(value) is int and -(2**63) <= value < 2**63
 
 
 def time_text(time: int | None) -> str | None:

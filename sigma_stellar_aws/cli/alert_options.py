@@ -1,5 +1,6 @@
 """The options of the command alerts, in groups."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sigma_stellar_aws.alerts.alert import Alert
 from sigma_stellar_aws.alerts.pack_cache import find_pack, keep_pack, pack_key
 from sigma_stellar_aws.alerts.pack_rule import Pack
 from sigma_stellar_aws.alerts.render import FORMS, csv_fields
@@ -16,6 +18,7 @@ from sigma_stellar_aws.base.severity import MOST_SEVERE, SEVERITY_BANDS
 from sigma_stellar_aws.base.text import did_you_mean, nearest
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.cli.options import (
+    FILE,
     ca_file_option,
     choice_options,
     duration,
@@ -29,11 +32,14 @@ from sigma_stellar_aws.cli.options import (
     scripts_option,
     strict_option,
 )
+from sigma_stellar_aws.cli.problems import as_click_errors, needs
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, Document
 from sigma_stellar_aws.rule_files.find import correlations_path, pack_path
 
 if TYPE_CHECKING:
     from sigma.collection import SigmaCollection
+
+    from sigma_stellar_aws.alerts.geoip import AddressDatabases
 
 
 @dataclass(frozen=True)
@@ -146,6 +152,15 @@ class Output:
     target: Path | None
     fields: tuple[str, ...]
     min_severity: int
+    geoip: "AddressDatabases | None"
+
+    def located(self, alerts: Iterable[Alert]) -> Iterator[Alert]:
+        """Say of alerts where their source addresses are, if databases of addresses are named."""
+        return self.geoip.located(alerts) if self.geoip else iter(alerts)
+
+    def take_problems(self) -> list[str]:
+        """Return what could not be looked up since the last call."""
+        return self.geoip.take_problems() if self.geoip else []
 
     @property
     def forms(self) -> set[str]:
@@ -210,6 +225,19 @@ def _least_severity(context: click.Context, parameter: click.Parameter, value: s
     return SEVERITY_BANDS[text]
 
 
+def _address_databases(
+    context: click.Context, parameter: click.Parameter, value: tuple[Path, ...]
+) -> "AddressDatabases | None":
+    """Open databases of addresses, until the command ends."""
+    if not value or context.resilient_parsing:
+        return None
+    # Its package is that of an extra.
+    with needs("geoip"):
+        from sigma_stellar_aws.alerts.geoip import AddressDatabases
+    with as_click_errors():
+        return context.with_resource(AddressDatabases(value))
+
+
 output_options = record(
     "output",
     Output,
@@ -236,6 +264,15 @@ output_options = record(
         callback=_least_severity,
         metavar="N|BAND",
         help="Show only alerts of this severity or more: 0 to 100, or info, low (25), medium (50), high (75).",
+    ),
+    click.option(
+        "--geoip",
+        multiple=True,
+        type=FILE,
+        callback=_address_databases,
+        metavar="DB.mmdb",
+        help="Say in which country, city and network source addresses are, as this database has it (MaxMind's format); "
+        "repeatable.",
     ),
     click.option(
         "--html",

@@ -57,23 +57,31 @@ def check_output(output: Output) -> None:
             raise click.UsageError(f"there is no folder for {file}")
 
 
-class _Severe:
-    """The alerts of a severity or more."""
+class _Shown:
+    """The alerts of a severity or more, with the places of their source addresses, if these are to be told."""
 
-    def __init__(self, alerts: AlertList, least: int) -> None:
-        self._alerts, self._least = alerts, least
-        self._count = sum(1 for _ in self)
+    def __init__(self, alerts: AlertList, output: Output) -> None:
+        self._alerts, self._output = alerts, output
+        least = output.min_severity
+        self._count = sum(alert.rule.severity >= least for alert in alerts) if least else len(alerts)
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[Alert]:
-        return (alert for alert in self._alerts if alert.rule.severity >= self._least)
+        least = self._output.min_severity
+        return self._output.located(alert for alert in self._alerts if alert.rule.severity >= least)
 
 
 def print_search(search: AlertSearch, searched: str, times: TimeBounds, output: Output, problems: Problems) -> None:
     """Print the alerts, and write the page of them that is asked for."""
-    alerts = _Severe(search.alerts, output.min_severity) if output.min_severity else search.alerts
+    _print_search(search, searched, times, output, problems)
+    for problem in output.take_problems():
+        problems.report(problem)
+
+
+def _print_search(search: AlertSearch, searched: str, times: TimeBounds, output: Output, problems: Problems) -> None:
+    alerts = _Shown(search.alerts, output)
     if hidden := len(search.alerts) - len(alerts):
         note(f"{plural(hidden, 'alert')} of less severity than {output.min_severity} not shown")
     if output.html is not None:

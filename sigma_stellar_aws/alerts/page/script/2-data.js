@@ -95,6 +95,18 @@ function allFailed({ event_count: count, failed_count: failed = 0 }) {
   return failed > 0 && failed === count;
 }
 
+/** Where an address is, as far as databases were asked and know it: the place in short, and the whole. */
+function locationOf({ source_locations: locations = [] }, address) {
+  const found = locations.find((location) => location.address === address);
+  if (!found) return { place: "", whole: "" };
+  const { country, country_name: name, city, asn, organization } = found;
+  const network = [asn === null ? "" : `AS${asn}`, organization].filter(Boolean).join(" ");
+  return {
+    place: [country, city].filter(Boolean).join(" ") || network,
+    whole: [[city, name || country].filter(Boolean).join(", "), network].filter(Boolean).join(" · "),
+  };
+}
+
 /** An alert with all that stands elsewhere on the page. */
 function wholeOf(item) {
   const { alert } = item;

@@ -80,6 +80,12 @@ function counted(count, noun) {
   return `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+/** The place of an address in short, if it is known. */
+function placeOf(alert, address) {
+  const { place } = locationOf(alert, address);
+  return place ? [value(place, LONGEST_IN_ROW)] : [];
+}
+
 function few(values, longest = 1) {
   if (!values.length) return [element("span", { class: "none" }, "none")];
   const shown = values.slice(0, longest).flatMap((text) => [", ", value(text, LONGEST_IN_ROW)]);

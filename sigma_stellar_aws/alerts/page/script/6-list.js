@@ -123,7 +123,12 @@ function rowOf(item) {
       ...few(alert.accounts),
       element("span", { class: "note" }, ...few(alert.regions)),
     ),
-    element("span", { class: "source" }, ...few(alert.source_addresses)),
+    element(
+      "span",
+      { class: "source" },
+      ...few(alert.source_addresses),
+      element("span", { class: "note" }, ...placeOf(alert, alert.source_addresses[0])),
+    ),
     element(
       "span",
       { class: "events" },

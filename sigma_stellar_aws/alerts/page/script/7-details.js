@@ -51,11 +51,15 @@ function detailsOf(item) {
 function whatHappened(item) {
   const { alert } = item;
   const event = alert.first_event;
+  const whereabouts = (text) => {
+    const { whole: told } = locationOf(alert, text);
+    return told ? [" ", element("span", { class: "note" }, value(told, LONGEST_IN_ROW))] : [];
+  };
   const bounded = (kind) =>
     element(
       "ul",
       {},
-      alert[kind].map((text) => element("li", {}, pivot(text))),
+      alert[kind].map((text) => element("li", {}, pivot(text), whereabouts(text))),
       alert[kind].length >= KEPT ? element("li", { class: "note" }, `The first ${KEPT}; there may be more.`) : null,
     );
   const actors = element(
