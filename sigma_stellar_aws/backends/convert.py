@@ -3,6 +3,7 @@
 import copy
 
 from sigma.collection import SigmaCollection
+from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 from sigma.processing.pipeline import ProcessingPipeline
 
@@ -55,9 +56,12 @@ def convert_all(
     >>> len(body["query"]["bool"]["should"])
     29
 
-    The arguments and errors are those of :func:`convert_each`; to have no rules is an error, too. OpenSearch takes
-    1,024 clauses in one query; of more rules, the output format ``pack`` of the backend makes several search bodies.
+    The arguments and errors are those of :func:`convert_each`; to have no rules is an error, too, and so are
+    correlations, each of which has a search body of its own. OpenSearch takes 1,024 clauses in one query; of more
+    rules, the output format ``pack`` of the backend makes several search bodies.
     """
+    if any(isinstance(rule, SigmaCorrelationRule) for rule in rules.rules):
+        raise SigmaError("a correlation has a search body of its own; convert_each makes it")
     bodies = _converted(rules, "pack", pipeline, case_sensitive, store)
     if not bodies:
         raise SigmaError("there are no rules to convert")

@@ -4,10 +4,11 @@ Not by pySigma's own means, which lose a part of what a correlation states (``ru
 convert one that stands before its rules without them. What a correlation cannot be in a format, that format refuses.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sigma.collection import SigmaCollection
+from sigma.conversion.state import ConversionState
 from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 from sigma.filters import SigmaFilter
@@ -19,12 +20,13 @@ from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.sigma_errors import UnsupportedRuleError
 from sigma_stellar_aws.formats.converted_correlation import ConvertedCorrelation, converted_correlation
 from sigma_stellar_aws.formats.converted_rule import ConvertedRule, joined
+from sigma_stellar_aws.formats.correlation_search import correlation_search
 from sigma_stellar_aws.rule_files.correlations import Correlation, Member, is_only_counted, resolve_correlations
 from sigma_stellar_aws.rule_files.load import AnyRule
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
-_ONE_SEARCH = "a correlation counts events, which one search cannot; sigma-stellar-aws alerts does"
-_WITHOUT_CORRELATIONS = ("default", "pack")
+_SEARCHES = ("default", "pack")
+"""Formats whose output are search bodies, those of correlations among them."""
 
 _Callback = Callable[[AnyRule, str | None, int, Any, Any], Any]
 
@@ -39,6 +41,8 @@ class Correlations(OutputFormats):
         self._silent: set[str] = set()
         self._members: dict[str, SigmaRule] = {}
         """Rules that were converted, by their names."""
+        self._asked: dict[int, list[tuple[JsonObject, int, ConversionState]]] = {}
+        """What came of the conditions of rules that correlations count, by the rules."""
 
     def convert(
         self,
@@ -49,19 +53,21 @@ class Correlations(OutputFormats):
     ) -> Any:
         """Convert rules, correlations after the rules that they count.
 
-        A rule that a correlation names is output only if one of these says ``generate``.
+        A rule that a correlation names is output only if one of these says ``generate``; its search body is, always.
         """
         # What a user's filters are about, pySigma looks for itself.
         rules = [rule for rule in rule_collection.rules if not isinstance(rule, SigmaFilter)]
         resolved = resolve_correlations(rules)
         for (rule, _), error in zip(resolved.faults, resolved.errors, strict=True):
             self._collect(rule, error)
-        self._members = {}
+        self._members, self._asked = {}, {}
         self._correlations = {each.name: each for each in resolved.correlations}
-        self._silent = {*resolved.silent, *(rule_name(rule) for rule in rules if is_only_counted(rule))}
+        self._silent = {rule_name(rule) for rule in rules if is_only_counted(rule)}
+        if (output_format or self.default_format) != self.default_format:
+            self._silent |= resolved.silent
         self._counted_fields = _fields_of_members(resolved.correlations)
         places = {name: place for place, name in enumerate(self._correlations)}
-        known = [rule for rule in rules if isinstance(rule, SigmaCorrelationRule)]
+        known = [rule for rule in rules if isinstance(rule, SigmaCorrelationRule) and not self._shares_id(rule, rules)]
         usable = sorted((rule for rule in known if rule_name(rule) in places), key=lambda rule: places[rule_name(rule)])
         others = [rule for rule in rule_collection.rules if not isinstance(rule, SigmaCorrelationRule)]
         ordered = SigmaCollection([*others, *usable], resolve_references=False)
@@ -79,27 +85,49 @@ class Correlations(OutputFormats):
         found: list[Any] = rule.get_conversion_result()
         return [] if rule_name(rule) in self._silent else found
 
+    def finalize_query(
+        self, rule: AnyRule, query: JsonObject, index: int, state: ConversionState, output_format: str
+    ) -> Any:
+        """Finalize what came of one condition, and keep it for the correlations that count its rule."""
+        if rule_name(rule) in self._counted_fields:
+            self._asked.setdefault(id(rule), []).append((query, index, state))
+        return super().finalize_query(rule, query, index, state, output_format)
+
     def convert_correlation_rule(
         self,
         rule: SigmaCorrelationRule,
         output_format: str | None = None,
         method: str | None = None,
         callback: _Callback | None = None,
-    ) -> list[OneCondition[AnyConverted]]:
-        """Return a correlation with its rules, for the format; refused ones ``sigma convert -s`` can skip."""
+    ) -> list[OneCondition[AnyConverted] | JsonObject]:
+        """Return a correlation with its rules, for the format, or a search body.
+
+        Refused ones ``sigma convert -s`` can skip.
+        """
         name = rule_name(rule)
         if name in self._silent:
             return []
         try:
             self.last_processing_pipeline.apply(rule)
-            if output_format in _WITHOUT_CORRELATIONS:
-                raise _refused(rule, _ONE_SEARCH)
-            found = [OneCondition[AnyConverted](0, rule, self._with_members(rule, self._correlations[name]))]
+            converted = self._with_members(rule, self._correlations[name])
+            searched = correlation_search(converted) if output_format in _SEARCHES else None
         except SigmaError as error:
             self._collect(rule, error)
             return []
+        made: Any = searched or OneCondition[AnyConverted](0, rule, converted)
+        if callback is not None:
+            made = callback(rule, output_format, 0, None, made)
+        found = [] if made is None else [made]
         rule.set_conversion_result(found)
         return found
+
+    def _shares_id(self, correlation: SigmaCorrelationRule, rules: Iterable[AnyRule]) -> bool:
+        """Tell whether a correlation has the id of another rule, and if so refuse it: nothing tells them apart."""
+        name = rule_name(correlation)
+        if not any(rule_name(rule) == name for rule in rules if rule is not correlation):
+            return False
+        self._collect(correlation, _refused(correlation, f"another rule has the same id ({name})"))
+        return True
 
     def _with_members(self, rule: SigmaCorrelationRule, correlation: Correlation) -> ConvertedCorrelation:
         members = [(member, self._member(rule, member)) for member in correlation.members]
@@ -113,14 +141,14 @@ class Correlations(OutputFormats):
             failed = [error for failed, error in self.errors if rule_name(failed) == member.name]
             reasons = [str(getattr(error, "reason", error)) for error in failed]
             raise _refused(rule, f"the rule {member.title!r}, which it counts, is left out: {'; '.join(reasons)}")
-        results: list[OneCondition[AnyConverted]] = self._members[member.name].get_conversion_result()
-        return joined([result.part for result in results if isinstance(result.part, ConvertedRule)])
+        counted = self._members[member.name]
+        return joined([self._converted(counted, *asked) for asked in self._asked[id(counted)]])
 
     def _no_correlation(
         self, rule: SigmaCorrelationRule, output_format: str | None = None, method: str = "default"
     ) -> list[JsonObject]:
         # pySigma declares one abstract method for each kind; none of them is called.
-        raise _refused(rule, _ONE_SEARCH)
+        raise NotImplementedError
 
     convert_correlation_event_count_rule = _no_correlation
     convert_correlation_value_count_rule = _no_correlation

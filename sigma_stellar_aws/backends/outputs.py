@@ -24,6 +24,7 @@ from sigma_stellar_aws.formats.converted_correlation import ConvertedCorrelation
 from sigma_stellar_aws.formats.converted_rule import ConvertedRule, joined, refusal, tell
 from sigma_stellar_aws.formats.correlation_monitor import correlation_monitor
 from sigma_stellar_aws.formats.document_monitor import document_monitors, document_query, refuse_other_indices
+from sigma_stellar_aws.formats.elastic_correlation import elastic_correlation
 from sigma_stellar_aws.formats.elastic_rule import INVESTIGATED, elastic_rule, tell_of_no_suppression
 from sigma_stellar_aws.formats.opensearch_detector import detector_rule, tell_of_mapped_fields
 from sigma_stellar_aws.formats.opensearch_monitor import SHOWN, bucket_monitor, query_monitor
@@ -70,22 +71,24 @@ class OutputFormats(Backend):
         """Return the clause of a condition, for :meth:`finalize_output_pack`."""
         return OneCondition(index, rule, query_of(query))
 
-    def finalize_output_pack(self, queries: Sequence[OneCondition[Clause]]) -> list[JsonObject]:
+    def finalize_output_pack(self, queries: Sequence[OneCondition[Clause] | JsonObject]) -> list[JsonObject]:
         """Return one search body for all rules, several where they have too many clauses for one, none without rules.
 
-        sigma-cli writes each of a list of objects as one line.
+        Those of correlations follow. sigma-cli writes each of a list of objects as one line.
 
         Raises:
             UnsupportedRuleError: two rules have the same name, so that nothing tells which of them a hit belongs to.
         """
+        conditions = [query for query in queries if isinstance(query, OneCondition)]
         clauses = [
             same[0] if len(same) == 1 else dsl.named(dsl.any_of(map(dsl.unnamed, same)), name)
-            for name, same in self._by_rule(queries, _same_in_pack).items()
+            for name, same in self._by_rule(conditions, _same_in_pack).items()
         ]
         packs = [clauses] if self.most_clauses is None else spread(clauses, self.most_clauses)
         if len(packs) > 1:
             tell(_several_bodies(packs), "pack")
-        return [dsl.search(dsl.pack(each)) for each in packs if each]
+        searches = [query for query in queries if not isinstance(query, OneCondition)]
+        return [*(dsl.search(dsl.pack(each)) for each in packs if each), *searches]
 
     def finalize_query_elastic_rule(
         self, rule: SigmaRule, query: JsonObject, index: int, state: ConversionState
@@ -96,8 +99,12 @@ class OutputFormats(Backend):
     def finalize_output_elastic_rule(self, queries: Sequence[OneCondition[AnyConverted]]) -> list[JsonObject]:
         """Return a line for each rule; sigma-cli writes each of a list of objects as one line."""
         stack, form, enabled = self.options.stack, self.options.query_form, self.options.enabled
-        made = self._made(queries, lambda rule: elastic_rule(rule, stack, form, enabled=enabled), _no_correlation)
-        tell_of_no_suppression([rule for rule, _ in made], stack)
+        made = self._made(
+            queries,
+            lambda rule: elastic_rule(rule, stack, form, enabled=enabled),
+            lambda correlation: elastic_correlation(correlation, stack, form, enabled=enabled),
+        )
+        tell_of_no_suppression([rule for rule, _ in made if isinstance(rule.rule, SigmaRule)], stack)
         return [line for _, line in made]
 
     def finalize_query_opensearch_monitor(
@@ -233,11 +240,6 @@ def _several_bodies(packs: Sequence[Sequence[Clause]]) -> AssumptionWarning:
         f"the rules are in {len(packs)} search bodies, a line each, all of which have to be asked: OpenSearch takes "
         f"{MOST_CLAUSES:,} clauses in one query{alone}"
     )
-
-
-def _no_correlation(converted: ConvertedCorrelation) -> NoReturn:
-    """Refuse a correlation where a format has nothing for it."""
-    converted.whole.refuse("a correlation counts events, which one search cannot; sigma-stellar-aws alerts does")
 
 
 def _of_single_events(what: str, converted: ConvertedCorrelation) -> NoReturn:

@@ -64,15 +64,6 @@ class ConvertedCorrelation(NamedTuple):
         return of_rules[0]
 
 
-def refuse_correlation(converted: ConvertedCorrelation) -> NoReturn:
-    """Refuse a correlation where a format has nothing that counts events over time.
-
-    Raises:
-        UnsupportedRuleError: always.
-    """
-    converted.refuse("a correlation counts events, which this format cannot; sigma-stellar-aws alerts does")
-
-
 def converted_correlation(
     rule: SigmaCorrelationRule, correlation: Correlation, members: Iterable[tuple[Member, ConvertedRule]]
 ) -> ConvertedCorrelation:

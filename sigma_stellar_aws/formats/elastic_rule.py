@@ -60,18 +60,20 @@ BANDS: Sequence[tuple[int, str]] = ((74, "critical"), (48, "high"), (22, "medium
 """Elastic's names for a ``risk_score``, each from a least value on; a risk of 50 is high there, and medium in Sigma."""
 
 RULE_INTERVAL = "5m"
-LOOK_BACK = "now-30m"
+LOOK_BACK = timedelta(minutes=30)
 """CloudTrail delivers within 15 minutes as a rule. What a rule has seen before makes no second alert."""
 
 INVESTIGATED = ("eventName", "eventSource", "userIdentity.arn", "sourceIPAddress", "recipientAccountId", "awsRegion")
 """CloudTrail fields that an analyst sees first."""
 
+MOST_GROUP_FIELDS = 3
+"""By which alerts can be suppressed."""
+
 MOST_NAMES = 20
 """Names that may be inside each other in the parameters of a rule: they are one ``flattened`` field."""
 
-_MOST_GROUP_FIELDS = 3
 _WITH_NEWEST = 9
-_LEFT_OUT_IF_EMPTY = ("related_integrations", "required_fields")
+_LEFT_OUT_IF_EMPTY = ("related_integrations", "required_fields", "alert_suppression")
 _VERSION = re.compile(r"(?P<major>\d+)(?:\.(?P<minor>\d+|x)(?:\.\d+)?)?")
 
 
@@ -109,19 +111,26 @@ def elastic_rule(converted: ConvertedRule, stack: Stack | None, query: QueryForm
     Raises:
         UnsupportedRuleError: the rule cannot be such a rule; the message says why.
     """
-    return _line(converted, stack or _stack(converted), query, enabled)
+    known = stack or stack_of(converted)
+    asked: JsonObject = {"type": "query", **query_of_rule(converted, query)}
+    return import_line(converted, known, asked, _suppression(converted, known), LOOK_BACK, enabled=enabled)
 
 
 def tell_of_no_suppression(rules: Sequence[ConvertedRule], stack: Stack | None) -> None:
     """Warn (:class:`LeftOutWarning`) if a version of Kibana that rules are for has no alert suppression."""
     since = SINCE["alert_suppression"]
-    for older in sorted({stack or _stack(converted) for converted in rules}):
+    for older in sorted({stack or stack_of(converted) for converted in rules}):
         if older < since:
             text = f"Kibana {older} knows no alert suppression (since {since}): there every event makes an alert"
             tell(LeftOutWarning(text), "elastic_rule")
 
 
-def _stack(converted: ConvertedRule) -> Stack:
+def stack_of(converted: ConvertedRule) -> Stack:
+    """Return the version of Kibana that goes with the store of a rule, where that is known, else the newest.
+
+    Raises:
+        UnsupportedRuleError: the store is of a version that rules cannot be made for.
+    """
     if converted.store is None or converted.store.engine != "elasticsearch":
         return stack_version(DEFAULT_STACK)
     version = converted.store.version
@@ -131,24 +140,44 @@ def _stack(converted: ConvertedRule) -> Stack:
         converted.refuse(f"its store is Elasticsearch {version} ({error}); name the version of Kibana: stack=VERSION")
 
 
-def _line(converted: ConvertedRule, stack: Stack, query: QueryForm, enabled: bool) -> JsonObject:
+def import_line(
+    converted: ConvertedRule,
+    stack: Stack,
+    asked: JsonObject,
+    suppressed: JsonObject | None,
+    look_back: timedelta,
+    *,
+    enabled: bool,
+) -> JsonObject:
+    """Return the import line of a rule of any type.
+
+    Args:
+        converted: the rule, or a correlation.
+        stack: version of Kibana.
+        asked: the type of the rule, and what it asks for.
+        suppressed: its ``alert_suppression``, if it has one.
+        look_back: how far back each run looks.
+        enabled: whether the rule runs once it is imported.
+
+    Raises:
+        UnsupportedRuleError: the rule has no id or title, or is not for this store.
+    """
     converted.refuse_other_engine("elasticsearch")
     converted.refuse_without_time()
     rule, title = converted.rule, converted.title
     tree, guide = _threat(converted, stack), labels.investigation_guide(converted)
     line: JsonObject = {
         "rule_id": converted.id,
-        "type": "query",
         "name": title,
         "description": rule.description or title,
         "author": [*_authors(rule.author or "")],
         "risk_score": converted.severity,
         "severity": severity_of_risk(converted.severity),
         "enabled": enabled,
-        **_query(converted, query),
+        **asked,
         "index": [*converted.indices],
         "interval": RULE_INTERVAL,
-        "from": LOOK_BACK,
+        "from": f"now-{_seconds_or_minutes(look_back)}",
         "to": "now",
         "timestamp_override": _timestamp_override(converted),
         "max_signals": 100,
@@ -157,7 +186,7 @@ def _line(converted: ConvertedRule, stack: Stack, query: QueryForm, enabled: boo
         "false_positives": [*rule.falsepositives],
         "threat": [*tree],
         "version": _version(rule.modified or rule.date),
-        "alert_suppression": _suppression(converted, stack),
+        "alert_suppression": suppressed,
         "related_integrations": [*labels.related_integrations(converted, newest=stack.major >= _WITH_NEWEST)],
         "required_fields": [*labels.required_fields(converted)],
     }
@@ -180,6 +209,11 @@ def severity_of_risk(risk: int) -> str:
     return next(name for least, name in BANDS if risk >= least)
 
 
+def _seconds_or_minutes(span: timedelta) -> str:
+    minutes, rest = divmod(span, timedelta(minutes=1))
+    return f"{span // timedelta(seconds=1)}s" if rest else f"{minutes}m"
+
+
 def _tactics(tree: Sequence[JsonObject]) -> list[str]:
     return [str(tactic["name"]) for item in tree if isinstance(tactic := item["tactic"], dict)]
 
@@ -194,7 +228,12 @@ def _shown(converted: ConvertedRule) -> Sequence[str]:
     return [name for name in named if store is None or store.mappings(name)]
 
 
-def _query(converted: ConvertedRule, form: QueryForm) -> JsonObject:
+def query_of_rule(converted: ConvertedRule, form: QueryForm) -> JsonObject:
+    """Return the query of a rule as Lucene text, or as a filter beside an empty one.
+
+    Raises:
+        UnsupportedRuleError: it cannot be had in this form.
+    """
     if form == "lucene" and converted.lucene.obstacle:
         converted.refuse(f"{converted.lucene.obstacle} (query=dsl makes a filter of it)")
     if form == "lucene" or (form == "auto" and not converted.lucene.obstacle):
@@ -241,20 +280,24 @@ def _threat(converted: ConvertedRule, stack: Stack) -> Sequence[JsonObject]:
     return found.tree
 
 
-def _suppression(converted: ConvertedRule, stack: Stack) -> Json:
+def _suppression(converted: ConvertedRule, stack: Stack) -> JsonObject | None:
     if stack < SINCE["alert_suppression"]:
         return None
     stated = converted.suppression
     fields = group_fields(converted, stated.fields)
-    if len(fields) > _MOST_GROUP_FIELDS:
+    if len(fields) > MOST_GROUP_FIELDS:
         converted.refuse(
             f"alerts are suppressed by {len(fields)} fields ({', '.join(fields)}), and Elastic takes "
-            f"{_MOST_GROUP_FIELDS}; name fewer under stellar: suppression: fields"
+            f"{MOST_GROUP_FIELDS}; name fewer under stellar: suppression: fields"
         )
-    hours, rest = divmod(stated.window, timedelta(hours=1))
-    duration: JsonObject = {"value": stated.window // timedelta(minutes=1), "unit": "m"}
-    found: JsonObject = {"group_by": [*fields], "duration": duration if rest else {"value": hours, "unit": "h"}}
+    found: JsonObject = {"group_by": [*fields], "duration": duration(stated.window)}
     if stack >= SINCE["alert_suppression.missing_fields_strategy"]:
         # As on the platform, events without a value are alike.
         found["missing_fields_strategy"] = "suppress"
     return found
+
+
+def duration(window: timedelta) -> JsonObject:
+    """Return a window as Kibana writes it, in hours or else minutes."""
+    hours, rest = divmod(window, timedelta(hours=1))
+    return {"value": window // timedelta(minutes=1), "unit": "m"} if rest else {"value": hours, "unit": "h"}

@@ -62,7 +62,7 @@ def screened(query: Clause) -> Callable[[object, object], Candidates]:
     for number, (name, clause) in enumerate(dsl.named_clauses(query)):
         parts.append((name, _part(clause, compiled)))
         for field in (_NAME, _SOURCE):
-            if (values := _demanded(clause, field)) is not None:
+            if (values := demanded_values(clause, field)) is not None:
                 for value in values:
                     by_value[field][value].append(number)
                 break
@@ -129,15 +129,15 @@ def _rest(part: _Part, known: Document) -> Predicate | None:
     return combined(*asked) if any(asked) else anything
 
 
-def _demanded(clause: Clause, field: str) -> frozenset[str] | None:
+def demanded_values(clause: Clause, field: str) -> frozenset[str] | None:
     """Return the values, in lower case, of which a field must have one for a clause to match; None for any.
 
     Only those are told that are written out; prefixes and patterns demand something as well.
     """
     body = clause.get("bool")
     if isinstance(body, dict):
-        demands = [_demanded(child, field) for child in clauses_of(body, "filter")]
-        if alternatives := [_demanded(child, field) for child in clauses_of(body, "should")]:
+        demands = [demanded_values(child, field) for child in clauses_of(body, "filter")]
+        if alternatives := [demanded_values(child, field) for child in clauses_of(body, "should")]:
             some = [values for values in alternatives if values is not None]
             demands.append(frozenset().union(*some) if len(some) == len(alternatives) else None)
         return min((values for values in demands if values is not None), key=len, default=None)

@@ -233,46 +233,6 @@ def test_errors_are_collected() -> None:
     assert "'Bad'" in str(error)
 
 
-def correlation(kind: str, **more: Any) -> dict[str, Any]:
-    """A correlation of the rule named `base`."""
-    body = {"type": kind, "rules": ["base"], "group-by": ["f"], "timespan": "5m", "condition": {"gte": 3}, **more}
-    return {"title": "Some Correlation", "correlation": body}
-
-
-CORRELATIONS = [
-    correlation("event_count"),
-    correlation("value_count", condition={"gte": 3, "field": "g"}),
-    correlation("value_sum", condition={"gte": 3, "field": "g"}),
-    correlation("value_avg", condition={"gte": 3, "field": "g"}),
-    correlation("value_percentile", condition={"gte": 3, "field": "g", "percentile": 90}),
-    correlation("temporal", condition={"gte": 1}),
-    correlation("temporal_ordered", condition={"gte": 1}),
-]
-
-
-@pytest.mark.parametrize("body", CORRELATIONS, ids=lambda body: body["correlation"]["type"])
-def test_correlation_is_refused(body: dict[str, Any]) -> None:
-    """Every type of correlation is refused as a pySigma error that names it, so that sigma-cli can skip it."""
-    with pytest.raises(SigmaError, match=r"Rule 'Some Correlation': (a correlation counts|value_.* is not supp)"):
-        convert(rule({"f": "1"}, name="base"), body)
-
-
-@pytest.mark.parametrize("output_format", ["default", "pack"])
-@pytest.mark.parametrize("generate", [False, True])
-def test_correlation_is_collected_and_its_rule_converted_where_it_says_so(output_format: str, generate: bool) -> None:
-    """A correlation that is skipped leaves the queries that `generate` asks for."""
-    backend = StellarAwsBackend(collect_errors=True)
-    rules = SigmaCollection.from_dicts([rule({"f": "1"}, name="base"), correlation("event_count", generate=generate)])
-    found = backend.convert(rules, output_format)
-    assert [str(error) for _, error in backend.errors] == [
-        "Rule 'Some Correlation': a correlation counts events, which one search cannot; sigma-stellar-aws alerts does"
-    ]
-    named = search({"term": {"f": {"value": "1"}}})
-    if output_format == "pack":
-        named = {"query": {"bool": {"should": [named["query"]], "minimum_should_match": 1}}}
-    assert found == ([named] if generate else [])
-
-
 def test_rule_without_an_id_is_named_by_its_title() -> None:
     """The query of a rule has the rule's id as its name, or what else tells it from others."""
     without = rule({"f": "1"})

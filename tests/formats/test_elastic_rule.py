@@ -531,16 +531,6 @@ def test_two_rules_of_one_id_are_refused() -> None:
         convert("elastic_rule", rule(), rule(title="Another"))
 
 
-def test_a_correlation_is_refused() -> None:
-    """A rule that counts is none that these rules can be."""
-    correlation = {
-        "title": "Many",
-        "correlation": {"type": "event_count", "rules": ["base"], "timespan": "5m", "condition": {"gte": 3}},
-    }
-    with pytest.raises(SigmaError, match="'Many': a correlation"):
-        convert("elastic_rule", rule(name="base"), correlation)
-
-
 def test_index_and_time_field_must_be_known() -> None:
     """Without a pipeline that sets them a rule would search some default of Kibana's."""
     with pytest.raises(UnsupportedRuleError, match="no pipeline sets index; use stellar_aws"):
