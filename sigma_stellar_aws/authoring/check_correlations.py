@@ -1,17 +1,20 @@
 """What is wrong or doubtful in correlation rules, as findings of a check."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from sigma.correlations import SigmaCorrelationRule
 from sigma.rule import SigmaRule
 
+from sigma_stellar_aws.alerts.correlate import MOST_HELD
 from sigma_stellar_aws.authoring.rule_documents import Finding, FindingSeverity, Subject
+from sigma_stellar_aws.authoring.wide_rules import FEW_VALUES, is_wide
 from sigma_stellar_aws.base.sigma_errors import RuleBlockError
 from sigma_stellar_aws.base.times import duration_text
 from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.pipelines.transformations import CLOUDTRAIL
 from sigma_stellar_aws.reference import cloudtrail_fields
+from sigma_stellar_aws.reference.flat_schema import flat_name
 from sigma_stellar_aws.rule_files.correlations import resolve_correlations
 from sigma_stellar_aws.rule_files.counted import Correlation
 from sigma_stellar_aws.rule_files.stated_correlation import (
@@ -23,6 +26,9 @@ from sigma_stellar_aws.rule_files.stated_correlation import (
     read_correlation,
 )
 from sigma_stellar_aws.rule_files.stellar_block import correlation_window, rule_name
+
+_LONG = timedelta(hours=1)
+"""In a large organisation (10 million events a day) there are as many events in this time as may be remembered."""
 
 
 def correlation_findings(subjects: Sequence[Subject]) -> Iterator[Finding]:
@@ -46,15 +52,16 @@ def correlation_findings(subjects: Sequence[Subject]) -> Iterator[Finding]:
             severity: FindingSeverity = "medium" if isinstance(found, CorrelationRefusedError) else "high"
             yield by_rule[id(rule)].finding(found.path, "correlation", severity, _sentence(found.reason))
     stated = {rule_name(rule): rule for rule in rules}
-    about_cloudtrail = {rule_name(r) for r in rules if isinstance(r, SigmaRule) and r.logsource in CLOUDTRAIL}
+    about_cloudtrail = {rule_name(r): r for r in rules if isinstance(r, SigmaRule) and r.logsource in CLOUDTRAIL}
     for correlation in resolved.correlations:
         named = stated[correlation.name]
         if isinstance(named, SigmaCorrelationRule):
             yield from _doubts(by_rule[id(named)], named, correlation, about_cloudtrail)
+            yield from _too_much_to_remember(by_rule[id(named)], correlation, about_cloudtrail)
 
 
 def _doubts(
-    subject: Subject, rule: SigmaCorrelationRule, correlation: Correlation, about_cloudtrail: set[str]
+    subject: Subject, rule: SigmaCorrelationRule, correlation: Correlation, about_cloudtrail: Collection[str]
 ) -> Iterator[Finding]:
     try:
         window = correlation_window(rule)
@@ -77,6 +84,27 @@ def _doubts(
                 meant = cloudtrail_fields.nearest_field(field)
                 message = f"CloudTrail has no field {field!r}{f'; write {meant}' if meant else ''}."
                 yield subject.finding(_place_of(subject, field), "correlation", "medium", message)
+
+
+def _too_much_to_remember(
+    subject: Subject, correlation: Correlation, rules: Mapping[str, SigmaRule]
+) -> Iterator[Finding]:
+    if correlation.kind not in TEMPORAL_KINDS and correlation.count > MOST_HELD:
+        message = f"{correlation.count:,} are never remembered: a run ends where that would be more than {MOST_HELD:,}."
+        yield subject.finding(("correlation", "condition"), "correlation", "medium", message)
+    if correlation.timespan < _LONG:
+        return
+    for number, member in enumerate(correlation.members):
+        many = [field for field in member.key if flat_name(field) not in FEW_VALUES]
+        rule = rules.get(member.name)
+        if many and rule is not None and is_wide(rule):
+            message = (
+                f"The rule {member.title!r} names no event, so that almost all of them count. With a key for each "
+                f"{' and '.join(many)}, those of {duration_text(correlation.timespan)} have to be remembered, and a "
+                f"run ends where that is more than {MOST_HELD:,} events. Name events (eventName) or a particular value "
+                "in that rule, or shorten the timespan."
+            )
+            yield subject.finding(("correlation", "rules", number), "correlation", "medium", message)
 
 
 def _place_of(subject: Subject, field: str) -> YamlPath:

@@ -179,8 +179,9 @@ class _Names:
         if found:
             files = ", ".join(sorted({str(rule.source.path) for rule in found if rule.source}))
             raise ValueError(f"{len(found)} rules are named {reference!r} ({files}); give each a name of its own")
-        if any(rule.title == reference for rule in self.rules):
-            raise ValueError(f"{reference!r} is the title of a rule; a correlation names its id or its name")
+        if meant := [rule.name or rule.id for rule in self.rules if rule.title == reference]:
+            better = f"; write {meant[0]}" if len(meant) == 1 and meant[0] else ""
+            raise ValueError(f"{reference!r} is the title of a rule; a correlation names its id or its name{better}")
         hint = did_you_mean(nearest(reference, self._by_name, LOOSELY_ALIKE))
         raise ValueError(f"there is no rule with the id or name {reference!r}{hint}")
 

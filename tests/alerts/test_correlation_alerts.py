@@ -229,6 +229,25 @@ def test_a_long_chain_shows_its_beginning_and_its_end(tmp_path: Path) -> None:
     assert [step.event[-1] for step in alert.chain] == ["a"] * 9 + ["b"]
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_what_a_filter_leaves_out_does_not_count(tmp_path: Path, own: bool) -> None:
+    """A filter of a rule that is counted, beside the rules or given apart, is one of its correlation as well."""
+    text = (
+        "title: Known\nlogsource: {product: aws, service: cloudtrail}\n"
+        "filter: {rules: [a], selection: {requestParameters.x: known}, condition: not selection}\n"
+    )
+    rules_of(tmp_path / "rules", CHAIN)
+    file = tmp_path / ("rules/filter.yml" if own else "filter.yml")
+    file.write_text(text, encoding="utf-8")
+    rules = load_rules(tmp_path / "rules", filters=() if own else [file])
+    events = [
+        *(event(0, "a", u="1", x="known"), event(1, "b", u="1", x="known")),
+        *(event(0, "a", u="2", x="other"), event(1, "b", u="2", x="known")),
+    ]
+    found = search(tmp_path / "logs", rules, events)
+    assert [(alert.rule.title, alert.key, alert.events) for alert in found.alerts] == [("Chain", ("2",), 2)]
+
+
 @pytest.mark.parametrize("generate", [False, True])
 def test_rules_that_are_counted_alert_where_it_says_so(tmp_path: Path, generate: bool) -> None:
     """What a correlation counts alerts by itself only with generate: true, at the top as well as in the block."""

@@ -258,6 +258,7 @@ CORRELATION_FAULTS = {
         (12, "medium"),
         "CloudTrail has no field 'userIdentity.arm'",
     ),
+    "never remembered": ("gte: 10", "gte: 400001", (14, "medium"), "400,001 are never remembered: a run ends where"),
     "suppression": (
         "level: medium",
         "level: medium\nstellar: {suppression: {fields: [a]}}",
@@ -276,6 +277,47 @@ def test_a_correlation_is_checked(
     [finding] = [each for each in report.findings if each.check == "correlation"]
     assert (finding.line, finding.severity) == where
     assert finding.message.startswith(message)
+
+
+NAME = "        eventName: 'DeleteAlarms'"
+
+
+@pytest.mark.parametrize(
+    ("items", "is_wide"),
+    [
+        (NAME, False),
+        ("", True),
+        ("        eventName|startswith: Describe", True),
+        ("        eventName|contains: [Delete, '']", True),
+        ("        eventName: '*'", True),
+        ("        eventName|re: '(Get|List).*'", True),
+        ("        eventName|contains: Password", False),
+        ("        eventName|contains: [Password, DeleteLog]", False),
+        ("        eventName|contains: [Password, Get]", True),
+        ("        awsRegion: eu-west-1\n        readOnly: false", True),
+        ("        errorCode: AccessDenied", False),
+        ("        errorCode|exists: true", True),
+        ("        requestParameters.policyDocument|exists: true", False),
+        ("        userAgent|contains: pacu", False),
+    ],
+)
+def test_a_wide_rule_with_many_keys_is_doubtful(check_text: CheckText, items: str, is_wide: bool) -> None:
+    """A rule that almost every event matches, with a key for each caller, would have a run remember all events."""
+
+    def found(span: str, by: str) -> list[tuple[int, str]]:
+        correlation = CORRELATION.replace("5m", span).replace("userIdentity.arn", by)
+        report = check_text(correlation_of_rules=correlation, other=GOOD.replace(NAME, items))
+        return [(each.line, each.message) for each in report.findings if each.check == "correlation"]
+
+    told_of = found("1h", "sourceIPAddress")
+    assert [line for line, _ in told_of] == [10] * is_wide
+    assert found("59m", "sourceIPAddress") == []
+    assert found("1h", "awsRegion") == []
+    for _, message in told_of:
+        assert message.startswith(
+            "The rule 'A Good Rule' names no event, so that almost all of them count. With a key for each "
+            "sourceIPAddress, those of 1h have to be remembered, and a run ends where that is more than 400,000 events."
+        )
 
 
 def test_a_correlation_of_a_rule_elsewhere_is_hardly_a_fault(check_text: CheckText) -> None:

@@ -107,6 +107,19 @@ def test_generate_stands_at_either_place(tmp_path: Path, where: str) -> None:
     assert found.silent == set()
 
 
+@pytest.mark.parametrize(
+    ("at_top", "inside"), [("true", "true"), ("false", "false"), ("true", "false"), ("false", "true")]
+)
+def test_generate_at_both_places(tmp_path: Path, at_top: str, inside: str) -> None:
+    """Both may say it, as long as they say the same."""
+    text = CORRELATION.replace("correlation:", f"generate: {at_top}\ncorrelation:\n    generate: {inside}")
+    if at_top == inside:
+        assert resolved(tmp_path, a=text, b=BASES).silent == ({CREATE_ID} if at_top == "false" else set())
+    else:
+        reason = "generate is stated twice, once as true and once as false"
+        assert errors(tmp_path, a=text, b=BASES) == [f"Rule 'Many': {reason} in a.yml:3"]
+
+
 def test_one_that_generates_is_enough(tmp_path: Path) -> None:
     """A rule that two correlations name alerts by itself if one of them says so."""
     found = resolved(tmp_path, a=CHAIN.replace("correlation:", "generate: true\ncorrelation:"), b=BASES, c=CORRELATION)
@@ -130,9 +143,13 @@ def test_inner_ones_come_first(tmp_path: Path) -> None:
     assert found.silent == {CREATE_ID, "many", "key"}
 
 
-def test_an_alias_names_rules_in_any_way(tmp_path: Path) -> None:
-    """An alias that names by id a rule which the list names by name is about that rule."""
-    text = CHAIN.replace("rules:", f"group-by: w\n    aliases: {{w: {{{CREATE_ID}: a.b, key: c.d}}}}\n    rules:")
+@pytest.mark.parametrize(
+    ("listed", "aliased"), [("create", CREATE_ID), (CREATE_ID, "create"), (CREATE_ID, CREATE_ID.upper())]
+)
+def test_an_alias_names_rules_in_any_way(tmp_path: Path, listed: str, aliased: str) -> None:
+    """An alias that names by id a rule which the list names by name, or the other way round, is about that rule."""
+    text = CHAIN.replace("[create,", f"[{listed},")
+    text = text.replace("rules:", f"group-by: w\n    aliases: {{w: {{{aliased}: a.b, key: c.d}}}}\n    rules:")
     [chain] = resolved(tmp_path, a=text, b=BASES).correlations
     assert [member.key for member in chain.members] == [("a.b",), ("c.d",)]
 
