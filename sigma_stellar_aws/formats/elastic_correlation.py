@@ -94,13 +94,13 @@ def _steps(converted: ConvertedCorrelation, stack: Stack) -> str:
         raise eql_text.NoEqlError(f"EQL rules of Kibana {stack} go by {_DEFAULT_TIME_FIELD}, not {whole.time_field}")
     for rule in converted.rules:
         for field in rule.key:
-            eql_text.kind_of(field, rule.converted)
+            eql_text.kind_of(field, whole.store, whole.keyword_suffix)
     if correlation.kind == TEMPORAL_ORDERED:
         return _order(converted)
     if not 2 <= correlation.count <= MOST_RUNS:
         raise eql_text.NoEqlError(f"EQL repeats an event 2 to {MOST_RUNS} times, and this needs {correlation.count}")
     # An event that matches two of the rules counts once.
-    step = f"  [any where {eql_text.condition(whole)}] with runs={correlation.count}"
+    step = f"  [any where {_condition(whole)}] with runs={correlation.count}"
     return f"{_sequence(converted, converted.key)}\n{step}"
 
 
@@ -125,7 +125,11 @@ def _sequence(converted: ConvertedCorrelation, key: Sequence[str]) -> str:
 
 def _step(rule: CountedRule, key: Sequence[str]) -> str:
     by = f" by {', '.join(map(eql_text.eql_name, key))}" if key else ""
-    return f"  [any where {eql_text.condition(rule.converted)}]{by}"
+    return f"  [any where {_condition(rule.converted)}]{by}"
+
+
+def _condition(converted: ConvertedRule) -> str:
+    return eql_text.condition(converted.query, converted.store, converted.keyword_suffix)
 
 
 def _sequence_line(converted: ConvertedCorrelation, stack: Stack, text: str, enabled: bool) -> JsonObject:

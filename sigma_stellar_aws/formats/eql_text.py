@@ -7,7 +7,7 @@ sources), so each leaf of a query is written as what becomes that same leaf:
 ``?f in ("v")``              ``terms``, also for one value: ``==`` is simplified as if a field had one value only
 ``?f in~ ("v")``             ``term`` without regard to case; unlike ``:`` it takes ``*`` and ``?`` for themselves
 ``?f like "v*"``, ``like~``  ``wildcard``; there is no escape for ``*`` and ``?``, where a pattern has to do
-``?f regex "v+"``, regex~    ``regexp`` with all optional operators, which are escaped
+``?f regex "v+"``, regex~    ``regexp`` with its optional operators, which our patterns escape anyway
 ``?f != null``               ``exists``
 ``cidrMatch(?f, "v/24")``    ``terms`` on a field of addresses
 ===========================  ==================================
@@ -18,16 +18,20 @@ null is not known of its negation either, so that a negation stands at its leaf 
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 from sigma_stellar_aws.base.json_types import Json, Scalar, as_object, as_scalar
-from sigma_stellar_aws.formats.converted_rule import ConvertedRule
+from sigma_stellar_aws.query import lucene_regex
 from sigma_stellar_aws.query.dsl import Clause, clauses_of, leaves
 from sigma_stellar_aws.query.store_profile import MappedField, StoreProfile, parents
 
 TEXT, NUMBER, BOOLEAN, ADDRESS, TIME = "text", "number", "boolean", "address", "time"
 """What EQL can compare: kinds of fields."""
+
+
+_KindOf: TypeAlias = Callable[[str], str]
 
 
 class NoEqlError(ValueError):
@@ -43,14 +47,21 @@ class _Test(NamedTuple):
     """As EQL writes them."""
 
 
-def condition(converted: ConvertedRule) -> str:
-    """Return the query of a rule as a condition of EQL.
+def condition(clause: Clause, store: StoreProfile | None, keyword_suffix: str = "") -> str:
+    """Return a query as a condition of EQL.
+
+    >>> print(condition({"terms": {"eventName": ["CreateKey", "PutKeyPolicy"]}}, None))
+    ?eventName in ("CreateKey", "PutKeyPolicy")
+
+    Args:
+        clause: the query.
+        store: profile of the data store; without one every field is taken for a keyword.
+        keyword_suffix: without a profile, what the names of fields with exact text end with, if anything.
 
     Raises:
         NoEqlError: EQL cannot ask what it asks.
-        UnsupportedRuleError: it has more conditions than servers take.
     """
-    return _text(converted.query, converted, negated=False, alone=True)
+    return _text(clause, partial(kind_of, store=store, keyword_suffix=keyword_suffix), negated=False, alone=True)
 
 
 def eql_name(name: str) -> str:
@@ -65,17 +76,17 @@ def eql_name(name: str) -> str:
     )
 
 
-def kind_of(name: str, converted: ConvertedRule) -> str:
-    """Return what kind of values EQL takes a field for.
+def kind_of(name: str, store: StoreProfile | None, keyword_suffix: str) -> str:
+    """Return what kind of values EQL takes a field for; arguments are those of :func:`condition`.
 
     Raises:
         NoEqlError: it has no such fields, or the indices disagree.
     """
     if name.startswith("_"):
         raise NoEqlError(f"field {name!r}: EQL knows no fields that Elasticsearch adds to events")
-    if converted.store is None:
-        return _kind_unseen(name, converted.keyword_suffix)
-    mappings = list(_mappings(name, converted.store))
+    if store is None:
+        return _kind_unseen(name, keyword_suffix)
+    mappings = list(_mappings(name, store))
     if not mappings:
         raise NoEqlError(f"field {name!r}: no index has it, which is an error in EQL")
     kinds = {_KINDS.get(mapped.type, "") for mapped in mappings if not mapped.inside}
@@ -103,28 +114,28 @@ def _mappings(name: str, store: StoreProfile) -> Iterator[MappedField]:
             yield from (subfield for subfield in mapped.subfields if subfield.name == name)
 
 
-def _text(clause: Clause, converted: ConvertedRule, *, negated: bool, alone: bool = False) -> str:
+def _text(clause: Clause, kind_of_field: _KindOf, *, negated: bool, alone: bool = False) -> str:
     """Return a clause, or its negation, as a condition; in parentheses if it has parts and does not stand alone."""
     body = clause.get("bool")
     if not isinstance(body, dict):
-        return _written(_test(clause, converted), negated)
+        return _written(_test(clause, kind_of_field), negated)
     required = [(child, negated) for child in clauses_of(body, "filter")]
     required += [(child, not negated) for child in clauses_of(body, "must_not")]
     _refuse_several_bounds(child for child, _ in required)
-    parts = [_text(child, converted, negated=reverse) for child, reverse in required]
+    parts = [_text(child, kind_of_field, negated=reverse) for child, reverse in required]
     if alternatives := clauses_of(body, "should"):
-        tests = _lists(_test(child, converted) for child in alternatives if "bool" not in child)
-        groups = [_text(child, converted, negated=negated) for child in alternatives if "bool" in child]
+        tests = _lists(_test(child, kind_of_field) for child in alternatives if "bool" not in child)
+        groups = [_text(child, kind_of_field, negated=negated) for child in alternatives if "bool" in child]
         only = alone and not parts
         parts.append(_joined([*(_written(test, negated) for test in tests), *groups], not negated, only))
     return _joined(parts, negated, alone)
 
 
-def _test(clause: Clause, converted: ConvertedRule) -> _Test:
+def _test(clause: Clause, kind_of_field: _KindOf) -> _Test:
     [(kind, field, options), *others] = leaves(clause)
     if others:
         raise NoEqlError(f"field {field!r}: EQL does not compare two fields")
-    values = kind_of(field, converted)
+    values = kind_of_field(field)
     if kind == "exists":
         return _Test(field, "!= null")
     if kind in ("term", "terms"):
@@ -160,16 +171,16 @@ def _pattern(kind: str, field: str, options: dict[str, Json]) -> _Test:
     if "max_determinized_states" in options:
         raise NoEqlError(f"field {field!r}: its pattern repeats more than EQL allows for")
     if kind == "regexp":
-        return _Test(field, f"regex{case}", (_quoted(_with_operators_escaped(value)),))
+        return _Test(field, f"regex{case}", (_quoted(value),))
     if kind == "prefix":
         if not set(value) & set("*?\\"):
             return _Test(field, f"like{case}", (_quoted(f"{value}*"),))
-        return _Test(field, f"regex{case}", (_quoted(f"{_escaped(value)}.*"),))
+        return _Test(field, f"regex{case}", (_quoted(f"{lucene_regex.escape(value)}.*"),))
     if "\\" not in value:
         return _Test(field, f"like{case}", (_quoted(value),))
     pieces = re.findall(r"\\.|.", value, re.DOTALL)
     wild = {"*": ".*", "?": "."}
-    regex = "".join(wild[piece] if piece in wild else _escaped(piece[-1]) for piece in pieces)
+    regex = "".join(wild[piece] if piece in wild else lucene_regex.escape(piece[-1]) for piece in pieces)
     return _Test(field, f"regex{case}", (_quoted(regex),))
 
 
@@ -231,25 +242,6 @@ def _quoted(text: str) -> str:
     "say \\"a\\\\b\\"\\u{07}"
     """
     return '"' + "".join(_ESCAPES.get(c, c if c >= " " else f"\\u{{{ord(c):02x}}}") for c in text) + '"'
-
-
-def _escaped(text: str) -> str:
-    """Return a text as a literal part of a regular expression with all operators."""
-    return re.sub(r'[.?+*|{}\[\]()"\\#@&<>~^$-]', r"\\\g<0>", text)
-
-
-def _with_operators_escaped(regex: str) -> str:
-    """Escape the optional operators of a regular expression that was written without them.
-
-    >>> print(_with_operators_escaped(r"a@b[<>]\\@"))
-    a\\@b[<>]\\@
-    """
-    found: list[str] = []
-    in_class = False
-    for piece in re.findall(r"\\.|.", regex, re.DOTALL):
-        found.append(f"\\{piece}" if piece in "~<>&@#" and not in_class else piece)
-        in_class = piece == "[" or (in_class and piece != "]")
-    return "".join(found)
 
 
 def _network(text: str) -> str:

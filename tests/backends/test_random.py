@@ -1,5 +1,6 @@
 """Random Sigma detections on real engines: the hits of the query, of the matcher and of the specification are the same.
 
+On Elasticsearch, also as conditions of EQL, which are read as Elasticsearch reads them: it cannot be started with EQL.
 SIGMA_STELLAR_AWS_SEED repeats a run, SIGMA_STELLAR_AWS_RANDOM_CASES sets how many detections an engine is asked; less
 where a store refuses most.
 """
@@ -22,6 +23,7 @@ from sigma.exceptions import SigmaError
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.sigma_errors import AssumptionWarning
+from sigma_stellar_aws.formats.eql_text import NoEqlError, condition
 from sigma_stellar_aws.query import dsl, store_profile
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.evaluate import compile_query
@@ -29,6 +31,7 @@ from sigma_stellar_aws.reference.flat_schema import Document
 from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.mapping import describe_store
 from tests.conftest import Report
+from tests.support.eql_model import condition_query
 from tests.support.mappings import STORES, WAYS, Store
 from tests.support.random_rules import DETECTIONS, DETECTIONS_OF_FIELDS, DOCUMENTS, SEED_DOCUMENT, Detection
 from tests.support.settings import RANDOM_CASES, RANDOM_SEED
@@ -137,6 +140,15 @@ def native(detection: Detection, profile: store_profile.StoreProfile | None = No
             return None
 
 
+def as_eql(query: Clause, profile: store_profile.StoreProfile) -> Clause | None:
+    """What Elasticsearch makes of a query that is written as a condition of EQL; None where EQL has no such."""
+    try:
+        text = condition(dsl.unnamed(query), profile)
+    except NoEqlError:
+        return None
+    return condition_query(text)
+
+
 def converted(backend: Backend, detection: Detection) -> Any:
     """The output of a backend for a detection."""
     logsource = {"product": "aws", "service": "cloudtrail"}
@@ -190,17 +202,22 @@ def test_random_detections_find_what_sigma_says(index: Index, report: Report) ->
             query = native(inside(detection, index.store.inside), index.profile)
             if query is not None:
                 queries[str(number)] = dsl.named(dsl.unnamed(query), str(number))
-        counts["asked"] += len(queries)
+                if index.profile.engine == "elasticsearch" and (read := as_eql(query, index.profile)) is not None:
+                    counts["as EQL"] += 1
+                    queries[f"EQL {number}"] = dsl.named(read, f"EQL {number}")
+        counts["asked"] += sum(name.isdecimal() for name in queries)
         if not queries:
             return
         loaded = index.load(documents)
         for name, hits in index.hits(loaded, queries).items():
             counts["with hits"] += bool(hits)
-            assert hits == expected[name], f"the engine finds {hits}: {detections[int(name)]} as {queries[name]}"
+            drawn = name.removeprefix("EQL ")
+            assert hits == expected[drawn], f"the engine finds {hits}: {detections[int(drawn)]} as {queries[name]}"
         if index.store.name != "template":
             return
-        texts = {name: text for name in queries if (text := stock(detections[int(name)])) is not None}
-        counts["stock Lucene refused"] += len(queries) - len(texts)
+        asked = [name for name in queries if name.isdecimal()]
+        texts = {name: text for name in asked if (text := stock(detections[int(name)])) is not None}
+        counts["stock Lucene refused"] += len(asked) - len(texts)
         for name, stock_hits in index.stock_hits(loaded, texts).items() if texts else ():
             if stock_hits is None:
                 counts["stock Lucene not understood"] += 1
