@@ -23,6 +23,7 @@ from sigma_stellar_aws.base.sigma_errors import InexactCorrelationWarning
 from sigma_stellar_aws.base.times import duration_text
 from sigma_stellar_aws.formats.converted_correlation import ConvertedCorrelation
 from sigma_stellar_aws.formats.converted_rule import tell
+from sigma_stellar_aws.formats.correlation_search import distinct_values
 from sigma_stellar_aws.formats.opensearch_monitor import (
     AGGREGATION,
     GROUPS,
@@ -91,7 +92,8 @@ def correlation_monitor(converted: ConvertedCorrelation, channel: str, *, enable
     windows: JsonObject = {"date_range": {"field": whole.time_field, "format": PERIOD_FORMAT, "ranges": [*spans]}}
     if counting.aggregations:
         windows["aggregations"] = counting.aggregations
-    sources: list[Json] = [{name: {"terms": {"field": name}}} for name in keys]
+    # Two aliases may be of one field, and sources have different names.
+    sources: list[Json] = [{name: {"terms": {"field": name}}} for name in dict.fromkeys(keys)]
     aggregation: JsonObject = {
         "composite": {"size": min(GROUPS, groups), "sources": sources or [{_ALL: {"terms": _constant()}}]},
         "aggregations": {_WINDOWS: windows, _MOST: {"max_bucket": {"buckets_path": f"{_WINDOWS}>{counting.path}"}}},
@@ -118,7 +120,7 @@ def _counting(converted: ConvertedCorrelation) -> _Counting:
         return _Counting({}, "_count", correlation.count)
     if correlation.kind == VALUE_COUNT:
         return _Counting(
-            {_COUNTED: _values(converted.values, correlation.count)},
+            {_COUNTED: distinct_values(converted.values, correlation.count)},
             f"{_COUNTED}._bucket_count",
             correlation.count,
             correlation.count,
@@ -138,14 +140,6 @@ def _enough(correlation: Correlation, present: list[str]) -> str:
     if not correlation.alternatives:
         return " + ".join(present)
     return " + ".join(" * ".join(present[number] for number in numbers) for numbers in correlation.alternatives)
-
-
-def _values(fields: tuple[str, ...], count: int) -> JsonObject:
-    """Return the aggregation with a bucket for each value, up to a number; several fields count together."""
-    size: JsonObject = {"size": count, "shard_size": count}
-    if len(fields) == 1:
-        return {"terms": {"field": fields[0], **size}}
-    return {"multi_terms": {"terms": [{"field": field} for field in fields], **size}}
 
 
 def _step(timespan: timedelta) -> timedelta:

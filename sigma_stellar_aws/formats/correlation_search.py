@@ -6,10 +6,11 @@ and one is also found whose events are up to twice the timespan apart, or in ano
 other of these windows each; both have to be read page by page (``after_key``), pages that are empty included.
 
 A value of a list counts by itself, and an event without a field that is grouped by does not count: ``composite`` takes
-both as correlations do. Distinct values would be an estimate that may be too low, so all values are counted instead.
+both as correlations do. Different values are counted by the buckets of as many ``terms`` as are needed, which is exact
+up to there, while ``cardinality`` may be one too low.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject
@@ -22,7 +23,11 @@ SUPERSET = "superset"
 """Name of the aggregation with every other window; the other one is ``superset_shifted``."""
 
 _PAGE = 1000
-_WINDOW = "window"
+_MOST_BUCKETS = 65_535
+"""In one answer, by default of the servers (``search.max_buckets``)."""
+
+# None that a field or an alias has.
+_WINDOW = "(window)"
 _VALUES = (
     "def found = []; for (def name : params.fields) { if (doc.containsKey(name)) { found.addAll(doc[name]) } } "
     "return found"
@@ -33,18 +38,24 @@ def correlation_search(converted: ConvertedCorrelation) -> JsonObject:
     """Return the body of a search for the keys for which a correlation can be complete.
 
     Raises:
-        UnsupportedRuleError: its rules have the values that it counts in different fields.
+        UnsupportedRuleError: its rules have the values that it counts in different fields, or these are too many.
     """
     correlation, whole = converted.correlation, converted.whole
     present = [dsl.exists(field) for field in converted.values]
     counts, condition = _counts(converted)
+    page = min(_PAGE, _MOST_BUCKETS // (1 + correlation.count)) if correlation.kind == VALUE_COUNT else _PAGE
+    if not page:
+        converted.refuse(f"it counts {correlation.count:,} values, and one answer has room for {_MOST_BUCKETS:,}")
     aggregations: JsonObject = {**counts, "can_be_complete": {"bucket_selector": condition}}
     meta: JsonObject = {
         "rule": rule_name(whole.rule),
         "superset": f"for every key for which {correlation.title!r} is complete there is a bucket, but not every "
         "bucket is of such a key",
     }
-    keys: list[Json] = [_source(fields) for fields in _fields_by_key(converted)]
+    keys: list[Json] = [
+        {name: _source(list(dict.fromkeys(rule.key[place] for rule in converted.rules)))}
+        for place, name in enumerate(correlation.group_by)
+    ]
 
     def windows(offset: timedelta) -> JsonObject:
         histogram: JsonObject = {
@@ -53,7 +64,7 @@ def correlation_search(converted: ConvertedCorrelation) -> JsonObject:
             **({"offset": f"{offset // timedelta(seconds=1)}s"} if offset else {}),
         }
         sources: list[Json] = [*keys, {_WINDOW: {"date_histogram": histogram}}]
-        return {"composite": {"size": _PAGE, "sources": sources}, "aggs": aggregations, "meta": meta}
+        return {"composite": {"size": page, "sources": sources}, "aggs": aggregations, "meta": meta}
 
     return {
         "size": 0,
@@ -62,18 +73,20 @@ def correlation_search(converted: ConvertedCorrelation) -> JsonObject:
     }
 
 
-def _fields_by_key(converted: ConvertedCorrelation) -> list[list[str]]:
-    """Return, for each field that is grouped by, what it is called in the rules."""
-    parts = range(len(converted.correlation.group_by))
-    return [list(dict.fromkeys(rule.key[part] for rule in converted.rules)) for part in parts]
+def distinct_values(fields: Sequence[str], most: int) -> JsonObject:
+    """Return the aggregation with a bucket for each value, up to a number; several fields count together."""
+    size: JsonObject = {"size": most, "shard_size": most}
+    if len(fields) == 1:
+        return {"terms": {"field": fields[0], **size}}
+    return {"multi_terms": {"terms": [{"field": field} for field in fields], **size}}
 
 
 def _source(fields: list[str]) -> JsonObject:
     """Return what a key is made of; where rules have it in different fields, the values of all of these."""
     if len(fields) == 1:
-        return {fields[0]: {"terms": {"field": fields[0]}}}
+        return {"terms": {"field": fields[0]}}
     script: JsonObject = {"lang": "painless", "source": _VALUES, "params": {"fields": [*fields]}}
-    return {" or ".join(fields): {"terms": {"script": script}}}
+    return {"terms": {"script": script}}
 
 
 def _counts(converted: ConvertedCorrelation) -> tuple[JsonObject, JsonObject]:
@@ -82,12 +95,9 @@ def _counts(converted: ConvertedCorrelation) -> tuple[JsonObject, JsonObject]:
     if correlation.kind == EVENT_COUNT:
         return {}, _selector({"counted": "_count"}, "params.counted >= params.least", correlation.count)
     if correlation.kind == VALUE_COUNT:
-        values: JsonObject = {
-            f"values_{number}": {"value_count": {"field": field}} for number, field in enumerate(converted.values)
-        }
-        # There are at most as many combinations of values as this.
-        product = " * ".join(f"params.{name}" for name in values)
-        return values, _selector({name: name for name in values}, f"{product} >= params.least", correlation.count)
+        values: JsonObject = {"values": distinct_values(converted.values, correlation.count)}
+        condition = _selector({"counted": "values._bucket_count"}, "params.counted >= params.least", correlation.count)
+        return values, condition
     rules: JsonObject = {
         f"rule_{number}": {"filter": rule.converted.clause} for number, rule in enumerate(converted.rules)
     }

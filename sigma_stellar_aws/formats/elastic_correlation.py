@@ -11,7 +11,7 @@ than the timespan, since else it would miss what a run cuts in two and what arri
 are further apart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject
@@ -119,13 +119,16 @@ def _order(converted: ConvertedCorrelation) -> str:
 
 def _sequence(converted: ConvertedCorrelation, key: Sequence[str]) -> str:
     span = duration_text(converted.correlation.timespan)
-    by = f" by {', '.join(map(eql_text.eql_name, key))}" if key else ""
-    return f"sequence{by} with maxspan={span}"
+    return f"sequence{_by(dict.fromkeys(key))} with maxspan={span}"
 
 
 def _step(rule: CountedRule, key: Sequence[str]) -> str:
-    by = f" by {', '.join(map(eql_text.eql_name, key))}" if key else ""
-    return f"  [any where {_condition(rule.converted)}]{by}"
+    return f"  [any where {_condition(rule.converted)}]{_by(key)}"
+
+
+def _by(key: Iterable[str]) -> str:
+    names = ", ".join(map(eql_text.eql_name, key))
+    return f" by {names}" if names else ""
 
 
 def _condition(converted: ConvertedRule) -> str:
@@ -172,7 +175,7 @@ def _differ(one: ConvertedRule, other: ConvertedRule, field: str) -> bool:
 def _sequence_suppression(converted: ConvertedCorrelation, stack: Stack) -> JsonObject | None:
     """Suppress by the fields that are the same in all events of a sequence, since only these are in its alert."""
     title, keys = converted.whole.title, [rule.key for rule in converted.rules]
-    fields = [field for field in keys[0] if all(field in key for key in keys)]
+    fields = [field for field in dict.fromkeys(keys[0]) if all(field in key for key in keys)]
     reason = ""
     if stack < SEQUENCE_SUPPRESSION:
         reason = f"Kibana {stack} does not suppress those of sequences (since {SEQUENCE_SUPPRESSION})"
@@ -223,7 +226,8 @@ def _threshold(converted: ConvertedCorrelation, stack: Stack, reason: str) -> Js
     Raises:
         UnsupportedRuleError: a threshold rule cannot say it.
     """
-    correlation, key, values = converted.correlation, converted.key, converted.values
+    correlation, values = converted.correlation, converted.values
+    key = list(dict.fromkeys(converted.key))
     most = 5 if stack >= MORE_THRESHOLD_FIELDS else MOST_GROUP_FIELDS
     if len(key) > most:
         fields = plural(len(key), "field")

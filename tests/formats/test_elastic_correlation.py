@@ -337,3 +337,14 @@ def test_a_rule_beside_it_is_as_without_it() -> None:
         warnings.simplefilter("ignore", AssumptionWarning)
         beside = convert("elastic_rule", rule(), counted("a"), correlation("event_count", "a", condition=COUNT))
     assert beside[:1] == alone
+
+
+def test_two_aliases_of_one_field_are_one_key() -> None:
+    """Both always have the same value."""
+    aliases = {"who": {"a": "userIdentity.arn"}, "caller": {"a": "userIdentity.arn"}}
+    block = correlation("event_count", "a", by=("who", "caller"), aliases=aliases, condition=COUNT)
+    found, _ = line(counted("a"), block)
+    assert found["query"].startswith("sequence by userIdentity_arn with")
+    assert found["alert_suppression"]["group_by"] == ["userIdentity_arn"]
+    once = correlation("event_count", "a", by=("who", "caller"), aliases=aliases, condition={"gte": 1})
+    assert line(counted("a"), once, inexact="warn")[0]["threshold"]["field"] == ["userIdentity_arn"]
