@@ -10,8 +10,10 @@ Parameter(kind='text', many=False, values=())
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 from zipfile import ZipFile
@@ -26,12 +28,13 @@ EventKind: TypeAlias = tuple[str, str]
 """An eventSource and an eventName."""
 REQUEST, RESPONSE = "requestParameters", "responseElements"
 
-_ANYTHING = -1
 # Texts that are often JSON, which tools take apart.
 _DOCUMENT = re.compile(
     "(body|configuration|content|data|definition|document|event|input|json|parameters|payload|polic(y|ies)|template)s?$",
     re.IGNORECASE,
 )
+# Objects that stand for one another beyond which nothing deeper is looked for: those of all events of a source.
+_MOST_LOOKED_THROUGH = 100
 _ARCHIVE = Path(__file__).parent / "data" / "aws_parameters.zip"
 
 
@@ -83,7 +86,11 @@ class ShapeUse(NamedTuple):
     @property
     def shape(self) -> ParameterShape:
         """What can stand here."""
-        return ParameterShape("any") if self.number == _ANYTHING else _shapes(self.source)[self.number]
+        return ParameterShape("any") if self is _ANYTHING else _shapes(self.source)[self.number]
+
+
+# What is in texts that may be JSON, and in what may be anything.
+_ANYTHING = ShapeUse("", 0)
 
 
 def has_parameters(event: EventKind, side: str = REQUEST) -> bool:
@@ -99,11 +106,9 @@ def parameters(source: str, name: str, parent: str = REQUEST) -> dict[str, Param
         name: an eventName, with a version of the API at its end or without.
         parent: the dotted name of the object, such as requestParameters.ipPermissions.items.
     """
-    found: dict[str, set[ShapeUse]] = {}
-    for use in _shapes_of(parent, [(source, name)]):
-        for member, number in use.shape.members.items():
-            found.setdefault(member, set()).update(_inside(ShapeUse(source.lower(), number, use.many)))
-    return {member: _parameter(found[member]) for member in sorted(found)}
+    found = _uses_of(parent, frozenset({(source, name)}))
+    inner = _inside_all(found)
+    return {member: _parameter(inner.members[member]) for member in sorted(inner.usual)}
 
 
 def parameter(name: str, events: Iterable[EventKind]) -> Parameter | None:
@@ -113,7 +118,7 @@ def parameter(name: str, events: Iterable[EventKind]) -> Parameter | None:
         name: a dotted name, such as requestParameters.policyArn; elements of lists have the name of the list.
         events: each with its source and name. Those of which the table knows nothing are passed over.
     """
-    found = _shapes_of(name, events)
+    found = _uses_of(name, frozenset(events))
     return _parameter(found) if found else None
 
 
@@ -127,52 +132,89 @@ def nearest_parameter(name: str, events: Iterable[EventKind]) -> str | None:
     >>> nearest_parameter("requestParameters.ipPermissions.cidrIpv6", authorize)
     'requestParameters.ipPermissions.items.ipv6Ranges.items.cidrIpv6'
     """
-    way = list(_way(name, events))
+    way = list(_way(name, frozenset(events)))
     parts = name.split(".")
     if len(way) == len(parts) or not way[0]:
         return None
     before, wrong, after = parts[: len(way)], parts[len(way)], parts[len(way) + 1 :]
-    close = nearest(wrong, frozenset(member for use in way[-1] for member in use.shape.members))
-    if close is not None and close.casefold() == wrong.casefold():
-        return ".".join([*before, close, *after])
-    for inner in _deeper(way[-1], wrong):
-        return ".".join([*before, *inner, *after])
-    return ".".join([*before, close, *after]) if close is not None else None
+    close = nearest(wrong, _inside_all(way[-1]).usual)
+    deeper = None if close is not None and close.casefold() == wrong.casefold() else _deeper(way[-1]).get(wrong)
+    meant = deeper or (close and (close,))
+    return ".".join([*before, *meant, *after]) if meant else None
 
 
-def _shapes_of(name: str, events: Iterable[EventKind]) -> frozenset[ShapeUse]:
+def _uses_of(name: str, events: frozenset[EventKind]) -> frozenset[ShapeUse]:
     """Return every shape that a field can have in some events, without lists: what is in them stands in their place."""
     way = list(_way(name, events))
     return way[-1] if len(way) == name.count(".") + 1 else frozenset()
 
 
-def _way(name: str, events: Iterable[EventKind]) -> Iterator[frozenset[ShapeUse]]:
+def _way(name: str, events: frozenset[EventKind]) -> Iterator[frozenset[ShapeUse]]:
     """Yield the shapes of the first part of a name, of the first two and so on, as long as there are any."""
     side, *path = name.split(".")
-    found = frozenset(use for event in events for use in _roots(side, *event))
+    found = _all_roots(side, events)
     yield found
     for before, part in zip([side, *path], path, strict=False):
-        found = frozenset(inner for use in found for inner in _step(use, before, part))
+        inner = _inside_all(found)
+        found = inner.members.get(part, frozenset()) | inner.free
+        if not found and inner.texts and _DOCUMENT.search(before):
+            found = frozenset({_ANYTHING})
         if not found:
             return
         yield found
 
 
-def _deeper(uses: Iterable[ShapeUse], name: str) -> Iterator[tuple[str, ...]]:
-    """Yield the ways down to members of a name, the shortest first."""
-    seen: set[ShapeUse] = set()
-    level: list[tuple[ShapeUse, tuple[str, ...]]] = [(use, ()) for use in uses]
+class _Inside(NamedTuple):
+    """What is in objects that stand for one another."""
+
+    members: dict[str, frozenset[ShapeUse]]
+    usual: frozenset[str]
+    """Names of members that are not rare."""
+    free: frozenset[ShapeUse]
+    """What a name that is not among them leads to, where names are free."""
+    texts: bool
+    """Whether it may be a text instead."""
+
+
+# Sets of shapes are asked for again and again, and those of all events of a source are large.
+@lru_cache(maxsize=1024)
+def _inside_all(uses: frozenset[ShapeUse]) -> _Inside:
+    members: defaultdict[str, set[ShapeUse]] = defaultdict(set)
+    usual: set[str] = set()
+    free: set[ShapeUse] = set()
+    texts = False
+    for use in uses:
+        shape = use.shape
+        usual.update(shape.members)
+        for name, number in chain(shape.members.items(), shape.also.items()):
+            members[name].add(_element(use._replace(number=number)))
+        if shape.kind == "map" and shape.element is not None:
+            free.add(_element(use._replace(number=shape.element)))
+        elif shape.kind in ("any", "blob"):
+            free.add(_ANYTHING)
+        texts = texts or shape.kind == "text"
+    return _Inside({name: frozenset(each) for name, each in members.items()}, frozenset(usual), frozenset(free), texts)
+
+
+@lru_cache(maxsize=64)
+def _deeper(uses: frozenset[ShapeUse]) -> dict[str, tuple[str, ...]]:
+    """Return the shortest way down to a member by its name; nothing where there are too many to look through."""
+    found: dict[str, tuple[str, ...]] = {}
+    seen = set(uses)
+    level: list[tuple[tuple[str, ...], frozenset[ShapeUse]]] = [((), uses)]
+    if len(uses) > _MOST_LOOKED_THROUGH:
+        return found
     while level:
         below = []
-        for use, way in level:
-            for member, number in use.shape.members.items():
-                if member == name:
-                    yield (*way, member)
-                for inner in _inside(use._replace(number=number)):
-                    if inner not in seen:
-                        seen.add(inner)
-                        below.append((inner, (*way, member)))
+        for way, each in level:
+            inner = _inside_all(each)
+            for name in sorted(inner.usual):
+                found.setdefault(name, (*way, name))
+                if new := inner.members[name] - seen:
+                    seen |= new
+                    below.append(((*way, name), new))
         level = below
+    return found
 
 
 def _parameter(found: Iterable[ShapeUse]) -> Parameter:
@@ -184,6 +226,11 @@ def _parameter(found: Iterable[ShapeUse]) -> Parameter:
     return Parameter(kinds.pop() if len(kinds) == 1 else "any", any(use.many for use in found), tuple(values))
 
 
+@lru_cache(maxsize=256)
+def _all_roots(side: str, events: frozenset[EventKind]) -> frozenset[ShapeUse]:
+    return frozenset(use for event in events for use in _roots(side, *event))
+
+
 def _roots(side: str, source: str, name: str) -> Iterator[ShapeUse]:
     operation = _operation(source, name)
     if operation is not None and side in (REQUEST, RESPONSE):
@@ -191,22 +238,11 @@ def _roots(side: str, source: str, name: str) -> Iterator[ShapeUse]:
             yield ShapeUse(source.lower(), number)
 
 
-def _step(use: ShapeUse, name: str, member: str) -> Iterator[ShapeUse]:
-    """Yield what a member of an object is, given how the object itself is called."""
-    shape = use.shape
-    if shape.kind == "map" and shape.element is not None:
-        yield from _inside(use._replace(number=shape.element))
-    elif shape.kind in ("any", "blob") or (shape.kind == "text" and _DOCUMENT.search(name)):
-        yield use._replace(number=_ANYTHING)
-    elif (number := shape.members.get(member, shape.also.get(member))) is not None:
-        yield from _inside(use._replace(number=number))
-
-
-def _inside(use: ShapeUse) -> Iterator[ShapeUse]:
-    """Yield a use, or what each element is where that is a list."""
+def _element(use: ShapeUse) -> ShapeUse:
+    """Return what each element is where there is a list, and else the same."""
     while use.shape.kind == "list" and use.shape.element is not None:
         use = use._replace(number=use.shape.element, many=True)
-    yield use
+    return use
 
 
 def _operation(source: str, name: str) -> EventShapes | None:

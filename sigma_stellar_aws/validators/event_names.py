@@ -1,6 +1,7 @@
 """What is wrong with the event names and sources of a rule, seen together with what has to hold beside them."""
 
 import itertools
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
@@ -51,6 +52,8 @@ from sigma_stellar_aws.validators.sigma_values import (
 
 # How many first letters tell names apart before they are looked through.
 _START = 2
+# How many names are soon compared with one that is not known.
+_FEW = 200
 
 
 class Fault(NamedTuple):
@@ -145,10 +148,11 @@ def _case_fault(wrong: type[CloudTrailIssue], value: SigmaType, exact: str, spel
 def _pattern_fault(value: SigmaType, beside: frozenset[str] | None) -> Fault | None:
     matches = matcher(value)
     alike = _beginning_alike(_start(value), beside)
-    if matches is None or any(map(matches, alike)):
+    may_match = _may_match(value, alike)
+    if matches is None or (may_match and any(map(matches, alike))):
         return None
     pattern = shown(value)
-    anyway = matcher(value, ignore_case=True)
+    anyway = matcher(value, ignore_case=True) if may_match else None
     if anyway is not None and (found := next(filter(anyway, sorted(alike)), None)):
         return Fault(WrongEventNameIssue, f"{pattern!r} matches no event where case counts; {found} is one.")
     if beside and (others := _sources_that_match(value, matches)):
@@ -161,27 +165,56 @@ def _pattern_fault(value: SigmaType, beside: frozenset[str] | None) -> Fault | N
 
 def _sources_that_match(value: SigmaType, matches: Matcher) -> list[str]:
     """Return three of the sources with the most matching events, the common ones with the shortest names."""
-    matching = filter(matches, _beginning_alike(_start(value), None))
+    alike = _beginning_alike(_start(value), None)
+    matching = filter(matches, alike if _may_match(value, alike) else ())
     counts = Counter(itertools.chain.from_iterable(map(sources_of, matching)))
     most = max(counts.values(), default=0)
     return sorted(common(source for source, count in counts.items() if 2 * count > most), key=len)[:3]
+
+
+def _may_match(value: SigmaType, pool: frozenset[str]) -> bool:
+    """Return whether names of a pool contain the longest text of a value: else none of them has to be tried."""
+    parts = value.s if isinstance(value, SigmaString) else ()
+    longest = max((part for part in parts if isinstance(part, str)), key=len, default="")
+    # A letter beyond ASCII may be the other case of one within.
+    return not longest.isascii() or longest.lower() in _joined(pool)
+
+
+@lru_cache(maxsize=64)
+def _joined(pool: frozenset[str]) -> str:
+    return "\n".join(pool).lower()
 
 
 def _nearest_start(value: SigmaType, pool: frozenset[str]) -> str | None:
     """Return the name whose start is closest to what a value asks names to start with."""
     match value.s if isinstance(value, SigmaString) else None:
         case [str(start), SpecialChars.WILDCARD_MULTI]:
-            starts, choices = _starts(pool, len(start))
-            close = nearest(start, choices)
+            starts = {name[: len(start)]: name for name in reversed(_alike_from_the_start(start, pool))}
+            close = nearest(start, starts)
             return starts[close] if close else None
     return None
 
 
+def _alike_from_the_start(start: str, pool: frozenset[str]) -> Sequence[str]:
+    """Return the names of a pool that have the most letters in common with a text from its start on, sorted.
+
+    With them come those that have a letter less, and so on, as long as they are few: not each is to be compared.
+    """
+    ordered = _sorted(pool)
+    found: Sequence[str] = ()
+    for length in range(len(start), -1, -1):
+        first = bisect_left(ordered, (start[:length].lower(),))
+        last = bisect_left(ordered, (f"{start[:length].lower()}\U0010ffff",))
+        if found and last - first > _FEW:
+            break
+        found = [name for _, name in ordered[first:last]]
+    return sorted(found)
+
+
 @lru_cache(maxsize=64)
-def _starts(pool: frozenset[str], length: int) -> tuple[dict[str, str], frozenset[str]]:
-    """Return the first names that begin with what names of a pool begin with, and those beginnings."""
-    starts = {name[:length]: name for name in sorted(pool, reverse=True)}
-    return starts, frozenset(starts)
+def _sorted(pool: frozenset[str]) -> list[tuple[str, str]]:
+    """Return names by their lower case."""
+    return sorted((name.lower(), name) for name in pool)
 
 
 def _start(value: SigmaType) -> str:

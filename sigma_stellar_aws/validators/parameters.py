@@ -1,6 +1,7 @@
 """Fields inside requests and responses that the events of a rule do not have, and values that they never hold."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from sigma.types import SigmaCompareExpression, SigmaType
@@ -38,11 +39,15 @@ class AskedField(NamedTuple):
     events: AskedEvents
 
     @property
-    def described(self) -> list[EventKind]:
+    def described(self) -> frozenset[EventKind]:
         """The events whose parameters are known; none if the rule names one of which they are not."""
-        side = self.name.partition(".")[0]
-        found = [kind for kind in self.events.kinds if has_parameters(kind, side)]
-        return [] if self.events.named and len(found) < len(self.events.kinds) else found
+        found = _described(self.events.kinds, self.name.partition(".")[0])
+        return frozenset() if self.events.named and len(found) < len(self.events.kinds) else found
+
+
+@lru_cache(maxsize=64)
+def _described(kinds: frozenset[EventKind], side: str) -> frozenset[EventKind]:
+    return frozenset(kind for kind in kinds if has_parameters(kind, side))
 
 
 def asked_fields(trees: list[Tree]) -> list[AskedField]:
