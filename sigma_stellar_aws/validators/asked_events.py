@@ -1,6 +1,7 @@
 """The sources and events that a way to meet a rule asks for."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from sigma_stellar_aws.reference.aws_events import (
     sources_of,
     spellings,
 )
-from sigma_stellar_aws.reference.aws_parameters import EventKind
+from sigma_stellar_aws.reference.aws_parameters import EventKind, has_parameters
 from sigma_stellar_aws.validators.condition_tree import FieldComparison, Way
 from sigma_stellar_aws.validators.sigma_values import is_missing, matcher, text
 
@@ -26,6 +27,21 @@ class AskedEvents(NamedTuple):
     """Whether the rule names each of them; others are all of a source, or all that a pattern matches."""
     said: str
     """What they are, for people: "AttachUserPolicy", or "iam.amazonaws.com"."""
+
+    def described(self, side: str) -> frozenset[EventKind]:
+        """Return the events whose requests or responses are known; none if the rule names one of which they are not."""
+        found = _described(self.kinds, side)
+        return frozenset() if self.named and len(found) < len(self.kinds) else found
+
+
+@lru_cache(maxsize=64)
+def _described(kinds: frozenset[EventKind], side: str) -> frozenset[EventKind]:
+    return frozenset(kind for kind in kinds if has_parameters(kind, side))
+
+
+def events_key(way: Way) -> tuple[int, ...]:
+    """Return the same for ways of one rule that ask for the same events."""
+    return tuple(id(one.values) for one in way if one.field in ("eventSource", "eventName"))
 
 
 def asked_events(way: Way) -> AskedEvents | None:

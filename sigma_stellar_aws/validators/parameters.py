@@ -1,7 +1,6 @@
 """Fields inside requests and responses that the events of a rule do not have, and values that they never hold."""
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
 from sigma.types import SigmaCompareExpression, SigmaType
@@ -13,11 +12,10 @@ from sigma_stellar_aws.reference.aws_parameters import (
     RESPONSE,
     EventKind,
     Parameter,
-    has_parameters,
     nearest_parameter,
     parameter,
 )
-from sigma_stellar_aws.validators.asked_events import AskedEvents, asked_events
+from sigma_stellar_aws.validators.asked_events import AskedEvents, asked_events, events_key
 from sigma_stellar_aws.validators.condition_tree import FieldComparison, Tree, ways
 from sigma_stellar_aws.validators.event_names import Fault
 from sigma_stellar_aws.validators.issues import (
@@ -40,14 +38,8 @@ class AskedField(NamedTuple):
 
     @property
     def described(self) -> frozenset[EventKind]:
-        """The events whose parameters are known; none if the rule names one of which they are not."""
-        found = _described(self.events.kinds, self.name.partition(".")[0])
-        return frozenset() if self.events.named and len(found) < len(self.events.kinds) else found
-
-
-@lru_cache(maxsize=64)
-def _described(kinds: frozenset[EventKind], side: str) -> frozenset[EventKind]:
-    return frozenset(kind for kind in kinds if has_parameters(kind, side))
+        """The events of which it is known what they have where the field is."""
+        return self.events.described(self.name.partition(".")[0])
 
 
 def asked_fields(trees: list[Tree]) -> list[AskedField]:
@@ -58,7 +50,7 @@ def asked_fields(trees: list[Tree]) -> list[AskedField]:
         for way in ways(tree):
             asked = [one for one in way if (one.field or "").partition(".")[0] in _SIDES and "." in (one.field or "")]
             if asked:
-                key = tuple(id(one.values) for one in way if one.field in ("eventSource", "eventName"))
+                key = events_key(way)
                 if key not in events:
                     events[key] = asked_events(way)
                 for comparison in asked:

@@ -21,6 +21,7 @@ SHARED_LISTS = {
     "aws_ec2_admin_port_open_to_world.yml",
     "aws_cloudtrail_management_events_excluded.yml",
     "aws_ec2_classification_tag_emptied.yml",
+    "aws_s3_lifecycle_short_expiration.yml",
 }
 """These ask two fields of one list, which two elements of it can have together: a low finding that is true."""
 

@@ -14,7 +14,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 import msgspec
 
 from sigma_stellar_aws.reference.data import make_aws_events
-from sigma_stellar_aws.reference.data.parameter_tables import TableBuilder, smallest
+from sigma_stellar_aws.reference.data.parameter_tables import TableBuilder, encoded, smallest
 from sigma_stellar_aws.reference.data.record_forms import Spelling
 from sigma_stellar_aws.reference.data.service_models import ServiceModel, merged, service_models
 
@@ -94,7 +94,7 @@ def parameter_tables(
                 builders[source].add_trees(name, entry.request, entry.response)
     left_out = others.union(*(never.sources for never in events.never))
     return {
-        source: msgspec.json.encode(smallest(builder.table()))
+        source: encoded(smallest(builder.table()))
         for source, builder in sorted(builders.items())
         if source not in left_out
     }

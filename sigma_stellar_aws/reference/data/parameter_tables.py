@@ -112,7 +112,11 @@ class TableBuilder:
         shape = self._structure(model, outline, self._spelling.form(model))
         if model.metadata.protocol == "ec2":
             more = {"requestId": self._kind("text"), "_return": self._kind("boolean")}
-            inner = self._add(msgspec.structs.replace(shape, members={**more, **shape.members}))
+            inner = self._add(
+                msgspec.structs.replace(
+                    shape, members={**more, **shape.members}, also={"xmlns": self._kind("text"), **shape.also}
+                )
+            )
             outer = {**more, **shape.members, f"{name}Response": inner}
             shape = msgspec.structs.replace(shape, members=outer)
         yield self._add(shape)
@@ -191,7 +195,9 @@ class TableBuilder:
                     "structure", dict.fromkeys(item.usual, element), also=dict.fromkeys(item.also, element)
                 )
             inner = self._add(ParameterShape("list", element=self._add(within)))
-            return ParameterShape("structure", {"items": inner}, also={**within.also, **within.members, "item": inner})
+            # The tags of new resources are the one list that stands by itself.
+            direct = {**within.also, **within.members} if "tags" in (*names.usual, *names.also) else {}
+            return ParameterShape("structure", {"items": inner}, also={**direct, "item": inner})
         return ParameterShape("list", element=element)
 
     def _tree(self, tree: object) -> int:
@@ -245,6 +251,15 @@ def smallest(table: ParameterTable) -> ParameterTable:
         },
         tuple(_with_numbers(shapes[first[color]], numbers) for color in order),
     )
+
+
+def encoded(table: ParameterTable) -> bytes:
+    """Return a table as JSON, without what is at the end of shapes and empty."""
+    shapes = [list(msgspec.structs.astuple(shape)) for shape in table.shapes]
+    for parts in shapes:
+        while parts[-1] in ({}, (), None):
+            parts.pop()
+    return msgspec.json.encode({"operations": table.operations, "shapes": shapes})
 
 
 def _ranks(keys: Iterable[object]) -> list[int]:
