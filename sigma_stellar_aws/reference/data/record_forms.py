@@ -54,8 +54,7 @@ class Spelling(NamedTuple):
             names = (capital(member.query_name or sent), capital(sent), capital(key))
             return _distinct(names[:1], names[1:])
         usual = {"capital": (key,), "small": (small(key),), "either": (small(key),)}[form]
-        whole = key.lower() if key.isupper() else small(key)
-        return _distinct(usual, (small(sent), whole, *(() if form == "small" else (small(key), key, sent))))
+        return _distinct(usual, (small(sent), *(() if form == "small" else (small(key), key, sent))))
 
     def _ec2_names(self, key: str, member: ModelMember, shape: ModelShape) -> RecordNames:
         sent = member.location_name or key
