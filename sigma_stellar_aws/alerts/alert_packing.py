@@ -7,7 +7,7 @@ from sigma_stellar_aws.alerts.alert import Alert, ChainEvent, Raised
 from sigma_stellar_aws.alerts.first_event import resource_of
 from sigma_stellar_aws.alerts.hits import Key
 from sigma_stellar_aws.alerts.pack_rule import PackRule
-from sigma_stellar_aws.base.kept_texts import NOT_KEPT, KeptTexts, TextChunks, new_writer
+from sigma_stellar_aws.base.kept_texts import NOT_KEPT, KeptTexts
 from sigma_stellar_aws.base.packing import Packing
 
 _RULE, _PLACE = Alert._fields.index("rule"), Alert._fields.index("place")
@@ -63,7 +63,6 @@ class AlertPacking:
         """Begin without rules, with what is kept of events."""
         self._packing = Packing(_Packed)
         self._kept = kept
-        self._events = TextChunks(new_writer())
         # By their places in memory: to hash all that a rule says takes longer than to write the alert.
         self._numbers: dict[int, int] = {}
         self._rules: list[PackRule] = []
@@ -74,10 +73,7 @@ class AlertPacking:
         if (number := self._numbers.get(id(rule))) is None:
             number = self._numbers[id(rule)] = len(self._rules)
             self._rules.append(rule)
-        place = alert.place
-        if alert.event:
-            place = self._events.add(alert.event)
-            self._kept.extend(self._events.taken())
+        place = self._kept.add(alert.event) if alert.event else alert.place
         return self._packing.pack(_Packed._make((*alert[:_RULE], number, *alert[_RULE + 1 : _PLACE], place)))
 
     def unpack(self, data: bytes) -> Alert:

@@ -1,8 +1,8 @@
-"""Take from the text of a record what correlations need to count it, and the rest only where an alert shows it.
+"""Take from the text of a record what counting it needs, and the rest only where an alert shows it.
 
-Of events that only correlations count, most make nothing complete. A record that is as AWS writes it is decoded for
-them in the few fields that are asked for; its text is kept, and decoded in full for those that an alert shows. All else
-is left to be read as other records are.
+Of events that only correlations count, most make nothing complete; of those that rules alert on, most go into an alert
+that is open. A record that is as AWS writes it is decoded for them in the few fields that are asked for; its text is
+kept, and decoded in full for those that an alert shows. All else is left to be read as other records are.
 """
 
 import json
@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from sigma_stellar_aws.alerts.hits import Hit, Key, to_hit
+from sigma_stellar_aws.alerts.hits import TOLD_FIELDS, Hit, Key, to_hit
 from sigma_stellar_aws.alerts.kept_event import LONGEST_EVENT, event_text
 from sigma_stellar_aws.base.json_types import Scalar
-from sigma_stellar_aws.base.kept_texts import NOT_KEPT, KeptTexts, TextChunks, new_writer
+from sigma_stellar_aws.base.kept_texts import NOT_KEPT, KeptTexts
 from sigma_stellar_aws.logs.collector import decode_record
 from sigma_stellar_aws.logs.flatten import document_id, flatten, is_uuid, millis_of_text
 from sigma_stellar_aws.logs.record_head import Raw
@@ -65,10 +65,12 @@ class _Reading(NamedTuple):
     """What is to be asked of an event."""
     match: _Match | None
     """What all events have, if nothing is to be asked."""
+    is_alerting: bool
+    """Whether some of the rules alert by themselves."""
 
 
 class BriefReader:
-    """Reads records that only correlations count."""
+    """Reads records that are only counted: by correlations, or mostly into alerts that are open."""
 
     def __init__(
         self,
@@ -76,6 +78,7 @@ class BriefReader:
         candidates: Callable[[object, object], Candidates],
         only_counted: Collection[str],
         fields: Mapping[str, tuple[str, ...]],
+        keys: Mapping[str, tuple[str, ...]],
     ) -> None:
         """Prepare.
 
@@ -84,10 +87,14 @@ class BriefReader:
             candidates: tells which rules of the query can match a source and name.
             only_counted: names of the rules that do not alert by themselves.
             fields: for each rule that correlations count, the flattened names of the fields that they need.
+            keys: for each rule that raises one alert for many events, the flattened names of the fields that it
+                suppresses by.
         """
         self._candidates = candidates
-        self._fields = {name: fields[name] for name in only_counted}
-        self._tested = {name: dsl.fields(clause) for name, clause in dsl.named_clauses(query) if name in self._fields}
+        self._only_counted = frozenset(only_counted)
+        self._fields = fields
+        self._keys = {**dict.fromkeys(only_counted, ()), **keys}
+        self._tested = {name: dsl.fields(clause) for name, clause in dsl.named_clauses(query)}
         self._layout = lru_cache(10_000)(_layout)
         self._reading = lru_cache(65536)(self._find_reading)
         self._match = lru_cache(10_000)(self._find_match)
@@ -123,6 +130,11 @@ class BriefReader:
             names = tuple([rule for rule, matches in reading.tests if matches(document)])
             if not names:
                 return BriefRecord(None, raw)
+            if reading.is_alerting:
+                hit = to_hit(
+                    document, names, self._keys, correlated=self._fields, time=time, identity=event_id, is_brief=True
+                )
+                return BriefRecord(hit, raw)
             match = self._match(names)
         values = tuple([(field, _texts(document[field])) for field in match.fields if field in document])
         hit = Hit(time, event_id, "", "", "", "", "", "", "", "", "", match.matches, values, NOT_KEPT, True)
@@ -130,14 +142,17 @@ class BriefReader:
 
     def _find_reading(self, source: str, name: str) -> _Reading | None:
         candidates = self._candidates(source, name)
-        if not all(rule in self._fields for rule, _ in candidates):
+        if not all(rule in self._keys for rule, _ in candidates):
             return None
         asked = [rule for rule, test in candidates if test is not anything]
-        needed = {field for rule, _ in candidates for field in self._fields[rule]}
+        is_alerting = any(rule not in self._only_counted for rule, _ in candidates)
+        needed = {*TOLD_FIELDS} if is_alerting else set[str]()
+        for rule, _ in candidates:
+            needed.update(self._fields.get(rule, ()), self._keys[rule])
         needed.update(field for rule in asked for field in self._tested[rule])
         layout = self._layout(tuple(sorted(needed.difference(_HEAD))))
-        match = None if asked else self._match(tuple(rule for rule, _ in candidates))
-        return layout and _Reading(layout, candidates, match)
+        match = None if asked or is_alerting else self._match(tuple(rule for rule, _ in candidates))
+        return layout and _Reading(layout, candidates, match, is_alerting)
 
     def _find_match(self, names: tuple[str, ...]) -> _Match:
         fields = dict.fromkeys(field for name in names for field in self._fields[name])
@@ -150,7 +165,6 @@ class ToldHits:
     def __init__(self, kept: KeptTexts) -> None:
         """Take what was kept of all events."""
         self._kept = kept
-        self._events = TextChunks(new_writer())
         # The same event makes several times complete.
         self._told = lru_cache(1000)(self._find)
 
@@ -164,8 +178,7 @@ class ToldHits:
 
     def _find(self, place: int) -> Hit:
         document = self._document(place)
-        event = self._events.add(event_text(document))
-        self._kept.extend(self._events.taken())
+        event = self._kept.add(event_text(document))
         return to_hit(document, (), {}, time=None, identity="", origin="", event=event)
 
     def _document(self, place: int) -> Document:

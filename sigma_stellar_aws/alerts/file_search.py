@@ -50,6 +50,8 @@ class SearchTask(NamedTuple):
     """For each rule that correlations count, the flattened names of the fields that they need."""
     only_counted: frozenset[str] = frozenset()
     """Those of these rules whose events are taken from the texts of records, as far as correlations need them."""
+    suppressing: frozenset[str] = frozenset()
+    """Rules whose events are taken so, too, since most of them are only counted into an alert that is open."""
     writer: int = 0
     """The number under which this search keeps the texts of events."""
 
@@ -62,8 +64,11 @@ class FileSearch:
         self._task = task
         self._candidates = screened(task.query)
         correlated = task.correlated or {}
+        keys = {name: task.keys[name] for name in task.suppressing}
         self._brief = (
-            BriefReader(task.query, self._candidates, task.only_counted, correlated) if task.only_counted else None
+            BriefReader(task.query, self._candidates, task.only_counted, correlated, keys)
+            if task.only_counted or keys
+            else None
         )
         self._events = TextChunks(task.writer)
         self._too_old: int | None = None

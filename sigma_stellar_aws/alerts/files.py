@@ -48,7 +48,7 @@ def scan_files(
         pack: the rules.
         since: only events from then on; aware of its time zone, as is the next.
         until: only events before that.
-        brief: whether hits that only correlations count may be brief.
+        brief: whether hits may be brief, of which not each is an alert by itself.
         processes: how many read; by default one a core, up to :data:`MOST_PROCESSES`, and for little data only this.
         start_method: of :mod:`multiprocessing`.
 
@@ -56,8 +56,9 @@ def scan_files(
         ChildProcessError: a process ended before its time, so that what it read is lost.
     """
     first, end = (None if time is None else millis(time) for time in (since, until))
-    only_counted = pack.only_counted() if brief else frozenset()
-    task = SearchTask(pack.query, pack.keys(), first, end, pack.correlated(), only_counted, new_writer())
+    task = SearchTask(pack.query, pack.keys(), first, end, pack.correlated(), writer=new_writer())
+    if brief:
+        task = task._replace(only_counted=pack.only_counted(), suppressing=pack.suppressing())
     groups = list(_groups(files))
     number = min(len(groups), _suitable(files) if processes is None else processes)
     if number > 1:

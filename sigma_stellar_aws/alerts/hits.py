@@ -28,6 +28,9 @@ _HIT_FIELDS = (
     "awsRegion",
 )
 
+TOLD_FIELDS = (*_ACTOR_FIELDS, *_HIT_FIELDS)
+"""Flattened names of the fields that alerts tell of each event."""
+
 Key = tuple[str | None, ...]
 """Values of the fields that a rule suppresses by, as texts; None where an event does not have the field."""
 
@@ -56,9 +59,11 @@ class Hit(NamedTuple):
     event: int = NOT_KEPT
     """The place where the event itself is kept, or where it can be read."""
     is_brief: bool = False
-    """Whether it has only what correlations need to count the event: its texts are empty, and ``identity`` is its
-    eventID, which some other event may share; see :mod:`sigma_stellar_aws.alerts.brief_hits`."""
+    """Whether only what counting the event needs was read of it: ``identity`` is its eventID, which some other event
+    may share, and its texts are empty if only correlations count it; see :mod:`sigma_stellar_aws.alerts.brief_hits`."""
 
+
+_UUID_LENGTH = 36
 
 HIT: Packing[Hit] = Packing(Hit)
 HITS: Packing[list[Hit]] = Packing(list[Hit])
@@ -93,22 +98,28 @@ class DistinctHits:
         """Read the hits, and count them anew."""
         self.count = 0
         time: int | None = None
-        seen: dict[str, Hit] = {}
+        # By what copies have in common, however they were read.
+        seen: dict[str, list[Hit]] = {}
         for hit in self._hits:
             if hit.time != time:
                 time, seen = hit.time, {}
-            if hit.is_brief and hit.identity in seen:
-                hit = self._apart(hit, seen)
-            if hit.identity not in seen:
-                seen[hit.identity] = hit
-                self.count += self._since is None or hit.time is None or hit.time >= self._since
-                yield hit
+            shared = hit.identity if self._identity is None else hit.identity[:_UUID_LENGTH]
+            if (others := seen.get(shared)) is None:
+                seen[shared] = [hit]
+            else:
+                identity = self._whole_identity(hit)
+                if any(identity == self._whole_identity(other) for other in others):
+                    continue
+                hit = hit._replace(identity=identity)
+                others.append(hit)
+            self.count += self._since is None or hit.time is None or hit.time >= self._since
+            yield hit
 
-    def _apart(self, hit: Hit, seen: dict[str, Hit]) -> Hit:
-        """Return a brief hit with an identity of its own if it is no copy of the first one that has its eventID."""
-        assert self._identity is not None
-        first, identity = seen[hit.identity], self._identity(hit)
-        return hit if identity == self._identity(first) else hit._replace(identity=identity)
+    def _whole_identity(self, hit: Hit) -> str:
+        """Return what no other event has."""
+        if self._identity is None or not hit.is_brief or len(hit.identity) > _UUID_LENGTH:
+            return hit.identity
+        return self._identity(hit)
 
 
 def to_hit(
@@ -119,8 +130,9 @@ def to_hit(
     correlated: Mapping[str, tuple[str, ...]] | None = None,
     time: int | None,
     identity: str,
-    origin: str,
+    origin: str = "",
     event: int = NOT_KEPT,
+    is_brief: bool = False,
 ) -> Hit:
     """Take from an event what alerts say of it.
 
@@ -133,6 +145,7 @@ def to_hit(
         identity: equal for copies of one event.
         origin: the file or the index that has it.
         event: where the event itself is kept.
+        is_brief: whether the document has only the fields that are asked for.
     """
 
     event_id, source, name, error, address, account, region = [
@@ -154,7 +167,21 @@ def to_hit(
     values = _values(document, matches, correlated) if correlated else ()
     found = tuple(matches)
     return Hit(
-        time, identity, event_id, source, name, error, actor, address, account, region, origin, found, values, event
+        time,
+        identity,
+        event_id,
+        source,
+        name,
+        error,
+        actor,
+        address,
+        account,
+        region,
+        origin,
+        found,
+        values,
+        event,
+        is_brief,
     )
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from sigma_stellar_aws.alerts.correlate import needed_fields
+from sigma_stellar_aws.base.times import whole_millis
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.reference.flat_schema import flat_name
@@ -78,6 +79,13 @@ class Pack(NamedTuple):
     def only_counted(self) -> frozenset[str]:
         """Return the rules that correlations count, and that do not alert by themselves."""
         return self.silent.intersection(self.correlated())
+
+    def suppressing(self) -> frozenset[str]:
+        """Return the rules that raise one alert for many events."""
+        known = self.alerting().items()
+        return frozenset(
+            name for name, rule in known if rule.correlation is None and whole_millis(rule.suppression.window)
+        )
 
     def alerting(self) -> dict[str, PackRule]:
         """Return the rules that alert."""

@@ -305,6 +305,7 @@ def raised(
                 pack.rules,
                 since=since if pack.correlations else None,
                 most_open=options.most_open,
+                told=told.told,
             )
         )
     )

@@ -6,7 +6,7 @@ it; the next one after it opens another window. Only open windows are in memory,
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
@@ -33,6 +33,7 @@ def raise_alerts(
     raised: Iterable[Raised] = (),
     since: datetime | None = None,
     most_open: int = MOST_OPEN,
+    told: Callable[[Hit], Hit] | None = None,
 ) -> Iterator[Alert]:
     """Raise the alerts of events; yield each when its window is over.
 
@@ -49,11 +50,12 @@ def raise_alerts(
         raised: alerts of earlier runs, in order of their first events.
         since: earlier events (it is aware of its time zone) are counted but raise nothing.
         most_open: how many windows may be open at one time.
+        told: returns a brief hit with the event that an alert shows.
 
     Raises:
         TooManyAlertsError: more windows are open at one time.
     """
-    windows = _Windows(rules, raised, None if since is None else millis(since), most_open)
+    windows = _Windows(rules, raised, None if since is None else millis(since), most_open, told)
     for item in hits:
         if item.time is not None:
             yield from windows.closed(item.time)
@@ -85,8 +87,14 @@ class _Windows:
     """The alerts in the making, and those of earlier runs that they may belong to."""
 
     def __init__(
-        self, rules: Mapping[str, PackRule], raised: Iterable[Raised], begin: int | None, most_open: int
+        self,
+        rules: Mapping[str, PackRule],
+        raised: Iterable[Raised],
+        begin: int | None,
+        most_open: int,
+        told: Callable[[Hit], Hit] | None,
     ) -> None:
+        self._told = told
         self._rules, self._begin, self._most_open = rules, begin, most_open
         self._open: dict[tuple[str, Key], _Window] = {}
         self._ends: list[tuple[int, int, tuple[str, Key]]] = []
@@ -118,6 +126,8 @@ class _Windows:
                 if window is None:
                     continue
                 self._keep(name, key, window)
+                if hit.is_brief and self._told is not None:
+                    hit = hit._replace(event=self._told(hit).event, is_brief=False)
             window.count(hit)
 
     def contribute(self, item: Contribution) -> None:

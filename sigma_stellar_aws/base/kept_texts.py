@@ -4,7 +4,7 @@ import itertools
 import sqlite3
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from zlib_ng import zlib_ng
@@ -73,8 +73,12 @@ class TextChunks:
         """Return the chunks of all texts that were added since this was last called."""
         if self._texts:
             self._close()
-        taken, self._chunks = self._chunks, []
-        return taken
+        return self.full()
+
+    def full(self) -> list[Chunk]:
+        """Return those of these chunks to which nothing can be added."""
+        full, self._chunks = self._chunks, []
+        return full
 
     def _close(self) -> None:
         self._chunks.append(Chunk(self._number, zlib_ng.compress(b"\n".join(self._texts), 1)))
@@ -94,13 +98,26 @@ class KeptTexts:
         self._database.execute("CREATE TABLE chunks (number INTEGER PRIMARY KEY, data BLOB)")
         self._database.execute("BEGIN")
         self._cache: OrderedDict[int, list[bytes]] = OrderedDict()
+        self._own = TextChunks(new_writer())
 
-    def extend(self, chunks: Iterable[Chunk]) -> None:
+    def add(self, text: bytes) -> int:
+        """Keep a text, which has no line break; return its place.
+
+        Raises:
+            TemporaryDataError: there is no room for it.
+        """
+        place = self._own.add(text)
+        self.extend(self._own.full())
+        return place
+
+    def extend(self, chunks: Sequence[Chunk]) -> None:
         """Keep chunks.
 
         Raises:
             TemporaryDataError: there is no room for them.
         """
+        if not chunks:
+            return
         try:
             self._database.executemany("INSERT INTO chunks VALUES (?, ?)", chunks)
         except sqlite3.OperationalError as error:
@@ -112,6 +129,8 @@ class KeptTexts:
             return b""
         number, line = place >> _LINE_BITS, place & ((1 << _LINE_BITS) - 1)
         if (texts := self._cache.get(number)) is None:
+            # It may be of the last ones that were added.
+            self.extend(self._own.taken())
             [data] = self._database.execute("SELECT data FROM chunks WHERE number = ?", (number,)).fetchone()
             texts = self._cache[number] = zlib_ng.decompress(data).split(b"\n")
             if len(self._cache) > _CACHED:

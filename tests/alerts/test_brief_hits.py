@@ -12,7 +12,7 @@ from sigma_stellar_aws.alerts.brief_hits import ToldHits
 from sigma_stellar_aws.alerts.file_search import FileSearch, SearchTask
 from sigma_stellar_aws.alerts.hits import Hit
 from sigma_stellar_aws.alerts.pack import convert_pack
-from sigma_stellar_aws.alerts.pack_rule import Pack
+from sigma_stellar_aws.alerts.pack_rule import Override, Pack
 from sigma_stellar_aws.alerts.run import alerts_of_files
 from sigma_stellar_aws.base.kept_texts import KeptTexts, new_writer
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
@@ -46,18 +46,29 @@ correlation:
 """
 
 
-@pytest.fixture(scope="module")
-def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
-    """A correlation of two rules that do not alert by themselves."""
+KEY = ("requestParameters.list.items.id", "sourceIPAddress")
+# Which of the rules alert by themselves.
+ALERTING = {
+    "none": RULES,
+    "all": RULES.partition("---\ntitle: Many")[0],
+    "one": RULES.replace("    rules: [read, denied]", "    rules: [read]").replace(", denied: sourceIPAddress", ""),
+    "counted, too": RULES.replace("correlation:\n", "correlation:\n    generate: true\n"),
+}
+
+
+@pytest.fixture(scope="module", params=ALERTING)
+def pack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pack:
+    """Two rules, of which some alert by themselves, and a correlation counts some."""
     file = tmp_path_factory.mktemp("rules") / "rules.yml"
-    file.write_text(RULES, encoding="utf-8")
-    return convert_pack(load_rules(file), stellar_aws())
+    file.write_text(ALERTING[request.param], encoding="utf-8")
+    return convert_pack(load_rules(file), stellar_aws(), override=Override(fields=KEY))
 
 
 def found(pack: Pack, file: Path, *, brief: bool) -> tuple[list[Hit], KeptTexts, list[str]]:
     """The hits of a file, what is kept of their events, and what could not be read."""
     only_counted = pack.only_counted() if brief else frozenset[str]()
-    task = SearchTask(pack.query, pack.keys(), None, None, pack.correlated(), only_counted, new_writer())
+    suppressing = pack.suppressing() if brief else frozenset[str]()
+    task = SearchTask(pack.query, pack.keys(), None, None, pack.correlated(), only_counted, suppressing, new_writer())
     hits: list[Hit] = []
     kept = KeptTexts()
     problems: list[str] = []
@@ -75,8 +86,11 @@ def told(pack: Pack, file: Path, *, brief: bool) -> list[dict[str, Any]]:
     listed = []
     for hit in hits:
         full, identity = (texts.told(hit), texts.identity(hit)) if hit.is_brief else (hit, hit.identity)
-        counted = {"time": hit.time, "identity": identity, "names": [name for name, _ in hit.matches]}
+        matches = [(name, key if name in pack.alerting() else ()) for name, key in hit.matches]
+        counted = {"time": hit.time, "identity": identity, "matches": matches}
         said = {name: getattr(full, name) for name in Hit._fields[2:11]}
+        if any(name in pack.alerting() for name, _ in hit.matches):
+            assert said == {name: getattr(hit, name) for name in said}
         event = json.loads(kept.text(full.event))
         listed.append({**counted, **said, "values": dict(hit.values), "event": event})
     return sorted(listed, key=lambda each: json.dumps(each, sort_keys=True))
@@ -222,6 +236,11 @@ def test_copies_count_once_and_others_with_their_id_count_too(tmp_path: Path) ->
         return [alert.events for alert in alerts if alert.rule.title == "Three"]
 
     pretty = json.dumps(dict(reversed(copy.items())), indent=2)
+    # As tables have it; such a record is not read in part.
+    table = json.dumps({**copy, "userIdentity": json.dumps(copy["userIdentity"])})
     assert events(json.dumps(copy), pretty, json.dumps(later)) == []
+    assert events(json.dumps(copy), table, json.dumps(later)) == []
+    assert events(table, table, json.dumps(other)) == []
+    assert events(table, json.dumps(other), json.dumps(copy), json.dumps(later)) == [3]
     assert events(json.dumps(copy), json.dumps(other), json.dumps(later)) == [3]
     assert events(json.dumps(copy), pretty, json.dumps([other, other, later])) == [3]
