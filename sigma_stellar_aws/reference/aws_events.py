@@ -111,6 +111,32 @@ COMMON_SOURCES = frozenset(
 DOMAIN = ".amazonaws.com"
 """How every eventSource ends, in all partitions of AWS."""
 
+ALWAYS_VERSIONED: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "lambda.amazonaws.com": {
+            **{
+                name: f"{name}20150331v2"
+                for name in (
+                    *("AddPermission", "GetFunction", "GetFunctionConfiguration", "GetPolicy", "RemovePermission"),
+                    *("UpdateFunctionCode", "UpdateFunctionConfiguration"),
+                )
+            },
+            **{
+                name: f"{name}20150331"
+                for name in (
+                    *("CreateEventSourceMapping", "CreateFunction", "DeleteEventSourceMapping", "DeleteFunction"),
+                    *("GetEventSourceMapping", "ListEventSourceMappings", "ListFunctions", "UpdateEventSourceMapping"),
+                )
+            },
+        }
+    }
+)
+"""By source: names that CloudTrail writes with the version of their API only, and an example of each.
+
+The operations of Lambda's API of 2015 that the Lambda developer guide lists under "Logging Lambda API calls with
+CloudTrail". Its examples without a version are older than that API; endings as in records and in public rules.
+"""
+
 _DATED = re.compile(r"(?P<name>.*?)(?P<date>\d{4}_\d\d_\d\d|\d{8})(?P<revision>v\d+)?", re.DOTALL)
 
 

@@ -1,19 +1,45 @@
-"""What is wrong with a rule beside its detection: severity, suppression, triage and tags."""
+"""What is wrong with a rule beside its detection: its keys, log source, severity, suppression, triage and tags."""
 
 from collections.abc import Iterator
 
+from sigma.correlations import SigmaCorrelationRule
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaLevel, SigmaRule
+from sigma.validators.base import SigmaRuleValidator, SigmaValidationIssue
 
 from sigma_stellar_aws.base.sigma_errors import RuleBlockError
 from sigma_stellar_aws.base.yaml_positions import YamlPath
-from sigma_stellar_aws.reference import cloudtrail_fields
 from sigma_stellar_aws.rule_files.stellar_block import SEVERITY_OF_LEVEL, severity, suppression, triage
 from sigma_stellar_aws.validators.attack_tags import tag_faults
 from sigma_stellar_aws.validators.event_names import Fault
-from sigma_stellar_aws.validators.fields import holds_an_object, suppression_field
-from sigma_stellar_aws.validators.issues import SeverityIssue, SeverityOfLevelIssue, SuppressionIssue, TriageIssue
+from sigma_stellar_aws.validators.fields import field_problem
+from sigma_stellar_aws.validators.issues import (
+    SeverityIssue,
+    SeverityOfLevelIssue,
+    SuppressionFieldIssue,
+    SuppressionIssue,
+    TriageIssue,
+)
+from sigma_stellar_aws.validators.log_source import log_source_faults
+from sigma_stellar_aws.validators.rule_keys import key_faults, unknown_key
 from sigma_stellar_aws.validators.validator import Found, StellarAwsValidator
+
+
+class StellarAwsLogSourceValidator(StellarAwsValidator):
+    """A log source that is nearly that of CloudTrail."""
+
+    def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
+        """Yield the keys of the log source that are to be changed."""
+        yield from log_source_faults(rule.logsource)
+
+
+class StellarAwsUnknownKeyValidator(SigmaRuleValidator):
+    """Misspelt keys of a rule, and keys that the block ``stellar`` does not have."""
+
+    def validate(self, rule: SigmaRule | SigmaCorrelationRule) -> list[SigmaValidationIssue]:
+        """Return what is wrong with the keys of a rule, whatever it is about."""
+        super().validate(rule)
+        return [fault.issue([rule], fault.problem, at) for fault, at in key_faults(rule)]
 
 
 class StellarAwsSeverityValidator(StellarAwsValidator):
@@ -51,7 +77,8 @@ class StellarAwsSuppressionValidator(StellarAwsValidator):
         at = ("stellar", "suppression")
         stated = block["suppression"]
         if isinstance(stated, dict) and (unknown := [key for key in stated if key not in ("window", "fields")]):
-            yield Fault(SuppressionIssue, f"A suppression has window and fields, no {unknown[0]!r}."), (*at, unknown[0])
+            problem = unknown_key("stellar.suppression", str(unknown[0]), ("window", "fields"))
+            yield Fault(SuppressionIssue, problem), (*at, str(unknown[0]))
             return
         try:
             fields = suppression(rule).fields
@@ -61,8 +88,8 @@ class StellarAwsSuppressionValidator(StellarAwsValidator):
             yield Fault(SuppressionIssue, problem), (*at, *named)
             return
         for number, field in enumerate(fields):
-            if not cloudtrail_fields.is_known(field) or holds_an_object(field):
-                yield suppression_field(field), (*at, "fields", number)
+            if reason := field_problem(field):
+                yield Fault(SuppressionFieldIssue, reason), (*at, "fields", number)
 
 
 class StellarAwsTriageValidator(StellarAwsValidator):

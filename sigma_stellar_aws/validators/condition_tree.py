@@ -14,8 +14,9 @@ from sigma.conditions import (
     SigmaCondition,
 )
 from sigma.exceptions import SigmaError
+from sigma.filters import SigmaFilter
 from sigma.modifiers import reverse_modifier_mapping
-from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections
+from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections, SigmaRule
 from sigma.types import SigmaExpansion, SigmaNull, SigmaType
 
 from sigma_stellar_aws.base.yaml_positions import YamlPath
@@ -63,6 +64,11 @@ Way: TypeAlias = tuple[FieldComparison, ...]
 """Comparisons that all have to hold."""
 
 
+def detections_of(rule: SigmaRule | SigmaFilter) -> tuple[SigmaDetections, YamlPath]:
+    """Return what a rule or filter asks for, and where that stands in its document."""
+    return (rule.filter, ("filter",)) if isinstance(rule, SigmaFilter) else (rule.detection, ("detection",))
+
+
 def comparisons(detections: SigmaDetections, at: YamlPath) -> Iterator[FieldComparison]:
     """Yield every comparison of a detection, with those that the condition does not name.
 
@@ -89,7 +95,7 @@ def conditions(detections: SigmaDetections, at: YamlPath) -> list[Tree]:
 def statements(tree: Tree) -> Iterator[Tree]:
     """Yield a condition and what it negates: each says something that is meant to hold for some event."""
     yield tree
-    for part in _parts(tree):
+    for part in parts_of(tree):
         if isinstance(part, Not):
             yield part.part
 
@@ -125,15 +131,16 @@ def _ways(tree: Tree, *, negated: bool) -> list[Way]:
     return found
 
 
-def _parts(tree: Tree) -> Iterator[Tree]:
+def parts_of(tree: Tree) -> Iterator[Tree]:
+    """Yield a condition and all parts of it."""
     yield tree
     below = (tree.part,) if isinstance(tree, Not) else () if isinstance(tree, FieldComparison) else tree.parts
     for part in below:
-        yield from _parts(part)
+        yield from parts_of(part)
 
 
 def _leaves(tree: Tree) -> Iterator[FieldComparison]:
-    return (part for part in _parts(tree) if isinstance(part, FieldComparison))
+    return (part for part in parts_of(tree) if isinstance(part, FieldComparison))
 
 
 def _of_condition(node: object, detections: SigmaDetections, at: YamlPath) -> Tree:

@@ -1,8 +1,9 @@
 """Values that a field never has, and comparisons that exclude each other."""
 
+import re
 from typing import Literal, NamedTuple, TypeAlias
 
-from sigma.types import SigmaCIDRExpression, SigmaType
+from sigma.types import SigmaCIDRExpression, SigmaRegularExpression, SigmaString, SigmaType
 
 from sigma_stellar_aws.base.text import nearest
 from sigma_stellar_aws.base.yaml_positions import YamlPath
@@ -21,7 +22,13 @@ from sigma_stellar_aws.validators.sigma_values import (
     text,
 )
 
-_SUCCESS = {"none", "null", "ok", "success", "successful", "succeeded"}
+_SUCCESS = frozenset(
+    {"", "-", "0", "200", "false", "n/a", "no error", "noerror", "none", "null", "ok"}
+    | {"success", "successful", "succeeded"}
+)
+_OF_SUCCESS = re.compile(r"(?<!un)succe", re.IGNORECASE)
+OUTCOMES = ("errorCode", "errorMessage")
+"""Fields that only failed calls have."""
 _LISTS = ("addendum.", "resources.")
 """Where the fields begin that can have several values in one record."""
 
@@ -37,8 +44,9 @@ class Contradiction(NamedTuple):
 def value_fault(field: str | None, value: SigmaType) -> Fault | None:
     """Return why a field never has a value, whatever is asked beside it."""
     exact = text(value)
-    if field == "errorCode" and exact is not None and exact.lower() in _SUCCESS:
-        problem = f"errorCode is never {exact!r}, for a call that worked has no errorCode; write errorCode: null."
+    if field in OUTCOMES and _asks_for_success(field, value):
+        verb = "is never" if exact is not None else "never matches"
+        problem = f"{field} {verb} {shown(value)!r}, for a call that worked has no {field}; write {field}: null."
         return Fault(ImpossibleConditionIssue, problem)
     if field == "userIdentity.type" and not is_missing(value) and not any_matches(value, IDENTITY_TYPES):
         written = shown(value)
@@ -49,6 +57,16 @@ def value_fault(field: str | None, value: SigmaType) -> Fault | None:
     if kind == "boolean" and exact is not None and exact.lower() not in ("true", "false"):
         return Fault(ImpossibleConditionIssue, f"{field} is true or false, never {exact!r}.")
     return None
+
+
+def _asks_for_success(field: str, value: SigmaType) -> bool:
+    """Tell whether a value is what people expect in a field of errors where there was none."""
+    exact = text(value)
+    if exact is not None:
+        return exact.strip().lower() in _SUCCESS
+    # Messages may well speak of success.
+    is_pattern = isinstance(value, SigmaString | SigmaRegularExpression)
+    return field == "errorCode" and is_pattern and _OF_SUCCESS.search(shown(value)) is not None
 
 
 class Beside:

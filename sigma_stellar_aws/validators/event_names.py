@@ -12,6 +12,7 @@ from sigma.types import SigmaString, SigmaType, SpecialChars
 
 from sigma_stellar_aws.base.text import nearest
 from sigma_stellar_aws.reference.aws_events import (
+    ALWAYS_VERSIONED,
     DOMAIN,
     IDENTITY_TYPES,
     MISNAMED_SOURCES,
@@ -37,6 +38,7 @@ from sigma_stellar_aws.validators.issues import (
     MisspeltEventSourceIssue,
     UnlistedEventNameIssue,
     UnlistedEventSourceIssue,
+    UnversionedEventNameIssue,
     WrongEventNameIssue,
     WrongEventSourceIssue,
 )
@@ -91,6 +93,31 @@ def name_fault(value: Value, way: Way) -> Fault | None:
     if close is None:
         return Fault(UnlistedEventNameIssue, f"No event {exact!r} is known{_of(beside)}; AWS may have added it lately.")
     return Fault(MisspeltEventNameIssue, f"No event {exact!r} is known{_of(beside)}; did you mean {close}?")
+
+
+def version_fault(value: Value, comparison: FieldComparison, way: Way) -> Fault | None:
+    """Return a fault where a value asks for names without the version that they always have in events."""
+    matches = matcher(value.value)
+    if matches is None:
+        return None
+    for source, versioned in ALWAYS_VERSIONED.items():
+        for name, example in versioned.items():
+            if matches(name) and _is_of_source(name, source, way) and not _any_matches(comparison, example):
+                cure = f"write eventName|startswith: {name}"
+                problem = f"{name} has a version at its end in events, as in {example}; {cure}."
+                return Fault(UnversionedEventNameIssue, problem)
+    return None
+
+
+def _is_of_source(name: str, source: str, way: Way) -> bool:
+    """Tell whether an event of a name has to be of a source, by what is asked beside it or by its name alone."""
+    beside = _sources(way)
+    return sources_of(name) == [source] if beside is None else beside == {source}
+
+
+def _any_matches(comparison: FieldComparison, name: str) -> bool:
+    tests = (matcher(one.value) for one in comparison.values)
+    return any(test is None or test(name) for test in tests)
 
 
 def source_fault(value: Value, way: Way) -> Fault | None:

@@ -151,6 +151,44 @@ class LoneStarIssue(CloudTrailIssue):
     description: ClassVar[str] = "A lone * asks for any value"
 
 
+class LogSourceIssue(CloudTrailIssue):
+    """A log source that was meant to be CloudTrail's."""
+
+    description: ClassVar[str] = "The log source is not that of CloudTrail"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _HIGH
+
+
+class MisspeltKeyIssue(CloudTrailIssue):
+    """A key of a rule that was meant to be another."""
+
+    description: ClassVar[str] = "Nothing reads this key"
+
+
+class UnknownKeyIssue(CloudTrailIssue):
+    """A key of the block ``stellar`` that it cannot have."""
+
+    description: ClassVar[str] = "The block stellar has no such key"
+
+
+class ListPositionIssue(CloudTrailIssue):
+    """A field with a position in a list."""
+
+    description: ClassVar[str] = "Flattened records have no positions in lists"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _HIGH
+
+
+class DeadPartIssue(CloudTrailIssue):
+    """A part of a condition that decides nothing."""
+
+    description: ClassVar[str] = "A part of the condition decides nothing"
+
+
+class UnversionedEventNameIssue(CloudTrailIssue):
+    """An event name without the version that CloudTrail writes at its end."""
+
+    description: ClassVar[str] = "The event name lacks its version"
+
+
 class SeverityIssue(CloudTrailIssue):
     """A severity that is not a number from 0 to 100."""
 

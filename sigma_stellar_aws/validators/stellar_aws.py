@@ -20,24 +20,32 @@ from sigma_stellar_aws.reference import cloudtrail_fields
 from sigma_stellar_aws.reference.event_data import nearest_detail
 from sigma_stellar_aws.validators.beside_detection import (
     StellarAwsAttackTagValidator,
+    StellarAwsLogSourceValidator,
     StellarAwsSeverityValidator,
     StellarAwsSuppressionValidator,
     StellarAwsTriageValidator,
+    StellarAwsUnknownKeyValidator,
 )
 from sigma_stellar_aws.validators.condition_tree import (
+    AllOf,
+    AnyOf,
     FieldComparison,
+    Not,
     Tree,
     Value,
     Way,
     comparisons,
     conditions,
+    detections_of,
+    parts_of,
     statements,
     ways,
 )
-from sigma_stellar_aws.validators.contradictions import Beside, Contradiction, value_fault
-from sigma_stellar_aws.validators.event_names import Fault, name_fault, pair_fault, source_fault
-from sigma_stellar_aws.validators.fields import holds_an_object, name_of_flattened, unknown_field
+from sigma_stellar_aws.validators.contradictions import OUTCOMES, Beside, Contradiction, value_fault
+from sigma_stellar_aws.validators.event_names import Fault, name_fault, pair_fault, source_fault, version_fault
+from sigma_stellar_aws.validators.fields import holds_an_object, name_of_flattened, position_fault, unknown_field
 from sigma_stellar_aws.validators.issues import (
+    DeadPartIssue,
     FlattenedFieldIssue,
     ImpossibleConditionIssue,
     MisspeltParameterIssue,
@@ -47,7 +55,7 @@ from sigma_stellar_aws.validators.list_elements import shared_lists
 from sigma_stellar_aws.validators.lone_star import lone_stars
 from sigma_stellar_aws.validators.parameters import asked_fields, parameter_fault, value_faults
 from sigma_stellar_aws.validators.sigma_values import is_missing
-from sigma_stellar_aws.validators.validator import Found, StellarAwsValidator, detections_of
+from sigma_stellar_aws.validators.validator import Found, StellarAwsValidator
 
 
 class StellarAwsEventNameValidator(StellarAwsValidator):
@@ -56,6 +64,7 @@ class StellarAwsEventNameValidator(StellarAwsValidator):
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
         """Yield what is wrong with values of eventName."""
         yield from _in_every_way(rule, "eventName", lambda value, _, way: name_fault(value, way))
+        yield from _in_every_way(rule, "eventName", version_fault)
 
 
 class StellarAwsEventSourceValidator(StellarAwsValidator):
@@ -93,7 +102,8 @@ class StellarAwsUnknownFieldValidator(StellarAwsValidator):
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
         """Yield fields that are misspelt, in another case, or of another product."""
         for field, at in _fields(rule):
-            if not cloudtrail_fields.is_known(field) and not name_of_flattened(field):
+            is_odd = position_fault(field) or name_of_flattened(field)
+            if not cloudtrail_fields.is_known(field) and not is_odd:
                 yield unknown_field(field), at
 
 
@@ -142,6 +152,16 @@ class StellarAwsSharedListValidator(StellarAwsValidator):
         yield from shared_lists(itertools.chain.from_iterable(_wanted(rule)))
 
 
+class StellarAwsListPositionValidator(StellarAwsValidator):
+    """Fields with a position in a list, such as resources.0.ARN."""
+
+    def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
+        """Yield fields that name an element of a list by its position."""
+        for field, at in _fields(rule):
+            if fault := position_fault(field):
+                yield fault, at
+
+
 class StellarAwsLoneStarValidator(StellarAwsValidator):
     """A value ``*`` where AWS means the character."""
 
@@ -151,6 +171,8 @@ class StellarAwsLoneStarValidator(StellarAwsValidator):
 
 
 validators: dict[str, type[SigmaRuleValidator]] = {
+    "stellar_aws_log_source": StellarAwsLogSourceValidator,
+    "stellar_aws_unknown_key": StellarAwsUnknownKeyValidator,
     "stellar_aws_event_name": StellarAwsEventNameValidator,
     "stellar_aws_event_source": StellarAwsEventSourceValidator,
     "stellar_aws_impossible_condition": StellarAwsImpossibleConditionValidator,
@@ -160,6 +182,7 @@ validators: dict[str, type[SigmaRuleValidator]] = {
     "stellar_aws_parameter_value": StellarAwsParameterValueValidator,
     "stellar_aws_whole_object": StellarAwsWholeObjectValidator,
     "stellar_aws_shared_list": StellarAwsSharedListValidator,
+    "stellar_aws_list_position": StellarAwsListPositionValidator,
     "stellar_aws_lone_star": StellarAwsLoneStarValidator,
     "stellar_aws_severity": StellarAwsSeverityValidator,
     "stellar_aws_suppression": StellarAwsSuppressionValidator,
@@ -201,7 +224,7 @@ def _never(rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
     for comparison in every:
         for value in comparison.values:
             fault = value_fault(comparison.field, value.value)
-            if fault is not None and not (comparison.field == "errorCode" and "errorCode" in asks_for_missing):
+            if fault is not None and not (comparison.field in OUTCOMES and comparison.field in asks_for_missing):
                 yield fault, value.at
 
 
@@ -228,6 +251,38 @@ def _contradictions(rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
             problem = f"No event can meet this condition in any way: {reason.problem}"
             yield Fault(ImpossibleConditionIssue, problem), (*detections_of(rule)[1], "condition")
             return
+    yield from _idle_parts(rule, told)
+
+
+def _idle_parts(rule: SigmaRule | SigmaFilter, told: set[YamlPath]) -> Iterator[Found]:
+    """Yield a part of a condition that no event can meet though others can be met, and one that every event meets.
+
+    Args:
+        rule: of which no condition is impossible as a whole.
+        told: values of which it is told already that they are excluded.
+    """
+    at: YamlPath = (*detections_of(rule)[1], "condition")
+    trees = conditions(*detections_of(rule))
+    whole = {id(statement) for tree in trees for statement in statements(tree)}
+    parts = {id(part): part for tree in trees for part in parts_of(tree)}
+    for number, part in parts.items():
+        if isinstance(part, AllOf) and number not in whole and (reason := _why_dead(part, told)):
+            yield Fault(DeadPartIssue, f"A part of this condition holds for no event: {reason}"), at
+            break
+    for part in parts.values():
+        if isinstance(part, AnyOf) and _why_dead(Not(part), told):
+            problem = "A part of this condition holds for every event, for it asks for something or its opposite."
+            yield Fault(DeadPartIssue, problem), at
+            break
+
+
+def _why_dead(tree: Tree, told: set[YamlPath]) -> str | None:
+    """Return why no event can meet a condition; None if one can, or if it is told already."""
+    every = ways(tree)
+    reasons = [_judge_way(way, {}) for way in every]
+    if not reasons or reasons[0] is None or None in reasons:
+        return None
+    return None if told & {value.at for way in every for one in way for value in one.values} else reasons[0].problem
 
 
 def _judge_way(

@@ -138,7 +138,7 @@ def test_the_pack_and_its_filters_are_clean() -> None:
 
 @pytest.mark.parametrize(
     "logsource",
-    [{"product": "aws"}, {"product": "aws", "service": "vpcflow"}, {"product": "gcp", "service": "cloudtrail"}],
+    [{"product": "aws"}, {"product": "aws", "service": "vpcflow"}, {"product": "gcp", "service": "gcp.audit"}],
     ids=str,
 )
 def test_rules_of_other_log_sources_are_not_looked_at(logsource: dict[str, str]) -> None:

@@ -1,0 +1,90 @@
+"""Keys of a rule's document that nothing reads, and what was probably meant by them."""
+
+from collections.abc import Collection, Iterator, Mapping
+
+from sigma.correlations import SigmaCorrelationRule
+from sigma.filters import SigmaFilter
+from sigma.rule import SigmaRule
+
+from sigma_stellar_aws.base.json_types import Json
+from sigma_stellar_aws.base.text import nearest
+from sigma_stellar_aws.base.yaml_positions import YamlPath
+from sigma_stellar_aws.validators.event_names import Fault
+from sigma_stellar_aws.validators.issues import MisspeltKeyIssue, UnknownKeyIssue
+
+_BLOCK = "stellar"
+"""The key of a rule under which this project has its own."""
+
+# Sigma specification 2.1.0, rules, correlation rules and filters: https://github.com/SigmaHQ/sigma-specification
+_OF_SIGMA = frozenset(
+    {
+        *("title", "id", "related", "name", "taxonomy", "status", "description", "license", "author", "references"),
+        *("date", "modified", "logsource", "detection", "fields", "falsepositives", "level", "tags", "scope"),
+        *("correlation", "generate", "filter", "action"),
+    }
+)
+_OF_LOG_SOURCE = frozenset({"category", "product", "service", "definition"})
+_OF_BLOCK: Mapping[str, Collection[str]] = {
+    "": ("severity", "suppression", "triage", "published"),
+    "suppression": ("window", "fields"),
+    "published": ("detection", "reason"),
+}
+_OF_CORRELATION: Mapping[str, Collection[str]] = {
+    "": ("severity", "suppression", "triage"),
+    "suppression": ("window",),
+}
+# Validators of their own judge what is within.
+_JUDGED_ELSEWHERE = "suppression"
+
+
+def meant_key(key: str) -> str | None:
+    """Return the key of Sigma, or of this project, that a key at the top of a rule was probably meant to be.
+
+    >>> meant_key("falsepostives"), meant_key("stelar"), meant_key("triage"), meant_key("simulation")
+    ('falsepositives', 'stellar', 'triage under stellar', None)
+    """
+    if key in _OF_BLOCK[""]:
+        return f"{key} under {_BLOCK}"
+    return nearest(key, _OF_SIGMA | {_BLOCK})
+
+
+def meant_log_source_key(key: str) -> str | None:
+    """Return the key of a log source that another one was probably meant to be."""
+    return nearest(key, _OF_LOG_SOURCE)
+
+
+def key_faults(rule: SigmaRule | SigmaFilter | SigmaCorrelationRule) -> Iterator[tuple[Fault, YamlPath]]:
+    """Yield the keys of a rule that were meant to be others, and those of its block that it cannot have."""
+    for key, value in rule.custom_attributes.items():
+        if key == _BLOCK:
+            yield from _block_faults(value, _OF_CORRELATION if isinstance(rule, SigmaCorrelationRule) else _OF_BLOCK)
+        elif key not in _OF_SIGMA and (meant := meant_key(str(key))):
+            yield Fault(MisspeltKeyIssue, f"Nothing reads the key {key!r}; write {meant}."), (str(key),)
+    if not isinstance(rule, SigmaCorrelationRule):
+        for key in rule.logsource.custom_attributes or {}:
+            if meant := meant_log_source_key(str(key)):
+                problem = f"A log source has no key {key!r}; write {meant}."
+                yield Fault(MisspeltKeyIssue, problem), ("logsource", str(key))
+
+
+def _block_faults(block: Json, known: Mapping[str, Collection[str]]) -> Iterator[tuple[Fault, YamlPath]]:
+    for section, keys in known.items():
+        part = block if not section else block.get(section) if isinstance(block, dict) else None
+        if not isinstance(part, dict) or section == _JUDGED_ELSEWHERE:
+            continue
+        at = (_BLOCK, section) if section else (_BLOCK,)
+        for key in part:
+            if key not in keys:
+                yield Fault(UnknownKeyIssue, unknown_key(".".join(at), str(key), keys)), (*at, str(key))
+
+
+def unknown_key(section: str, key: str, known: Collection[str]) -> str:
+    """Return a sentence about a key that a section cannot have.
+
+    >>> unknown_key("stellar", "severty", ["severity", "triage"]), unknown_key("stellar", "x", ["severity", "triage"])
+    ("stellar has no key 'severty'; write severity.", "stellar has no key 'x', but severity and triage.")
+    """
+    if meant := nearest(key, known, 0.6):
+        return f"{section} has no key {key!r}; write {meant}."
+    *most, last = known
+    return f"{section} has no key {key!r}, but {', '.join(most)} and {last}."
