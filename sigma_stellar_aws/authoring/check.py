@@ -5,7 +5,7 @@ SigmaHQ's if the package pysigma-validators-sigmahq is installed, and ours), and
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeGuard, runtime_checkable
 
@@ -17,15 +17,19 @@ from sigma.validators.base import SigmaRuleValidator, SigmaValidationIssue, Sigm
 
 from sigma_stellar_aws.authoring import rule_documents
 from sigma_stellar_aws.authoring.check_correlations import correlation_findings
+from sigma_stellar_aws.authoring.check_filters import filter_findings
+from sigma_stellar_aws.authoring.issue_limits import limits_of
 from sigma_stellar_aws.authoring.issue_positions import all_texts, find_text, issue_details, path_of_issue
 from sigma_stellar_aws.authoring.rule_documents import (
     FINDING_SEVERITIES,
     CheckedDocument,
+    FileContent,
     Finding,
     FindingSeverity,
     Subject,
     sigma_error_text,
 )
+from sigma_stellar_aws.authoring.unfinished import unfinished_parts
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
@@ -33,11 +37,14 @@ from sigma_stellar_aws.pipelines.transformations import CLOUDTRAIL
 from sigma_stellar_aws.reference.flat_schema import flat_name
 from sigma_stellar_aws.rule_files.load import AnyRule, find_rule_files
 from sigma_stellar_aws.validators import stellar_aws as ours
+from sigma_stellar_aws.validators.rule_keys import meant_key, meant_log_source_key
 
 NEED_NETWORK = frozenset(
     {
         "attacktag",
         "d3_fendtag",
+        "sigmahq_category_event_id",
+        "sigmahq_category_windows_provider_name",
         "sigmahq_fieldname_cast",
         "sigmahq_filename_prefix",
         "sigmahq_invalid_fieldname",
@@ -56,12 +63,21 @@ OWN_CHECKS: Mapping[str, str] = {
     "sigma": "A document is a Sigma rule, correlation or filter.",
     "reference": "The rules that a correlation or filter names are among those checked.",
     "correlation": "A correlation rule can be evaluated, and exactly.",
+    "filter": "A filter applies to some of the rules that are checked with it.",
+    "unfinished": "Nothing is left to be written.",
     "validator": "Every validator can judge the rule.",
     "convert": "A CloudTrail rule can be converted by the pipeline and backend stellar_aws.",
 }
 """The checks other than validators, and what holds if they report nothing."""
 
 _OWN_KEY = "stellar"
+_KEYS = "stellar_aws_unknown_key"
+_ABOUT_KEYS: Mapping[str, Callable[[str], str | None]] = {
+    "custom_attributes": meant_key,
+    "fieldname_logsource": meant_log_source_key,
+    "sigmahq_unknown_field": meant_key,
+}
+"""Validators of others that report unknown keys, and what tells which of these ours reports."""
 _SEVERITIES: Mapping[SigmaValidationIssueSeverity, FindingSeverity] = {
     SigmaValidationIssueSeverity.LOW: "low",
     SigmaValidationIssueSeverity.MEDIUM: "medium",
@@ -113,6 +129,8 @@ def check_rules(paths: Iterable[Path | str] = ()) -> CheckReport:
         *(finding for content in contents for finding in content.findings),
         *_missing_references(subjects),
         *correlation_findings(subjects),
+        *filter_findings(subjects),
+        *_unfinished(contents),
         *_validate(subjects, validators),
         # Last of all, since a pipeline changes the rules.
         *(finding for subject in subjects for finding in _convert(subject)),
@@ -183,7 +201,7 @@ def _validate(subjects: Sequence[Subject], validators: Mapping[str, SigmaRuleVal
             yield _failed(subjects[0], name, error)
         for issue in issues:
             for rule in issue.rules:
-                yield from _of_issue(name, issue, by_rule[id(rule)])
+                yield from _of_issue(name, issue, by_rule[id(rule)], limits_of(name, validator, rule))
 
 
 def _failed(subject: Subject, validator: str, error: Exception) -> Finding:
@@ -191,20 +209,26 @@ def _failed(subject: Subject, validator: str, error: Exception) -> Finding:
     return subject.finding((), "validator", "medium", message)
 
 
-def _of_issue(name: str, issue: SigmaValidationIssue, subject: Subject) -> Iterator[Finding]:
+def _of_issue(name: str, issue: SigmaValidationIssue, subject: Subject, limits: str) -> Iterator[Finding]:
     if isinstance(issue, _LocatedIssue):
         at, message = issue.at, issue.problem
     else:
-        named = [detail for detail in issue_details(issue) if (name, detail) != ("sigmahq_unknown_field", _OWN_KEY)]
-        if name == "sigmahq_unknown_field" and not named:
-            return
+        named = issue_details(issue)
+        if name in _ABOUT_KEYS:
+            # One of our own validators proposes what to write instead.
+            named = [key for key in named if key != _OWN_KEY and not _ABOUT_KEYS[name](key)]
+            if not named:
+                return
         document = subject.document
         if subject.is_filter:
             document = {**document, "detection": document["filter"]}
         at = path_of_issue(issue, subject.rule, document)
         message = f"{' '.join(issue.description.split()).rstrip('.')}{': ' if named else '.'}{', '.join(named)}"
+        if limits:
+            message = f"{message.rstrip('.')} ({limits})."
     # A filter has no level, no tags and so on: of the rule that represents it, only the detections are its own.
-    if not subject.is_filter or at[:1] == ("detection",):
+    is_own = not subject.is_filter or at[:1] == ("detection",) or name == _KEYS
+    if is_own and not _is_left_out(name, at, subject):
         others = sorted({str(rule.source.path) for rule in issue.rules if rule.source} - {str(subject.path)})
         yield subject.finding(
             at,
@@ -214,13 +238,30 @@ def _of_issue(name: str, issue: SigmaValidationIssue, subject: Subject) -> Itera
         )
 
 
+def _is_left_out(validator: str, at: YamlPath, subject: Subject) -> bool:
+    """Tell whether an issue is about a key that was left out: by its place, or by the name of its validator."""
+    names = {"identifier" if key == "id" else key for key in subject.left_out}
+    return bool(names & set(validator.split("_"))) or (at != () and str(at[0]) in subject.left_out)
+
+
+def _unfinished(contents: Iterable[FileContent]) -> Iterator[Finding]:
+    for content in contents:
+        for subject in content.subjects:
+            for part in unfinished_parts(subject.text, subject.number):
+                if part.key is None:
+                    yield subject.finding_at(part.place, "unfinished", "low", f"This is still to be done: {part.text}")
+                else:
+                    message = f"The value of {part.key} is still to be written."
+                    yield subject.finding_at(part.place, "unfinished", "medium", message)
+
+
 def _about_cloudtrail(rule: AnyRule) -> TypeGuard[SigmaRule]:
     return isinstance(rule, SigmaRule) and rule.logsource in CLOUDTRAIL
 
 
 def _convert(subject: Subject) -> Iterator[Finding]:
     rule = subject.rule
-    if not _about_cloudtrail(rule):
+    if not _about_cloudtrail(rule) or subject.asks_less:
         return
     try:
         backend = StellarAwsBackend(stellar_aws())

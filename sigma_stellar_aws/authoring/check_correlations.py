@@ -1,6 +1,6 @@
 """What is wrong or doubtful in correlation rules, as findings of a check."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from sigma.correlations import SigmaCorrelationRule
@@ -13,19 +13,21 @@ from sigma_stellar_aws.base.sigma_errors import RuleBlockError
 from sigma_stellar_aws.base.times import duration_text
 from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.pipelines.transformations import CLOUDTRAIL
-from sigma_stellar_aws.reference import cloudtrail_fields
 from sigma_stellar_aws.reference.flat_schema import flat_name
 from sigma_stellar_aws.rule_files.correlations import resolve_correlations
 from sigma_stellar_aws.rule_files.counted import Correlation
+from sigma_stellar_aws.rule_files.load import AnyRule
 from sigma_stellar_aws.rule_files.stated_correlation import (
     TEMPORAL_KINDS,
     CorrelationFaultError,
     CorrelationRefusedError,
     MissingMemberError,
+    StatedCorrelation,
     keep_document,
     read_correlation,
 )
 from sigma_stellar_aws.rule_files.stellar_block import correlation_window, rule_name
+from sigma_stellar_aws.validators.fields import field_problem
 
 _LONG = timedelta(hours=1)
 """In a large organisation (10 million events a day) there are as many events in this time as may be remembered."""
@@ -56,13 +58,14 @@ def correlation_findings(subjects: Sequence[Subject]) -> Iterator[Finding]:
     for correlation in resolved.correlations:
         named = stated[correlation.name]
         if isinstance(named, SigmaCorrelationRule):
-            yield from _doubts(by_rule[id(named)], named, correlation, about_cloudtrail)
+            yield from _doubts(by_rule[id(named)], named, correlation)
             yield from _too_much_to_remember(by_rule[id(named)], correlation, about_cloudtrail)
+    for subject in by_rule.values():
+        if isinstance(subject.rule, SigmaCorrelationRule):
+            yield from _field_findings(subject, read_correlation(subject.document), rules)
 
 
-def _doubts(
-    subject: Subject, rule: SigmaCorrelationRule, correlation: Correlation, about_cloudtrail: Collection[str]
-) -> Iterator[Finding]:
+def _doubts(subject: Subject, rule: SigmaCorrelationRule, correlation: Correlation) -> Iterator[Finding]:
     try:
         window = correlation_window(rule)
     except RuleBlockError as error:
@@ -78,12 +81,23 @@ def _doubts(
     if correlation.count == 1 and (correlation.kind not in TEMPORAL_KINDS or len(correlation.members) == 1):
         message = "One event is enough, and so the rules that it names say the same by themselves."
         yield subject.finding(("correlation", "condition"), "correlation", "low", message)
-    for member in correlation.members:
-        for field in dict.fromkeys((*member.key, *member.values)):
-            if member.name in about_cloudtrail and not cloudtrail_fields.is_known(field):
-                meant = cloudtrail_fields.nearest_field(field)
-                message = f"CloudTrail has no field {field!r}{f'; write {meant}' if meant else ''}."
-                yield subject.finding(_place_of(subject, field), "correlation", "medium", message)
+
+
+def _field_findings(subject: Subject, stated: StatedCorrelation, rules: Sequence[AnyRule]) -> Iterator[Finding]:
+    """Find the fields that no event has, of all events that are CloudTrail's as far as that is known."""
+    by_reference = {str(name): rule for rule in rules for name in (rule.id, rule.name) if name is not None}
+    known = {reference: by_reference.get(reference) for reference in stated.references}
+    others = {name for name, rule in known.items() if isinstance(rule, SigmaRule) and rule.logsource not in CLOUDTRAIL}
+    counted = stated.threshold.fields if stated.threshold else ()
+    named = [field for field in (*stated.group_by, *counted) if field not in stated.aliases and not others]
+    named += [
+        field for fields in stated.aliases.values() for reference, field in fields.items() if reference not in others
+    ]
+    for field in dict.fromkeys(named):
+        problem = field_problem(field)
+        # What is not among the rules that are checked may be of other logs, of which no field is like CloudTrail's.
+        if problem and (any(known.values()) or "; write " in problem):
+            yield subject.finding(_place_of(subject, field), "correlation", "medium", problem)
 
 
 def _too_much_to_remember(

@@ -18,11 +18,13 @@ from sigma.exceptions import (
     SigmaValueError,
 )
 from sigma.filters import SigmaFilter
-from sigma.rule import SigmaRule
+from sigma.rule import SigmaLevel, SigmaRule, SigmaStatus
 
+from sigma_stellar_aws.authoring.faulty_parts import without_parts
 from sigma_stellar_aws.authoring.issue_positions import find_text
 from sigma_stellar_aws.base import yaml_positions
 from sigma_stellar_aws.base.json_types import Json, JsonObject
+from sigma_stellar_aws.base.text import LOOSELY_ALIKE, nearest
 from sigma_stellar_aws.base.yaml_positions import Span, YamlPath
 from sigma_stellar_aws.rule_files.as_written import misreadings
 from sigma_stellar_aws.rule_files.load import AnyRule
@@ -52,6 +54,9 @@ _PLACES_OF_ERRORS: Mapping[str, YamlPath] = {
 _OF_WHAT_IS_MISREAD = (SigmaConditionError, SigmaModifierError, SigmaTypeError, SigmaValueError)
 # https://github.com/SigmaHQ/sigma-specification; pySigma accepts other things in them, on which validators fail.
 _LISTS_OF_TEXTS = ("references", "tags", "falsepositives", "fields")
+
+
+_ENUMERATED: Mapping[YamlPath, type[SigmaLevel | SigmaStatus]] = {("level",): SigmaLevel, ("status",): SigmaStatus}
 
 
 class Finding(NamedTuple):
@@ -95,6 +100,10 @@ class Subject(NamedTuple):
     """What validators judge; for a filter, a rule with its detections."""
     references: tuple[str, ...]
     """Names or ids of the rules that a correlation or filter refers to."""
+    left_out: frozenset[str] = frozenset()
+    """Keys of the document that the rule lacks, or has a stand-in for, since there is a fault in them."""
+    asks_less: bool = False
+    """Whether the rule lacks some of what the document asks for."""
 
     @property
     def is_filter(self) -> bool:
@@ -105,7 +114,10 @@ class Subject(NamedTuple):
         """Return a finding about a part of the rule."""
         if self.is_filter and at[:1] == ("detection",):
             at = ("filter", *at[1:])
-        place = yaml_positions.place_of(self.text, at, self.number)
+        return self.finding_at(yaml_positions.place_of(self.text, at, self.number), check, severity, message)
+
+    def finding_at(self, place: Span | None, check: str, severity: FindingSeverity, message: str) -> Finding:
+        """Return a finding about a place in the file of the rule."""
         return _finding(self.path, self.text, place, self.title, check, severity, message)
 
 
@@ -178,15 +190,40 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
     if misread:
         # pySigma says less about the same parts, or fails on them.
         errors = [e for e in errors if isinstance(e, SigmaError) and not isinstance(e, _OF_WHAT_IS_MISREAD)]
-    for fault in errors:
-        place = yaml_positions.place_of(text, _place_of_error(document, fault), number)
-        content.findings.append(_finding(file, text, place, title, "sigma", "high", sigma_error_text(fault)))
-    for at in _entries_not_strings(document):
+    odd_entries = _entries_not_strings(document)
+    for at in odd_entries:
         place = yaml_positions.place_of(text, at, number)
         message = f"Every entry of {at[0]} has to be a string; quote it, since YAML reads it as something else."
         content.findings.append(_finding(file, text, place, title, "sigma", "high", message))
-    if not errors and not misread and not _entries_not_strings(document):
+    if not errors and not misread and not odd_entries:
         content.subjects.append(Subject(file, text, number, title, document, rule, references))
+        return
+    faults = [*(found.path for found in misread), *odd_entries]
+    rest = document
+    while True:
+        for fault in errors:
+            at = _place_of_error(rest, fault)
+            place = yaml_positions.place_of(text, at, number)
+            message = sigma_error_text(fault) + _choices(at, rest)
+            content.findings.append(_finding(file, text, place, title, "sigma", "high", message))
+            faults.append(at)
+        # What is not wrong is judged all the same.
+        remainder = None if _has_templates(documents) else without_parts(document, faults)
+        if remainder is None or (errors and remainder.document == rest):
+            return
+        rest = remainder.document
+        try:
+            rule, references, errors = _parse([rest], SigmaRuleLocation(file))
+        except Exception:
+            return
+        if not errors:
+            lacks = (remainder.left_out, remainder.asks_less)
+            content.subjects.append(Subject(file, text, number, title, document, rule, references, *lacks))
+            return
+
+
+def _has_templates(documents: Sequence[Json]) -> bool:
+    return any("action" in document for document in documents if isinstance(document, dict))
 
 
 def _entries_not_strings(document: JsonObject) -> list[YamlPath]:
@@ -200,7 +237,7 @@ def _parse(documents: Sequence[Json], source: SigmaRuleLocation) -> tuple[AnyRul
     The documents before it matter only if some are templates (key ``action``), which pySigma merges into others.
     """
     maps = [document for document in documents if isinstance(document, dict)]
-    if not any("action" in document for document in maps):
+    if not _has_templates(documents):
         maps = maps[-1:]
     document = maps[-1]
     # pySigma changes what it is given.
@@ -220,10 +257,21 @@ def _parse_filter(
     detection = document["filter"]
     parts = {key: value for key, value in detection.items() if key != "rules"} if isinstance(detection, dict) else {}
     rule = SigmaRule.from_dict(
-        {"title": parsed.title, "logsource": document.get("logsource"), "detection": parts}, True, source
+        {**parsed.custom_attributes, "title": parsed.title, "logsource": document.get("logsource"), "detection": parts},
+        True,
+        source,
     )
     references = [] if isinstance(parsed.filter.rules, str) else parsed.filter.rules
     return rule, tuple(str(reference.reference) for reference in references), list(parsed.errors) or _errors(rule)
+
+
+def _choices(at: YamlPath, document: JsonObject) -> str:
+    """Say what to write where a key has one of a few values; empty for any other key."""
+    choices = [choice.name.lower() for choice in _ENUMERATED.get(at, ())]
+    if not choices:
+        return ""
+    close = nearest(str(document.get(str(at[0]))), choices, LOOSELY_ALIKE)
+    return f"; write {close or ' or '.join((', '.join(choices[:-1]), choices[-1]))}"
 
 
 def _errors(rule: AnyRule) -> list[Exception]:

@@ -1,7 +1,7 @@
 """Text for people: counted, listed, corrected, and safe to print or to put into a cell of a spreadsheet."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import NamedTuple
@@ -82,19 +82,23 @@ def did_you_mean(name: str | None) -> str:
 def nearest(word: str, choices: Iterable[str], alike: float = ALIKE) -> str | None:
     """Return the choice that somebody probably meant by a word, or None if nothing is close.
 
-    One that differs only in case, blanks and punctuation comes first; otherwise the most alike, as difflib measures
-    it. Keep large sets of choices as a frozenset: what is made of them is then made once.
+    One that differs only in case, blanks and punctuation comes first, then one with two letters swapped, which makes
+    much of a short word; otherwise the most alike, as difflib measures it. Keep large sets of choices as a frozenset:
+    what is made of them is then made once.
 
     >>> nearest("event_name", ["eventName", "eventTime"]), nearest("eventNmae", ["eventName", "eventTime"])
     ('eventName', 'eventName')
     >>> nearest("requestID", ["eventName", "eventTime"])
+    >>> nearest("anr", ["arn", "type"])
+    'arn'
     """
     known = _known(frozenset(choices))
     plain = _plain(word)
     if not plain:
         return None
-    if plain in known.choices:
-        return known.choices[plain]
+    for spelling in (plain, *_swapped(plain)):
+        if spelling in known.choices:
+            return known.choices[spelling]
     # Letters in common, whatever their order, are the most that can be alike. That is counted in a moment, and leaves
     # few to compare letter by letter, the most promising first.
     letters = _letters(plain, known.bits)
@@ -112,6 +116,12 @@ def nearest(word: str, choices: Iterable[str], alike: float = ALIKE) -> str | No
         if ratio > best[0] or (best[1] is None and ratio == alike):
             best = (ratio, choice)
     return None if best[1] is None else known.choices[best[1]]
+
+
+def _swapped(word: str) -> Iterator[str]:
+    """Yield a word with each two letters beside each other swapped; nothing for words of two letters."""
+    for at in range(len(word) - 1) if len(word) > 2 else ():
+        yield word[:at] + word[at + 1] + word[at] + word[at + 2 :]
 
 
 class _Known(NamedTuple):

@@ -69,11 +69,25 @@ def load_yaml(text: str) -> list[Json]:
 
     Raises:
         yaml.YAMLError: it is not YAML.
-        ValueError: a value does not fit its type, such as a date in month 13, or aliases stand for too many values.
+        ValueError: a value does not fit its type, or aliases stand for too many values.
         RecursionError: it is nested too deeply.
     """
     check_size(text)
-    return list(yaml.load_all(text, yaml.CSafeLoader))
+    return list(yaml.load_all(text, _Loader))
+
+
+class _Loader(yaml.CSafeLoader):
+    """Loads a date that does not exist, such as one in month 13, as the text that it is: its key says what is wrong."""
+
+    def date_or_text(self, node: yaml.ScalarNode) -> object:
+        """Return a date or time; its text where there is none such."""
+        try:
+            return self.construct_yaml_timestamp(node)
+        except ValueError:
+            return node.value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.date_or_text)
 
 
 def check_size(text: str) -> None:

@@ -26,7 +26,7 @@ _SUCCESS = frozenset(
     {"", "-", "0", "200", "false", "n/a", "no error", "noerror", "none", "null", "ok"}
     | {"success", "successful", "succeeded"}
 )
-_OF_SUCCESS = re.compile(r"(?<!un)succe", re.IGNORECASE)
+_OF_SUCCESS = re.compile(r"(?<!un)succ(?:e|\*|$)", re.IGNORECASE)
 OUTCOMES = ("errorCode", "errorMessage")
 """Fields that only failed calls have."""
 _LISTS = ("addendum.", "resources.")

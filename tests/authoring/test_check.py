@@ -130,7 +130,7 @@ def test_documents_of_one_file_are_all_checked(check_text: CheckText) -> None:
     ("old", "new", "expected"),
     [
         ("title: A Good Rule", "title: [A", (2, "yaml", "high")),
-        ("date: 2026-11-24", "date: 2026-13-24", (1, "yaml", "high")),
+        ("date: 2026-11-24", "date: 2026-13-24", (8, "sigma", "high")),
         ("level: medium", "level: medium\nlevel: high", (23, "yaml", "high")),
         ("level: medium", "level: severe", (22, "sigma", "high")),
         ("5f0a1b7e-8f0e-4a3f-9a53-0d3a4a0c9f01", "one", (2, "sigma", "high")),
@@ -154,7 +154,7 @@ def test_documents_of_one_file_are_all_checked(check_text: CheckText) -> None:
             (22, "sigmahq_falsepositives_banned_word", "medium"),
         ),
         ("- Administrators", "- Administrators: all of them", (21, "sigma", "high")),
-        ("stellar:", "steller:", (23, "sigmahq_unknown_field", "medium")),
+        ("stellar:", "steller:", (23, "stellar_aws_unknown_key", "medium")),
         ("'DeleteAlarms'", "['DeleteAlarms', 'Delete**']", (18, "double_wildcard", "low")),
         (
             "'DeleteAlarms'",

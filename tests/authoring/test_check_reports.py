@@ -100,7 +100,10 @@ def test_wide_characters_do_not_shift_the_mark(checked: CheckedDocument) -> None
 
 def test_the_summary_counts(checked: CheckedDocument) -> None:
     """The summary counts findings by severity, rules and files, and rules that are not about CloudTrail."""
-    other = GOOD.replace("A Good Rule", "Another Rule").replace("9f01", "9f06").replace("cloudtrail", "other")
+    other = (
+        GOOD.replace("A Good Rule", "Another Rule").replace("9f01", "9f06").replace("product: aws", "product: other")
+    )
+    other = other.replace("cloudtrail", "other")
     text = summary_of_report(checked(aws_clean_rule=GOOD + "---\n" + FAULTY, aws_other_source=other))
     assert text == "1 finding (1 medium) in 3 rules of 2 files; 1 not about CloudTrail, and so checked in general only"
 

@@ -150,7 +150,7 @@ def test_a_wrong_block_is_an_error(file: Path, block: str, reason: str) -> None:
     [
         (b"title: [broken", "not valid YAML"),
         (b"title: \xff", "not valid YAML"),
-        (b"date: 2026-13-45", "not valid YAML"),
+        (RULE.encode() + b"date: 2026-13-45", "Rule date '2026-13-45' is invalid"),
         (b"[" * 1500, "not valid YAML"),
         (b"a: &a [*a]", "not valid YAML: with its aliases written out"),
         (RULE.encode() + b"level: low\nlevel: high", "Line 5 has the key 'level' a second time"),
