@@ -35,6 +35,9 @@ ELSEWHERE = re.compile(r"(\.venv/| (elastic|opensearch) )")
 SKIPPED = ("pip install", "export ", "systemctl ")
 """What only prepares: packages are there, and nobody asks for a password."""
 
+OF_A_SKELETON = "sigma-stellar-aws check my-rules"
+"""Finds what its author still has to write, and so ends with 1."""
+
 SAMPLES = PROJECT / "tests" / "samples"
 INDICES = ("aella-cloudtrail-1", "cloudtrail-1")
 
@@ -85,7 +88,7 @@ def places(opensearch_url: str) -> Iterator[dict[str, str]]:
 
 
 def test_each_command_of_the_pages(folder: Path, places: dict[str, str]) -> None:
-    """Every command ends well; of old logs, the last days have no alerts."""
+    """Every command ends well; of old logs, the last days have no alerts, and a skeleton is still to be written."""
     programs = str(Path(sys.executable).parent)
     environment = {
         **os.environ,
@@ -113,7 +116,7 @@ def test_each_command_of_the_pages(folder: Path, places: dict[str, str]) -> None
         except subprocess.TimeoutExpired:
             os.killpg(running.pid, signal.SIGINT)
             out, _ = running.communicate(timeout=30)
-        if running.returncode != 0:
+        if running.returncode != int(line.startswith(OF_A_SKELETON)):
             failed.append(f"{line}: {running.returncode}\n{out[-600:]}")
     assert not failed, "\n".join(failed)
     assert (folder / "report.html").stat().st_size > 10_000
