@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sigma_stellar_aws.authoring import rule_tests
+from sigma_stellar_aws.authoring import change_tests, rule_tests
 from sigma_stellar_aws.authoring.rule_tests import Trial
 from sigma_stellar_aws.authoring.watch import SECONDS_BETWEEN_LOOKS
 from sigma_stellar_aws.base.terminal import UNBROKEN, console_for
@@ -35,16 +35,18 @@ if TYPE_CHECKING:
     help="Test files that name their rules; repeatable.",
 )
 @click.option("--require-cases", is_flag=True, help="Fail where a rule has no cases.")
+@click.option("--mutate", is_flag=True, help="Change one thing of a rule at a time; say what no case notices.")
 @click.option("--watch", is_flag=True, help="Run again what changes, until Ctrl-C.")
 @click.option("--url", help="Run on this data store too, in an index of its own that is removed afterwards.")
 @click.option("--engine", is_flag=True, help="Run on an OpenSearch of its own too.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each case.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each case and change.")
 @ca_file_option
 @errors_exit_with(UNREAD)
 def test(
     paths: tuple[Path, ...],
     case_paths: tuple[Path, ...],
     require_cases: bool,
+    mutate: bool,
     watch: bool,
     url: str | None,
     engine: bool,
@@ -55,11 +57,14 @@ def test(
 
     PATHS are files and folders of rules, without any the 29.
 
+    A change that --mutate tries is a value, field or selection less, another modifier, or a negation. It tells where a
+    case is missing, and is no failure.
+
     Exit code 0: all passed. 1: a case failed, or with --require-cases a rule has none. 3: something could not be read
     or run, see standard error.
     """
-    if (url is not None) + engine + watch > 1 or (watch and as_json):
-        raise click.UsageError("--url, --engine and --watch exclude each other, and --watch excludes --json")
+    if (url is not None) + engine + watch > 1 or (watch and (as_json or mutate)):
+        raise click.UsageError("--url, --engine and --watch exclude each other, and --watch also --json and --mutate")
     paths = paths or (() if case_paths else (pack_path(),))
     console = console_for(sys.stdout, width=UNBROKEN)
     if watch:
@@ -83,10 +88,18 @@ def test(
             click.echo(json.dumps(rule_tests.result_as_json(result)))
     else:
         rule_tests.print_failures(results, console)
+    changes = list(change_tests.try_changes(results)) if mutate else []
+    if as_json:
+        for change in changes:
+            click.echo(json.dumps(change_tests.change_as_json(change)))
+    else:
+        change_tests.print_unnoticed(changes, console)
     problems = Problems()
     for problem in suite.problems:
         problems.report(problem)
     note(rule_tests.summary_of_results(results, suite))
+    if mutate:
+        note(change_tests.summary_of_changes(changes))
     if not all(result.passed for result in results) or (require_cases and suite.untested):
         sys.exit(FINDINGS)
     problems.leave()
