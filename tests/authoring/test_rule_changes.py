@@ -189,22 +189,15 @@ def test_a_case_more_notices_more(tmp_path: Path) -> None:
 
 def test_cases_that_fail_notice_nothing(tmp_path: Path) -> None:
     """What fails anyway says nothing of a change."""
-    cases = f"hits:
-- name: wrong
-  event: {{eventName: ListKeys}}
-- name: one
-  event: {EVENT}}}
-"
+    cases = f"hits:\n- name: wrong\n  event: {{eventName: ListKeys}}\n- name: one\n  event: {EVENT}}}\n"
     assert {result.noticed_by for result in tried(tmp_path, cases=cases)} == {None, "one"}
 
 
 def test_each_rule_of_a_file_has_its_own_lines(tmp_path: Path) -> None:
     """Lines are those of the document that the rule is in."""
     second = RULE.replace("Keys of Others", "Another")
-    indented = "".join(f"  {line}
-" for line in CASES.splitlines())
-    cases = "".join(f"- rule: {title}
-{indented}" for title in ("Keys of Others", "Another"))
+    indented = "".join(f"  {line}\n" for line in CASES.splitlines())
+    cases = "".join(f"- rule: {title}\n{indented}" for title in ("Keys of Others", "Another"))
     results = tried(tmp_path, f"{RULE}---\n{second}", cases)
     lines = {(r.rule.rule.title, r.line) for r in results if r.change == "without eventSource"}
     assert lines == {("Keys of Others", 5), ("Another", 19)}
