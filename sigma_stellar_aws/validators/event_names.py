@@ -28,7 +28,7 @@ from sigma_stellar_aws.reference.aws_events import (
     table,
 )
 from sigma_stellar_aws.validators.asked_events import known_sources, sources_asked
-from sigma_stellar_aws.validators.condition_tree import Value, Way
+from sigma_stellar_aws.validators.condition_tree import FieldComparison, Value, Way
 from sigma_stellar_aws.validators.issues import (
     CaseIssue,
     CloudTrailIssue,
@@ -111,7 +111,7 @@ def version_fault(value: Value, comparison: FieldComparison, way: Way) -> Fault 
 
 def _is_of_source(name: str, source: str, way: Way) -> bool:
     """Tell whether an event of a name has to be of a source, by what is asked beside it or by its name alone."""
-    beside = _sources(way)
+    beside = sources_asked(way)
     return sources_of(name) == [source] if beside is None else beside == {source}
 
 

@@ -18,6 +18,7 @@ from sigma.validators.base import SigmaRuleValidator
 from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.reference import cloudtrail_fields
 from sigma_stellar_aws.reference.event_data import nearest_detail
+from sigma_stellar_aws.reference.flat_schema import stands_for_several
 from sigma_stellar_aws.validators.beside_detection import (
     StellarAwsAttackTagValidator,
     StellarAwsLogSourceValidator,
@@ -113,11 +114,12 @@ class StellarAwsParameterValidator(StellarAwsValidator):
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
         """Yield fields inside requests, responses and further data of events that are misspelt, or of other events."""
         for asked in asked_fields(conditions(*detections_of(rule))):
+            field = asked.comparison.field or ""
             fault = parameter_fault(asked)
-            if fault is not None:
+            if fault is not None and not stands_for_several(field) and not position_fault(field):
                 yield fault, asked.comparison.at
         for field, at in _fields(rule):
-            if meant := nearest_detail(field):
+            if (meant := nearest_detail(field)) and not position_fault(field):
                 yield Fault(MisspeltParameterIssue, f"No event is known to have {field!r}; did you mean {meant}?"), at
 
 

@@ -41,7 +41,7 @@ def test_a_skeleton_is_not_finished(tmp_path: Path) -> None:
 def test_only_what_marks_work_is_unfinished(tmp_path: Path) -> None:
     """A word that contains the mark, a value that a rule looks for, and a # within a text are none of it."""
     text = GOOD.replace("Detects the deletion", "Detects the TODOIST # TODOs deletion")
-    text = text.replace("'DeleteAlarms'", "'DeleteAlarms'\n        requestParameters.name: 'TODO # TODO'")
+    text = text.replace("'DeleteAlarms'", "'DeleteAlarms'\n        requestParameters.alarmNames: 'TODO # TODO'")
     assert check_files(tmp_path, aws_a_rule=text) == []
     [found] = check_files(tmp_path, aws_a_rule=text.replace("level: medium", "level: medium # FIXME: low?"))
     assert (found.line, found.severity, found.message) == (23, "low", "This is still to be done: # FIXME: low?")
