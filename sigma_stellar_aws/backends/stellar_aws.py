@@ -359,7 +359,7 @@ class StellarAwsBackend(Correlations):
     def _accepted(self, cond: FieldCondition, state: ConversionState, query: FieldQuery) -> Clause:
         for kind, reason in query.doubts:
             if not self.options.accepts_inexact:
-                self._refuse(cond, state, f"{reason} (inexact=warn converts it all the same)")
+                self._refuse(cond, state, f"{reason} (inexact=warn, or --inexact, converts it all the same)")
             warning = InexactQueryWarning(rule_of(state), cond.field, kind, reason)
             # Shown as coming from the rule, not from here.
             warnings.warn_explicit(warning, None, state.processing_state.get("file", "sigma"), 1)

@@ -55,6 +55,7 @@ location_options = options(
 rule_options = options(
     rules_option,
     filters_option,
+    click.option("--correlations", is_flag=True, help="Also the correlations of this project, about several events."),
     choice_options,
     strict_option,
     published_option,
@@ -73,6 +74,9 @@ rule_options = options(
     ),
     click.option("--channel", default="", metavar="ID", help="Notification channel of new monitors (opensearch)."),
     click.option("--enabled", is_flag=True, help="What is made anew runs at once."),
+    click.option(
+        "--inexact", is_flag=True, help="Also what there cannot be exact; a note says which way each of these errs."
+    ),
     click.option(
         "--building-block",
         multiple=True,

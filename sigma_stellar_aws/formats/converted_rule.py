@@ -267,7 +267,7 @@ def _group_field(converted: ConvertedRule, field: str, name: str, grouping: _Gro
             f"events with such values {grouping.cut}"
         )
         if not converted.accepts_inexact:
-            converted.refuse(f"field {name!r}: {reason}; {grouping.cure}, or say inexact=warn")
+            converted.refuse(f"field {name!r}: {reason}; {grouping.cure}, or say inexact=warn, or --inexact")
         tell(InexactQueryWarning(converted.title, name, "cut", reason), "sigma")
     return best
 

@@ -208,7 +208,7 @@ def _threshold_line(
         limits.append("different values are estimated, so that it may also miss some")
     told = "; ".join(limits)
     if not whole.accepts_inexact:
-        converted.refuse(f"{reason}; a threshold rule is not exact: {told} (inexact=warn makes one all the same)")
+        converted.refuse(f"{reason}; a threshold rule is not exact: {told} (inexact=warn, or --inexact, makes one)")
     asked: JsonObject = {"type": "threshold", **query_of_rule(whole, query), "threshold": threshold}
     suppressed: JsonObject | None = {"duration": duration(whole.suppression.window)}
     if stack < THRESHOLD_SUPPRESSION:

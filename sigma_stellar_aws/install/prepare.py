@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from sigma.collection import SigmaCollection
-from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
@@ -36,7 +35,8 @@ from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX, stellar_aws, 
 from sigma_stellar_aws.query.store_profile import StoreProfile, read_profile
 from sigma_stellar_aws.reference.flat_schema import TIME_FIELD, flat_name
 from sigma_stellar_aws.rule_files.choose import choose_rules, names_of
-from sigma_stellar_aws.rule_files.load import find_rules, load_rules
+from sigma_stellar_aws.rule_files.correlations import is_only_counted
+from sigma_stellar_aws.rule_files.load import AnyRule, correlation_file, find_rules, load_rules
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 from sigma_stellar_aws.store.client import Aws, connect
 
@@ -114,12 +114,13 @@ def prepare(
     if unread and options.prune:
         raise UserError(f"--prune needs all rule files, since it deletes what no rule is for\n{_named(unread)}")
     try:
-        rules = choose_rules(all_rules, options.only, options.exclude, counted=False)
+        rules = choose_rules(all_rules, options.only, options.exclude)
     except NotFoundError as error:
         raise NotFoundError(f"{error}\n{_named(unread)}" if unread else str(error)) from error
-    called = {rule_name(rule): names_of(rule) for rule in rules.rules}
-    twins = {rule_name(rule): _related(rule) for rule in rules.rules}
-    passed_over = {rule_name(rule) for rule in all_rules.rules} - {rule_name(rule) for rule in rules.rules}
+    chosen = [rule for rule in rules.rules if not is_only_counted(rule)]
+    called = {rule_name(rule): names_of(rule) for rule in chosen}
+    twins = {rule_name(rule): _related(rule) for rule in chosen}
+    passed_over = {rule_name(rule) for rule in all_rules.rules} - {*called}
     profile = read_profile(options.store) if options.store else None
     target, state = connected(location, on_exit, changes=changes)
     stack = _stack(options, target)
@@ -151,7 +152,12 @@ def _readable(location: Location, options: RuleOptions) -> tuple[SigmaCollection
     Where one artefact is for many rules, a file that cannot be read is an error: its rule would be taken out of there.
     """
     strict = options.strict or _for_many_rules(location, options)
-    loaded = load_rules(*options.rule_paths, filters=options.filter_paths, collect_errors=not strict)
+    loaded = load_rules(
+        *options.rule_paths,
+        filters=options.filter_paths,
+        correlations=options.correlations,
+        collect_errors=not strict,
+    )
     reasons: dict[Path, list[str]] = {}
     for error in loaded.errors:
         if error.source is None:
@@ -181,7 +187,7 @@ def _no_dry_run(location: Location, stack: Stack) -> str:
     return ""
 
 
-def _related(rule: SigmaRule | SigmaCorrelationRule) -> list[str]:
+def _related(rule: AnyRule) -> list[str]:
     """Return the ids of the rules that a rule names as related; some are Elastic's own."""
     return [str(other.id) for other in rule.related.related] if isinstance(rule, SigmaRule) and rule.related else []
 
@@ -237,6 +243,7 @@ def _artefacts(
         monitor=options.monitor,
         channel=options.channel,
         enabled=options.enabled,
+        inexact="warn" if options.inexact else "refuse",
     )
     with _warnings_told(tell):
         made: list[Any] = backend.convert(rules, _format(location))
@@ -281,7 +288,7 @@ def _refuse_pattern(location: Location, options: RuleOptions) -> None:
             raise UserError(reason)
 
 
-def _reason(rule: SigmaRule, error: SigmaError) -> str:
+def _reason(rule: AnyRule, error: SigmaError) -> str:
     """Return why a rule is left out, without its title and its file, which are told beside."""
     return str(getattr(error, "reason", "") or error.args[0]).removeprefix(f"Rule {rule.title!r}: ")
 
@@ -320,7 +327,8 @@ def installed_for(name: str, steps: Sequence[Step]) -> set[str]:
     if found:
         return found
     try:
-        rules = find_rules(name)
+        file = correlation_file(name)
+        rules: Sequence[AnyRule] = load_rules(file, alone=True).rules if file else find_rules(name)
     except NotFoundError as error:
         hint = did_you_mean(nearest(name, [each for step in steps for each in (step.name, step.key)], LOOSELY_ALIKE))
         raise NotFoundError(f"nothing is installed for {name!r}{hint}" if hint else str(error)) from error

@@ -47,6 +47,8 @@ class RuleOptions:
 
     rule_paths: tuple[Path, ...]
     filter_paths: tuple[Path, ...]
+    correlations: bool
+    """Whether the correlations of this project are among the rules."""
     only: tuple[str, ...]
     exclude: tuple[str, ...]
     strict: bool
@@ -60,6 +62,8 @@ class RuleOptions:
     monitor: str
     channel: str
     enabled: bool
+    inexact: bool
+    """Whether what the target cannot do exactly is installed all the same, and told."""
     building_block: tuple[str, ...]
     take: tuple[tuple[str, str], ...]
     prune: bool

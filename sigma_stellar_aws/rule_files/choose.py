@@ -13,17 +13,15 @@ from sigma_stellar_aws.rule_files.correlations import counted_by, only_counted, 
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 
-def choose_rules(
-    rules: SigmaCollection, only: Sequence[str] = (), exclude: Sequence[str] = (), *, counted: bool = True
-) -> SigmaCollection:
-    """Return some of the rules, in the same order.
+def choose_rules(rules: SigmaCollection, only: Sequence[str] = (), exclude: Sequence[str] = ()) -> SigmaCollection:
+    """Return some of the rules, in the same order, and what correlations among them count, for these alone.
+
+    What only correlations count that were not taken is left out.
 
     Args:
         rules: the rules to choose from.
         only: take these; without any, take all.
         exclude: leave these out of what was taken.
-        counted: add what correlations among them count, to alert for them alone. What only correlations count that were
-            not taken is left out then.
 
     Raises:
         NotFoundError: a name is not that of a rule, or no rule is left.
@@ -32,15 +30,14 @@ def choose_rules(
         return rules
     wanted = _named(rules, only) if only else set(range(len(rules.rules)))
     unwanted = _named(rules, exclude)
-    if counted and not only:
+    if not only:
         silent = resolve_correlations(rules.rules).silent
         wanted -= {number for number, rule in enumerate(rules.rules) if rule_name(rule) in silent}
     chosen = [rule for number, rule in enumerate(rules.rules) if number in wanted and number not in unwanted]
     if not chosen:
         raise NotFoundError("no rule is left by --only and --exclude")
-    if counted:
-        excluded = {id(rules.rules[number]) for number in unwanted}
-        chosen += [only_counted(rule) for rule in counted_by(rules.rules, chosen) if id(rule) not in excluded]
+    excluded = {id(rules.rules[number]) for number in unwanted}
+    chosen += [only_counted(rule) for rule in counted_by(rules.rules, chosen) if id(rule) not in excluded]
     # Their references are resolved by the conversion, where an error names the rule.
     return SigmaCollection([*chosen], [*rules.errors], resolve_references=False)
 

@@ -1108,7 +1108,7 @@ def test_a_search_body_is_kept_as_it_was_understood(alerting_server: Alerting) -
         "sort": ["t", {"u": "desc"}],
         "_source": ["k"],
         "fields": ["k"],
-        "aggs": {"a": {}},
+        "aggs": {"a": {"filters": {"filters": {"x": {"exists": {"field": "f"}}}}}},
         "query": {"match_all": {}},
     }
     stored: JsonObject = {
@@ -1117,7 +1117,15 @@ def test_a_search_body_is_kept_as_it_was_understood(alerting_server: Alerting) -
         "sort": [{"t": {"order": "asc"}}, {"u": {"order": "desc"}}],
         "_source": {"includes": ["k"]},
         "fields": [{"field": "k"}],
-        "aggregations": {"a": {}},
+        "aggregations": {
+            "a": {
+                "filters": {
+                    "filters": {"x": {"exists": {"field": "f", "boost": 1.0}}},
+                    "other_bucket": False,
+                    "other_bucket_key": "_other_",
+                }
+            }
+        },
         "query": {"match_all": {"boost": 1.0}},
     }
     monitor: JsonObject = {**MONITOR, "inputs": [{"search": {"indices": ["a"], "query": body}}]}

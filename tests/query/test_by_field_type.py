@@ -75,7 +75,7 @@ def test_an_inexact_query_is_refused_unless_asked_for(case: dict[str, Any]) -> N
     field = next(iter(case["selection"])).partition("|")[0]
     assert f"Rule 'Some Rule': field {field!r}: " in str(error.value)
     assert case["reason"] in str(error.value)
-    assert str(error.value).endswith("(inexact=warn converts it all the same)")
+    assert str(error.value).endswith("(inexact=warn, or --inexact, converts it all the same)")
 
 
 @cases("refused")

@@ -177,7 +177,7 @@ class Kibana(ContractServer):
     def _patch(self, call: Call) -> Answer:
         space = self._space(call)
         live, body = self._identified(space, call.request.body)
-        changes = self._accepted(body, ["rule_id"])
+        changes = self._accepted(body, ["rule_id"], str(live["type"]))
         self._check_lists(changes)
         if self._version in facts.FORGETS_MAX_SIGNALS:
             changes = {"max_signals": facts.DEFAULTS["max_signals"], **changes}
@@ -361,13 +361,20 @@ class Kibana(ContractServer):
         elif runs or (live is not None and (space, str(rule["rule_id"])) in self.keys):
             self.keys[space, str(rule["rule_id"])] = key
 
-    def _accepted(self, body: Json, required: Collection[str]) -> JsonObject:
-        """What Kibana takes of a body: unknown keys are refused or dropped (fact 7), deep bodies refused."""
+    def _accepted(self, body: Json, required: Collection[str], kind: str = "") -> JsonObject:
+        """What Kibana takes of a body: unknown keys are refused or dropped (fact 7), deep bodies refused.
+
+        A PATCH is read as the type of the rule that is there (read in Kibana's sources: patchTypeSpecificParams).
+        """
         given = copy.deepcopy(as_object(body))
-        known = cast(JsonObject, facts.LINE["properties"])
+        kind = kind or str(given.get("type"))
+        line = facts.line_of(kind if kind in facts.SUPPRESSED_SINCE else "query", required)
+        known = cast(JsonObject, line["properties"])
         if made := sorted(set(given) & (facts.SERVER_MADE | set(facts.LAST_RUN))):
             self.violated(f"keys that Kibana makes itself: {made}")
         newer = [key for key, since in facts.SINCE.items() if self._version < since and facts.holds(given, key)]
+        if self._version < facts.SUPPRESSED_SINCE.get(kind, (0, 0)) and "alert_suppression" in given:
+            newer = [*(key for key in newer if not key.startswith("alert_suppression")), "alert_suppression"]
         unknown = sorted(set(given) - set(known)) + newer
         if unknown:
             told = self.violated(f"invalid keys {json.dumps(','.join(unknown))} for {self._number}")
@@ -375,7 +382,7 @@ class Kibana(ContractServer):
                 raise RefusedError(400, told)
         for key in (*unknown, *made):
             facts.take_out(given, key)
-        if wrong := faults(given, {**facts.LINE, "required": list(required)}):
+        if wrong := faults(given, line):
             raise RefusedError(400, self.violated(f"[request body]: {'; '.join(wrong)}"))
         if facts.depth(given) > facts.MOST_NAMES:
             raise RefusedError(400, self.violated("the depth of the flattened field alert.params is over 20"))
@@ -393,6 +400,10 @@ class Kibana(ContractServer):
         for key in facts.CUT_TEXTS:
             if isinstance(text := kept.get(key), str):
                 kept[key] = text.rstrip("\n")
+        threshold = kept.get("threshold")
+        if isinstance(threshold, dict) and isinstance(field := threshold["field"], str):
+            # Read in Kibana's sources: normalizeThresholdObject.
+            threshold["field"] = [field] if field else []
         for field in cast("list[JsonObject]", kept.get("required_fields", [])):
             field["ecs"] = not str(field["name"]).startswith("aws.")
         for action in cast("list[JsonObject]", kept.get("actions", [])):

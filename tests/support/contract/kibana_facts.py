@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from datetime import datetime, timezone
 from typing import cast
 
@@ -19,6 +20,61 @@ MAX_IMPORTED_BYTES = 10_485_760
 
 LINE = schema("elastic-detection-rule")
 REQUIRED = cast("list[str]", LINE["required"])
+_TEXT: JsonObject = {"type": "string"}
+_COUNT: JsonObject = {"type": "integer", "minimum": 1}
+
+
+def _object(required: list[Json], **properties: Json) -> JsonObject:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+# The keys of other types of rules that differ from those of a query, and those that must be there beside. The contract
+# is silent about them; read in Kibana's sources: rule_schemas.schema.yaml, threshold_attributes.schema.yaml.
+_SUPPRESSION = cast(JsonObject, cast(JsonObject, LINE["properties"])["alert_suppression"])
+_OF_TYPES: dict[str, tuple[JsonObject, list[str]]] = {
+    "eql": (
+        {
+            "language": {"enum": ["eql"]},
+            "event_category_override": _TEXT,
+            "tiebreaker_field": _TEXT,
+            "timestamp_field": _TEXT,
+        },
+        ["query", "language"],
+    ),
+    "threshold": (
+        {
+            "threshold": _object(
+                ["field", "value"],
+                field={"oneOf": [_TEXT, {"type": "array", "items": _TEXT}]},
+                value=_COUNT,
+                cardinality={
+                    "type": "array",
+                    "items": _object(["field", "value"], field=_TEXT, value={"type": "integer", "minimum": 0}),
+                },
+            ),
+            "alert_suppression": _object(
+                ["duration"], duration=cast(JsonObject, _SUPPRESSION["properties"])["duration"]
+            ),
+        },
+        ["query", "threshold"],
+    ),
+}
+# The version from which on such a rule takes alert_suppression; EQL queries that are no sequences since 8.14. The
+# contract page of correlations.
+SUPPRESSED_SINCE = {"eql": (8, 18), "threshold": (8, 12)}
+
+
+def line_of(kind: str, required: Collection[str]) -> JsonObject:
+    """The schema of the import line of a type of rule, in which some keys must be."""
+    own, more = _OF_TYPES.get(kind, ({}, []))
+    properties: JsonObject = {**cast(JsonObject, LINE["properties"]), **own, "type": {"enum": [kind]}}
+    if kind == "eql":
+        del properties["saved_id"]
+    # A PATCH has what changes alone.
+    whole: list[Json] = [*required, *(more if "type" in required else [])]
+    return {**LINE, "properties": properties, "required": whole}
+
+
 SPACE = r"(?:/s/(?P<space>[^/]+))?"
 RULES = rf"{SPACE}/api/detection_engine/rules"
 
@@ -50,6 +106,9 @@ DEFAULTS: JsonObject = {
 # and required_fields: elastic/kibana#173595.
 SINCE = {
     "data_view_id": (8, 3),
+    # Read in typeSpecificSnakeToCamel of those versions.
+    "timestamp_field": (8, 0),
+    "tiebreaker_field": (8, 0),
     "response_actions": (8, 5),
     "alert_suppression": (8, 6),
     "alert_suppression.duration": (8, 7),

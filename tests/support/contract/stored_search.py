@@ -1,8 +1,8 @@
 """The form in which OpenSearch Alerting keeps the search body of a monitor.
 
 Alerting parses the body and keeps what it understood, with defaults filled in and short forms made long. The forms
-were measured on OpenSearch 3.8 by its search slow log, which prints a parsed body; `range` and `bool` stand in the
-documentation of the Alerting API. Aggregations stay as they are written, which is less than the real one does.
+were measured on OpenSearch 3.8 by its search slow log, which prints a parsed body, those of aggregations by the
+descriptions of its tasks (`GET _tasks?detailed`); `range` and `bool` stand in the documentation of the Alerting API.
 """
 
 from __future__ import annotations
@@ -54,6 +54,23 @@ _QUERY_STRING: JsonObject = {
     "auto_generate_synonyms_phrase_query": True,
     "fuzzy_transpositions": True,
 }
+_OF_TERMS: JsonObject = {
+    "min_doc_count": 1,
+    "shard_min_doc_count": 0,
+    "show_term_doc_count_error": False,
+    "order": [{"_count": "desc"}, {"_key": "asc"}],
+}
+_AGGREGATIONS: dict[str, JsonObject] = {
+    # Of its sources, the stand-in of Alerting itself knows.
+    "composite": {},
+    "terms": _OF_TERMS,
+    "multi_terms": _OF_TERMS,
+    "date_range": {"keyed": False},
+    "filters": {"other_bucket": False, "other_bucket_key": "_other_"},
+    "max_bucket": {"gap_policy": "skip"},
+    "bucket_script": {"gap_policy": "skip"},
+}
+"""What is filled in, by the kind of aggregation."""
 _OCCURRENCES = ("must", "filter", "must_not", "should")
 _LIMITS = {"gte": ("from", "include_lower", True), "gt": ("from", "include_lower", False)} | {
     "lte": ("to", "include_upper", True),
@@ -77,7 +94,7 @@ def stored_search(body: JsonObject) -> JsonObject:
         kept["query"] = stored_query(as_object(body["query"]))
     for key in ("aggregations", "aggs"):
         if key in body:
-            kept["aggregations"] = body[key]
+            kept["aggregations"] = stored_aggregations(as_object(body[key]))
     if "track_total_hits" in body:
         hits = body["track_total_hits"]
         kept["track_total_hits"] = _ALL_HITS[hits] if isinstance(hits, bool) else hits
@@ -88,6 +105,30 @@ def stored_search(body: JsonObject) -> JsonObject:
     if "fields" in body:
         kept["fields"] = [{"field": entry} if isinstance(entry, str) else entry for entry in _listed(body["fields"])]
     return kept
+
+
+def stored_aggregations(aggregations: JsonObject) -> JsonObject:
+    """Aggregations as they are kept, by their names.
+
+    Raises:
+        RefusedError: one is of a kind that this module knows no form of.
+    """
+    return {name: _aggregation(as_object(body)) for name, body in aggregations.items()}
+
+
+def _aggregation(body: JsonObject) -> JsonObject:
+    within = body.get("aggregations", body.get("aggs"))
+    kinds = [kind for kind in body if kind not in ("aggregations", "aggs")]
+    if len(kinds) != 1 or kinds[0] not in _AGGREGATIONS:
+        raise RefusedError(400, f"the contract server knows no form of the aggregation {kinds}")
+    [kind] = kinds
+    options: JsonObject = {**_AGGREGATIONS[kind], **as_object(body[kind])}
+    if kind == "filters":
+        queries = as_object(options["filters"])
+        options["filters"] = {name: stored_query(as_object(query)) for name, query in queries.items()}
+    if kind == "max_bucket":
+        options["buckets_path"] = _listed(options["buckets_path"])
+    return {kind: options, **({} if within is None else {"aggregations": stored_aggregations(as_object(within))})}
 
 
 def stored_query(query: JsonObject) -> JsonObject:
