@@ -156,5 +156,6 @@ def _endpoint(address: str, locations: Iterable[SourceLocation]) -> JsonObject:
         if any(place.values()):
             endpoint["location"] = {name: value for name, value in place.items() if value}
         if known.asn is not None:
-            endpoint["autonomous_system"] = {"number": known.asn, "name": known.organization}
+            named = {"name": known.organization} if known.organization else {}
+            endpoint["autonomous_system"] = {"number": known.asn, **named}
     return endpoint

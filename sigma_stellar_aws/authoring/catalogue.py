@@ -62,7 +62,7 @@ _ERRATA = (
     "",
 )
 _LICENCES = (
-    "DRL-1.1 is the [Detection Rule License](https://github.com/SigmaHQ/Detection-Rule-License). Of the validators "
+    "DRL-1.1 is the [Detection Rule License](LICENSE-DRL-1.1.md). Of the validators "
     "that need no network, only `sigmahq_unknown_field` reports the rules: for the key `stellar`.",
     "",
 )

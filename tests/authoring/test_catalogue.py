@@ -169,7 +169,7 @@ def test_links_of_the_catalogue_lead_somewhere() -> None:
     """Every link of the Markdown leads to a file of the folder, to its own section, or into the web."""
     targets = set(re.findall(r"\]\(([^)]*)\)", as_markdown(catalogue_entries())))
     files = {target for target in targets if not target.startswith(("https://", "#"))}
-    assert files == {path.name for path in pack_path().glob("*.yml")}
+    assert files == {path.name for pattern in ("*.yml", "LICENSE*") for path in pack_path().glob(pattern)}
     assert {target for target in targets if target.startswith("#")} == {"#errata"}
 
 

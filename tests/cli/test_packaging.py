@@ -143,6 +143,20 @@ def test_alerts_needs_no_extra_and_load_says_which_it_needs(installed: Run) -> N
     assert "pip install 'sigma-stellar-aws[embedded]'" in installed("sigma-stellar-aws", "engine", status=1).stderr
 
 
+def test_the_licences_come_with_the_rules(installed: Run) -> None:
+    """The text of the Detection Rule License stands beside the rules, and among the licences of the package."""
+    program = (
+        "from importlib.metadata import distribution; from sigma_stellar_aws.rule_files.find import pack_path; "
+        "own = distribution('sigma-stellar-aws'); print(own.metadata['License-Expression']); "
+        "print(*own.metadata.get_all('License-File')); print((pack_path() / 'LICENSE-DRL-1.1.md').read_text())"
+    )
+    expression, files, *text = installed("python", "-c", program).stdout.splitlines()
+    assert expression == "Apache-2.0 AND DRL-1.1"
+    assert "rules/LICENSE-DRL-1.1.md" in files.split()
+    assert text[0] == "# Detection Rule License (DRL) 1.1"
+    assert "must retain the following if it is supplied within the Rules" in " ".join(text)
+
+
 def test_the_entry_for_the_directory_of_plugins() -> None:
     """It is as pySigma reads it, is short enough for one line, and states the versions that the package asks for."""
     [(key, entry)] = json.loads((PROJECT / ".github" / "pysigma-plugin.json").read_text(encoding="utf-8")).items()
