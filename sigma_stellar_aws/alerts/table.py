@@ -85,7 +85,7 @@ def _columns(width: int, name: str, other: Callable[[Alert], str]) -> list[_Colu
         return [severity, time, _Column(f"event, {name}, source, account", 0, _two_lines(other), _step, share=1)]
     event = _Column("event", 0, _event_once, _step, share=3)
     who = _Column(name, 0, lambda alert: Text(printable(other(alert))), share=2)
-    source = _Column("source", 15, lambda alert: _below(_sources(alert, "\n")), _step_source)
+    source = _Column("source", 15, lambda alert: _below(_sources(alert, "{}\n{}")), _step_source)
     account = _Column("account", 12, lambda alert: _below(alert.accounts))
     count = _Column("events", 6, lambda alert: Text(f"{alert.events:,}", justify="right"))
     if width < _WITH_REGION:
@@ -134,16 +134,16 @@ def _event(alert: Alert) -> Text:
 
 def _two_lines(other: Callable[[Alert], str]) -> Callable[[Alert], Text]:
     def lines(alert: Alert) -> Text:
-        values = [other(alert), ", ".join(_sources(alert, " ")), ", ".join(alert.accounts)]
+        values = [other(alert), ", ".join(_sources(alert, "{} ({})")), ", ".join(alert.accounts)]
         return _event(alert).append("\n").append(printable("  ".join(filter(None, values))))
 
     return lines
 
 
-def _sources(alert: Alert, between: str) -> list[str]:
-    """Return the source addresses, each with its place, if that is known."""
+def _sources(alert: Alert, form: str) -> list[str]:
+    """Return the source addresses, each with its place in a form of text, if that is known."""
     places = {location.address: location.place() for location in alert.source_locations}
-    return [between.join(filter(None, (address, places.get(address)))) for address in alert.source_addresses]
+    return [form.format(each, places[each]) if places.get(each) else each for each in alert.source_addresses]
 
 
 def _step(step: ChainEvent) -> Text:

@@ -74,10 +74,10 @@ def log(tmp_path: Path) -> Path:
     return file
 
 
-def run(log: Path | str, *arguments: str | Path) -> Result:
+def run(log: Path | str, *arguments: str | Path, columns: int = 160) -> Result:
     """Run the command alerts, so that all addresses are in one alert."""
     options = ["--suppress-by", "userIdentity.arn", *map(str, arguments)]
-    return CliRunner().invoke(main, ["alerts", str(log), *options], env={"COLUMNS": "160"})
+    return CliRunner().invoke(main, ["alerts", str(log), *options], env={"COLUMNS": str(columns)})
 
 
 def geoip(*files: Path) -> list[str]:
@@ -157,6 +157,9 @@ def test_every_form_says_so(log: Path, databases: Databases, tmp_path: Path) -> 
     assert "198.51.100.7" in wide
     assert "DE Berlin" in wide
     assert "AS64500" in run(log, *geoip(databases.asn)).stdout
+    narrow = run(log, *both, columns=100).stdout
+    assert "198.51.100.7 (DE Berlin), 2001:db8::7 (FR)," in " ".join(narrow.split())
+    assert "cloudtrail.amazonaws.com (" not in narrow
     page = tmp_path / "page.html"
     assert run(log, "--html", page, *both).exit_code == 0
     assert '"country":"DE"' in page.read_text(encoding="utf-8")

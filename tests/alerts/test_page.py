@@ -218,6 +218,18 @@ def test_a_search_that_breaks_off_leaves_no_page(tmp_path: Path) -> None:
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("old.html", "old")]
 
 
+def test_what_attack_does_not_know(open_page: Open) -> None:
+    """A technique without a name and a tactic without an id are shown by what they have, and can be chosen."""
+    techniques: list[Json] = [{"id": "T9999", "name": None, "url": None}]
+    tactics: list[Json] = [{"id": None, "name": "invented", "url": None}]
+    page = unfold(open_page([alert(0, techniques=techniques, tactics=tactics), alert(1)]))
+    page.locator("#attack button", has_text="T9999").click()
+    assert rows(page) == ["alice"]
+    page.locator("#list summary").click()
+    labels = page.locator("#list details[open] dd", has_text="T9999").locator("li").all_inner_texts()
+    assert labels == ["invented", "T9999"]
+
+
 def test_where_addresses_are(open_page: Open) -> None:
     """A row has the place in short, an opened alert the whole of each address; without databases there is neither."""
     location: JsonObject = {

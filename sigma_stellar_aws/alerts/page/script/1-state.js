@@ -1,6 +1,7 @@
 // Values of events are what attackers typed. They reach the page only as text nodes, by `element`.
 
-const { alerts, about, attack, guides } = JSON.parse(document.getElementById("data").textContent);
+/** @type {PageData} */
+const { alerts, about, attack, guides } = JSON.parse(byId("data").textContent ?? "");
 
 const BANDS = [
   { key: "high", name: "High", least: 75, most: 100 },
@@ -8,8 +9,11 @@ const BANDS = [
   { key: "low", name: "Low", least: 25, most: 49 },
   { key: "info", name: "Info", least: 0, most: 24 },
 ];
+/** @type {Record<Measure, string>} */
 const MEASURES = { alert: "Alerts", event: "Events" };
+/** @type {Record<Grouping, string>} */
 const GROUPINGS = { rule: "By rule", actor: "By actor", none: "Not grouped" };
+/** @type {Column[]} */
 const COLUMNS = [
   { key: "severity", name: "Severity", of: (item) => item.alert.severity, falls: true },
   { key: "time", name: "Time (UTC)", of: (item) => item.first, falls: true },
@@ -38,12 +42,13 @@ const MOST_OF_A_KIND = 5;
 // Controls, directions of writing, fillers, half surrogate pairs: what is not seen, or changes how the rest is seen.
 const UNSEEN = /(?! )[\p{C}\p{Z}\p{DI}]/gu;
 
+/** @type {Item[]} */
 const items = alerts.map((alert, place) => ({
   alert,
   place,
   first: millis(alert.first_time),
   last: millis(alert.last_time) ?? millis(alert.first_time),
-  band: BANDS.find((band) => alert.severity >= band.least) ?? BANDS.at(-1),
+  band: BANDS.find((band) => alert.severity >= band.least) ?? BANDS[BANDS.length - 1],
   rule: `${alert.rule.id} ${alert.rule.title}`,
   cells: cellsOf(alert),
   text: textsOf(alert).join("\n").toLowerCase(),
@@ -53,6 +58,7 @@ const whole = wholeTime();
 
 const tacticNames = namesOfTactics();
 
+/** @type {Filters} */
 const NOTHING_CHOSEN = {
   bands: new Set(),
   rule: "",
@@ -64,6 +70,7 @@ const NOTHING_CHOSEN = {
   to: null,
   search: "",
 };
+/** @type {State} */
 const state = {
   ...NOTHING_CHOSEN,
   measure: "alert",
@@ -74,6 +81,7 @@ const state = {
   opened: new Set(),
 };
 
+/** @type {Record<FilterName, (item: Item) => boolean>} */
 const FILTERS = {
   severity: (item) => !state.bands.size || state.bands.has(item.band),
   rule: (item) => !state.rule || item.rule === state.rule,
@@ -87,8 +95,9 @@ const FILTERS = {
   // Whatever was going on then, not only what began then.
   time: (item) =>
     (state.from === null && state.to === null) ||
-    (item.first !== null && item.last >= (state.from ?? -Infinity) && item.first < (state.to ?? Infinity)),
+    (item.first !== null && (item.last ?? item.first) >= (state.from ?? -Infinity) && item.first < (state.to ?? Infinity)),
   search: (item) => wordsOf(state.search).every((word) => item.text.includes(word)),
 };
 
+/** @type {Bucket[]} */
 let buckets = [];

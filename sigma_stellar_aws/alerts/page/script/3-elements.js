@@ -1,17 +1,34 @@
 // Elements
 
+/** @param {string} id */
 function byId(id) {
-  return document.getElementById(id);
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`the page has no ${id}`);
+  return found;
 }
 
+/**
+ * A field of the page for a choice.
+ * @param {string} id
+ */
+function field(id) {
+  return /** @type {HTMLInputElement | HTMLSelectElement} */ (byId(id));
+}
+
+/** @param {string} character */
 function codePoint(character) {
-  return `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+  return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`;
 }
 
+/** @param {string} text */
 function plain(text) {
   return cut(text, LONGEST_IN_ROW).replace(UNSEEN, codePoint);
 }
 
+/**
+ * @param {string} text
+ * @param {number} longest
+ */
 function cut(text, longest) {
   if (text.length <= longest) return text;
   // Not between the halves of a surrogate pair.
@@ -19,16 +36,26 @@ function cut(text, longest) {
   return `${start}… (${number(text.length - start.length)} more characters)`;
 }
 
+/**
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, string | null | ((event: Event) => void)>} attributes
+ * @param {...Child} children
+ */
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    if (typeof value === "function") made.addEventListener(name.slice(2), value);
     else if (value !== null) made.setAttribute(name, value);
   }
   fill(made, ...children);
   return made;
 }
 
+/**
+ * @param {Element} parent
+ * @param {...Child} children
+ */
 function fill(parent, ...children) {
   parent.replaceChildren();
   for (const child of children.flat()) {
@@ -37,6 +64,10 @@ function fill(parent, ...children) {
   }
 }
 
+/**
+ * @param {Element} parent
+ * @param {string} text
+ */
 function appendText(parent, text) {
   let behind = 0;
   for (const { 0: character, index } of text.matchAll(UNSEEN)) {
@@ -49,11 +80,22 @@ function appendText(parent, text) {
   parent.append(text.slice(behind));
 }
 
-/** A value of an event; `bdi`, so that its direction of writing does not change what stands around it. */
+/**
+ * A value of an event; `bdi`, so that its direction of writing does not change what stands around it.
+ * @param {string} text
+ * @param {number} [longest]
+ */
 function value(text, longest = LONGEST) {
   return element("bdi", {}, cut(text, longest));
 }
 
+/**
+ * @param {string} key
+ * @param {Child} label
+ * @param {boolean | null} pressed
+ * @param {() => unknown} act
+ * @param {Record<string, string | null>} [attributes]
+ */
 function button(key, label, pressed, act, attributes = {}) {
   return element(
     "button",
@@ -68,24 +110,43 @@ function button(key, label, pressed, act, attributes = {}) {
   );
 }
 
+/**
+ * @param {number} severity
+ * @param {Band} band
+ */
 function badge(severity, band) {
   return element("span", { class: `badge ${band.key}` }, `${band.name} ${severity}`);
 }
 
+/** @param {number} count */
 function number(count) {
   return count.toLocaleString("en");
 }
 
+/**
+ * @param {number} count
+ * @param {string} noun
+ */
 function counted(count, noun) {
   return `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** The place of an address in short, if it is known. */
+/**
+ * The place of an address in short, if it is known.
+ * @param {Alert} alert
+ * @param {string | undefined} address
+ * @returns {Child[]}
+ */
 function placeOf(alert, address) {
   const { place } = locationOf(alert, address);
   return place ? [value(place, LONGEST_IN_ROW)] : [];
 }
 
+/**
+ * @param {string[]} values
+ * @param {number} [longest]
+ * @returns {Child[]}
+ */
 function few(values, longest = 1) {
   if (!values.length) return [element("span", { class: "none" }, "none")];
   const shown = values.slice(0, longest).flatMap((text) => [", ", value(text, LONGEST_IN_ROW)]);

@@ -4,7 +4,7 @@ function start() {
   drawHeader();
   drawProblems();
   drawEmpty();
-  byId("overview").open = !matchMedia("(max-width: 40rem)").matches;
+  /** @type {HTMLDetailsElement} */ (byId("overview")).open = !matchMedia("(max-width: 40rem)").matches;
   if (items.length) {
     listen();
     draw();
@@ -14,11 +14,16 @@ function start() {
   byId("unfinished").hidden = true;
 }
 
+/**
+ * @param {string} name
+ * @param {...Child} content
+ */
 function fact(name, ...content) {
   return element("div", {}, element("dt", {}, name), element("dd", {}, ...content));
 }
 
 function drawHeader() {
+  /** @type {[string, Child][]} */
   const facts = [["Searched", value(about.searched)]];
   if (about.since || about.until) {
     const [since, until] = [about.since, about.until].map(millis);
@@ -27,7 +32,8 @@ function drawHeader() {
   }
   if (about.records !== null) facts.push(["Records read", number(about.records)]);
   if (about.events !== null) facts.push(["Records that match", number(about.events)]);
-  if (about.written) facts.push(["Made at", `${utc(millis(about.written))} UTC`]);
+  const written = millis(about.written);
+  if (written !== null) facts.push(["Made at", `${utc(written)} UTC`]);
   fill(
     byId("facts"),
     facts.map(([name, content]) => fact(name, content)),
@@ -41,8 +47,12 @@ function drawHeader() {
   );
 }
 
-/** Numbers of the alerts that pass the filters. */
+/**
+ * Numbers of the alerts that pass the filters.
+ * @param {Item[]} some
+ */
 function drawHeadline(some) {
+  /** @type {(count: number, all: number) => Child[]} */
   const shown = (count, all) => [
     number(count),
     count < all ? element("small", {}, ` of ${number(all)}`) : null,
@@ -58,8 +68,12 @@ function drawHeadline(some) {
   );
 }
 
-/** Which rules, actors, addresses and accounts stand out among the alerts that pass the filters. */
+/**
+ * Which rules, actors, addresses and accounts stand out among the alerts that pass the filters.
+ * @param {Item[]} some
+ */
 function drawSummary(some) {
+  /** @type {[string, (item: Item) => string[], (key: string, item: Item) => string, (key: string) => void][]} */
   const kinds = [
     ["Worst rules", (item) => [item.rule], (key, item) => item.alert.rule.title, (rule) => choose({ rule })],
     ["Actors", (item) => item.alert.actors, actorName, showActor],
@@ -77,6 +91,7 @@ function drawSummary(some) {
           found.set(key, [worst.alert.severity < item.alert.severity ? item : worst, count + 1]);
         }
       }
+      /** @type {(entry: [string, [Item, number]]) => number} */
       const worth = ([, [item, count]]) => (kind ? 0 : item.alert.severity * 1e6) + count;
       const best = [...found].sort((a, b) => worth(b) - worth(a)).slice(0, MOST_OF_A_KIND);
       return element(
@@ -134,13 +149,13 @@ function drawEmpty() {
 }
 
 function listen() {
-  byId("search").addEventListener("input", (event) => choose({ search: event.target.value }));
+  byId("search").addEventListener("input", () => choose({ search: field("search").value }));
   for (const name of ["rule", "account"]) {
-    byId(name).addEventListener("change", (event) => choose({ [name]: event.target.value }));
+    byId(name).addEventListener("change", () => choose({ [name]: field(name).value }));
   }
   for (const name of ["from", "to"]) {
-    byId(name).addEventListener("change", (event) => {
-      const time = event.target.valueAsNumber;
+    byId(name).addEventListener("change", () => {
+      const time = /** @type {HTMLInputElement} */ (field(name)).valueAsNumber;
       choose({ [name]: Number.isNaN(time) ? null : time });
     });
   }
@@ -157,47 +172,55 @@ function listen() {
 
 function listenToDrags() {
   const bars = byId("bars");
+  /** @type {number | null} */
   let first = null;
+  /** @type {(event: PointerEvent) => number} */
   const at = (event) => {
     const { left, width } = bars.getBoundingClientRect();
     const place = Math.floor(((event.clientX - left) / width) * buckets.length);
     return Math.min(Math.max(place, 0), buckets.length - 1);
   };
+  /** @type {(from: number, to: number) => void} */
   const mark = (from, to) => {
     [...bars.children].forEach((bar, place) => bar.classList.toggle("dragged", place >= from && place <= to));
   };
-  const range = (event) => [first, at(event)].sort((a, b) => a - b);
+  /** @type {(start: number, event: PointerEvent) => [number, number]} */
+  const range = (start, event) => [Math.min(start, at(event)), Math.max(start, at(event))];
   bars.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || !buckets.length) return;
     first = at(event);
     bars.setPointerCapture(event.pointerId);
     mark(first, first);
   });
-  bars.addEventListener("pointermove", (event) => first !== null && mark(...range(event)));
+  bars.addEventListener("pointermove", (event) => first !== null && mark(...range(first, event)));
   bars.addEventListener("pointercancel", () => {
     first = null;
     mark(0, -1);
   });
   bars.addEventListener("pointerup", (event) => {
     if (first === null) return;
-    const [from, to] = range(event);
+    const [from, to] = range(first, event);
     first = null;
     choose({ from: buckets[from].start, to: buckets[to].end });
   });
 }
 
+/**
+ * @param {string} text
+ * @param {string} what
+ */
 async function copy(text, what) {
   let done = true;
   try {
     await navigator.clipboard.writeText(text);
   } catch {
     // Browsers that keep the clipboard from pages in files still obey a selection.
-    const field = element("textarea", { class: "copied", "aria-hidden": "true" });
-    field.value = text;
-    document.body.append(field);
-    field.select();
+    const copied = element("textarea", { class: "copied", "aria-hidden": "true" });
+    copied.value = text;
+    document.body.append(copied);
+    copied.select();
     done = document.execCommand("copy");
-    field.remove();
+    copied.remove();
   }
   fill(byId("told"), done ? `Copied ${what} as JSON.` : "The browser does not let this page copy.");
   setTimeout(() => fill(byId("told")), 4000);

@@ -1,12 +1,13 @@
 // Drawing: after each choice
 
+/** @param {Partial<State>} choices */
 function choose(choices) {
   Object.assign(state, choices, { groups: GROUPS_AT_ONCE, more: new Map() });
   draw();
 }
 
 function draw() {
-  const focused = document.activeElement?.dataset.key;
+  const focused = document.activeElement?.getAttribute("data-key");
   const passing = sift();
   drawTimeline(passing);
   drawSeverity(passing.severity);
@@ -21,12 +22,21 @@ function draw() {
   if (focused) refocus(focused);
 }
 
-/** Drawing replaces the elements; whoever works with the keyboard stays where they were. */
+/**
+ * Drawing replaces the elements; whoever works with the keyboard stays where they were.
+ * @param {string} key
+ */
 function refocus(key) {
-  const same = [...document.querySelectorAll("[data-key]")].find((node) => node.dataset.key === key);
+  const keyed = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-key]"));
+  const same = [...keyed].find((node) => node.dataset.key === key);
   (same ?? byId("result")).focus({ preventScroll: true });
 }
 
+/**
+ * @param {string} id
+ * @param {Record<string, string>} names
+ * @param {"measure" | "grouping"} key
+ */
 function drawToggle(id, names, key) {
   fill(
     byId(id),
@@ -36,13 +46,16 @@ function drawToggle(id, names, key) {
   );
 }
 
+/** @param {Passing} passing */
 function drawTimeline(passing) {
   drawToggle("measures", MEASURES, "measure");
   byId("whole").hidden = state.from === null && state.to === null;
-  for (const name of ["from", "to"]) {
-    byId(name).value = state[name] === null ? "" : new Date(state[name]).toISOString().slice(0, 19);
+  for (const name of /** @type {const} */ (["from", "to"])) {
+    const time = state[name];
+    field(name).value = time === null ? "" : new Date(time).toISOString().slice(0, 19);
   }
   buckets = bucketsOf(passing.time);
+  /** @type {(some: Item[]) => number} */
   const height = (some) => (state.measure === "event" ? eventsOf(some) : some.length);
   const most = buckets.reduce((a, bucket) => Math.max(a, height(bucket.items)), 0);
   fill(byId("most"), most ? number(most) : "");
@@ -52,7 +65,7 @@ function drawTimeline(passing) {
   );
   const drawn = buckets.flatMap((bucket) => bucket.items);
   byId("bars").setAttribute("aria-label", `${counted(drawn.length, "alert")} in ${counted(buckets.length, "bar")}`);
-  const ends = buckets.length ? [buckets[0].start, buckets[buckets.length >> 1].start, buckets.at(-1).end] : [];
+  const ends = buckets.length ? [buckets[0].start, buckets[buckets.length >> 1].start, buckets[buckets.length - 1].end] : [];
   fill(
     byId("axis"),
     ends.map((time) => element("span", {}, utc(time).slice(0, 16))),
@@ -67,13 +80,18 @@ function drawTimeline(passing) {
   );
 }
 
+/**
+ * @param {Item[]} some
+ * @returns {Bucket[]}
+ */
 function bucketsOf(some) {
   if (!whole) return [];
   const start = state.from ?? Math.min(whole.start, state.to ?? Infinity);
   const end = state.to ?? Math.max(whole.end, state.from ?? -Infinity);
   if (end <= start) return [];
-  const step = STEPS.find((one) => (end - start) / one <= MOST_BARS - 1);
+  const step = STEPS.find((one) => (end - start) / one <= MOST_BARS - 1) ?? STEPS[STEPS.length - 1];
   const origin = Math.floor(start / step);
+  /** @type {Bucket[]} */
   const made = Array.from({ length: Math.ceil(end / step) - origin }, (_, place) => ({
     start: Math.max((origin + place) * step, state.from ?? -Infinity),
     end: Math.min((origin + place + 1) * step, state.to ?? Infinity),
@@ -87,16 +105,21 @@ function bucketsOf(some) {
   return made;
 }
 
+/**
+ * @param {Bucket} bucket
+ * @param {(some: Item[]) => number} height
+ * @param {number} most
+ */
 function barOf(bucket, height, most) {
-  const parts = BANDS.map((band) => [band, bucket.items.filter((item) => item.band === band)]).filter(
-    ([, some]) => some.length,
+  const parts = BANDS.map((band) => ({ band, some: bucket.items.filter((item) => item.band === band) })).filter(
+    ({ some }) => some.length,
   );
-  const told = parts.map(([band, some]) => `${band.name}: ${counted(height(some), state.measure)}`);
+  const told = parts.map(({ band, some }) => `${band.name}: ${counted(height(some), state.measure)}`);
   const title = [`${utc(bucket.start)} to ${utc(bucket.end)}`, ...told].join("\n");
   return element(
     "div",
     { title },
-    parts.map(([band, some]) => {
+    parts.map(({ band, some }) => {
       const part = element("div", { class: band.key });
       part.style.height = `${(100 * height(some)) / most}%`;
       return part;
@@ -104,6 +127,7 @@ function barOf(bucket, height, most) {
   );
 }
 
+/** @param {Item[]} some */
 function drawSeverity(some) {
   fill(
     byId("severity"),
@@ -127,15 +151,21 @@ function drawSeverity(some) {
   );
 }
 
+/** @param {Item[]} some */
 function drawAttack(some) {
-  const techniques = new Map(alerts.flatMap((alert) => alert.techniques).map(({ id, name }) => [id, name]));
+  const techniques = new Map(
+    alerts.flatMap((alert) => alert.techniques).map((technique) => [keyOfNamed(technique), technique.name ?? ""]),
+  );
+  /** @type {Map<string, Set<string>>} */
   const used = new Map();
   for (const [tactic, technique] of items.flatMap((item) => item.cells)) {
     used.set(tactic, (used.get(tactic) ?? new Set()).add(technique));
   }
+  /** @type {(tactic: string, technique: string) => number} */
   const count = (tactic, technique) =>
     some.filter((item) => item.cells.some((cell) => cell[0] === tactic && (!technique || cell[1] === technique)))
       .length;
+  /** @type {(tactic: string, technique: string, label: Child[]) => HTMLElement} */
   const choice = (tactic, technique, label) => {
     const pressed = state.tactic === tactic && state.technique === technique;
     const found = count(tactic, technique);
@@ -157,12 +187,12 @@ function drawAttack(some) {
         element(
           "ul",
           {},
-          [...used.get(tactic)]
+          [...(used.get(tactic) ?? [])]
             .filter(Boolean)
             .sort()
             .map((technique) => {
               const id = element("span", { class: "id" }, cut(technique, LONGEST_IN_ROW));
-              const label = element("span", {}, id, " ", value(techniques.get(technique), LONGEST_IN_ROW));
+              const label = element("span", {}, id, " ", value(techniques.get(technique) ?? "", LONGEST_IN_ROW));
               return element("li", {}, choice(tactic, technique, [label]));
             }),
         ),
@@ -172,12 +202,13 @@ function drawAttack(some) {
   fill(byId("attack"), columns.length ? columns : element("p", { class: "note" }, "No tactics are stated."));
 }
 
+/** @param {Passing} passing */
 function drawFilters(passing) {
   const rules = new Map(items.map((item) => [item.rule, item.alert.rule.title]));
   const accounts = new Map(alerts.flatMap((alert) => alert.accounts).map((account) => [account, account]));
   drawOptions("rule", "All rules", rules, passing.rule, (item) => [item.rule]);
   drawOptions("account", "All accounts", accounts, passing.account, (item) => item.alert.accounts);
-  if (byId("search").value !== state.search) byId("search").value = state.search;
+  if (field("search").value !== state.search) field("search").value = state.search;
   fill(
     byId("result"),
     passing.all.length === items.length ? "All " : `${number(passing.all.length)} of `,
@@ -189,6 +220,13 @@ function drawFilters(passing) {
   fill(byId("chosen"), chosenFilters(rules));
 }
 
+/**
+ * @param {"rule" | "account"} id
+ * @param {string} all
+ * @param {Map<string, string>} names
+ * @param {Item[]} some
+ * @param {(item: Item) => string[]} keysOf
+ */
 function drawOptions(id, all, names, some, keysOf) {
   const counts = new Map();
   for (const key of some.flatMap(keysOf)) counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -196,11 +234,13 @@ function drawOptions(id, all, names, some, keysOf) {
     .sort(([, a], [, b]) => compare(a, b))
     .map(([key, name]) => element("option", { value: key }, `${plain(name)} (${number(counts.get(key) ?? 0)})`));
   fill(byId(id), element("option", { value: "" }, all), options);
-  byId(id).value = state[id];
+  field(id).value = state[id];
 }
 
+/** @param {Map<string, string>} rules */
 function chosenFilters(rules) {
   const { bands, rule, account, actor, tactic, technique, from, to, search } = state;
+  /** @type {[string, Partial<Filters>][]} */
   const chosen = [...bands].map((band) => [
     `Severity: ${band.name}`,
     { bands: new Set([...bands].filter((one) => one !== band)) },

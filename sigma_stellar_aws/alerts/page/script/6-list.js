@@ -16,6 +16,10 @@ function drawColumns() {
   );
 }
 
+/**
+ * @param {Item[]} some
+ * @param {number | null} [most]
+ */
 function drawList(some, most = null) {
   const groups = [...grouped(sorted(some))];
   if (state.sort.key === "events") {
@@ -35,6 +39,11 @@ function drawList(some, most = null) {
   fill(byId("list"), shown);
 }
 
+/**
+ * @param {string} key
+ * @param {Item[]} members
+ * @param {number | null} most
+ */
 function groupOf(key, members, most) {
   const limit = most ?? state.more.get(key) ?? ALERTS_AT_ONCE[state.grouping];
   const rows = members.slice(0, limit).map(rowOf);
@@ -50,6 +59,10 @@ function groupOf(key, members, most) {
   return element("section", { class: "group" }, ...heading, element("ul", {}, rows));
 }
 
+/**
+ * @param {string} key
+ * @param {Item[]} members
+ */
 function headingOf(key, members) {
   const { rule } = members[0].alert;
   const top = members.reduce((a, b) => (b.alert.severity > a.alert.severity ? b : a));
@@ -71,6 +84,13 @@ function headingOf(key, members) {
   );
 }
 
+/**
+ * @param {string} key
+ * @param {number} step
+ * @param {number} all
+ * @param {string} noun
+ * @param {() => void} act
+ */
 function moreButton(key, step, all, noun, act) {
   return button(
     key,
@@ -84,6 +104,7 @@ function moreButton(key, step, all, noun, act) {
   );
 }
 
+/** @param {Rule} rule */
 function authorOf(rule) {
   return element(
     "span",
@@ -93,6 +114,7 @@ function authorOf(rule) {
   );
 }
 
+/** @param {Item} item */
 function rowOf(item) {
   const { alert } = item;
   const actors = few(alert.actors.map(actorName));
@@ -149,7 +171,11 @@ function rowOf(item) {
   return element("li", {}, details);
 }
 
-/** What was acted on; behind several names, it would seem to be what all of them acted on. */
+/**
+ * What was acted on; behind several names, it would seem to be what all of them acted on.
+ * @param {Alert} alert
+ * @returns {Child[]}
+ */
 function resourceOf({ first_event: event, event_names: names }) {
   if (!event || names.length > 1) return [];
   // Of an ARN, what is not the same for everything in an account.
@@ -157,14 +183,22 @@ function resourceOf({ first_event: event, event_names: names }) {
   return resource ? [" ", element("strong", {}, value(resource, LONGEST_IN_ROW))] : [];
 }
 
-/** How many events failed; an alarm only where nothing was changed. */
+/**
+ * How many events failed; an alarm only where nothing was changed.
+ * @param {Alert} alert
+ * @returns {Child[]}
+ */
 function failureOf(alert) {
   const told = failureText(alert);
   return told ? [" ", element("span", { class: allFailed(alert) ? "failed" : "note" }, value(told, LONGEST_IN_ROW))] : [];
 }
 
-function timesOf({ alert, first, last }) {
-  if (first === null) return [element("span", { class: "none" }, "no time")];
+/**
+ * @param {Item} item
+ * @returns {Child[]}
+ */
+function timesOf({ first, last }) {
+  if (first === null || last === null) return [element("span", { class: "none" }, "no time")];
   const lasted = last > first ? [" ", element("span", { class: "note" }, `to ${utc(last)}`)] : [];
   return [utc(first), ...lasted];
 }

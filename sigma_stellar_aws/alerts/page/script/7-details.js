@@ -1,19 +1,32 @@
 // An opened alert: what happened, why that matters, what to do next
 
+/**
+ * @param {Child} name
+ * @param {...Child} content
+ */
 function named(name, ...content) {
   return element("div", {}, element("dt", {}, name), element("dd", {}, ...content));
 }
 
+/**
+ * @param {string} title
+ * @param {...Child} content
+ */
 function section(title, ...content) {
   return element("section", {}, element("h4", {}, title), ...content);
 }
 
-/** A link; only to the web, whoever wrote the rule. */
+/**
+ * A link; only to the web, whoever wrote the rule.
+ * @param {string | null | undefined} url
+ * @param {string} text
+ */
 function link(url, text) {
-  if (!/^https?:\/\/[^\s]+$/.test(url ?? "")) return value(text);
+  if (!url || !/^https?:\/\/[^\s]+$/.test(url)) return value(text);
   return element("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, value(text));
 }
 
+/** @param {string[]} values */
 function texts(values) {
   return element(
     "ul",
@@ -22,6 +35,7 @@ function texts(values) {
   );
 }
 
+/** @param {FieldValues[]} fields */
 function fieldList(fields) {
   return element(
     "dl",
@@ -30,6 +44,7 @@ function fieldList(fields) {
   );
 }
 
+/** @param {Item} item */
 function detailsOf(item) {
   const { alert } = item;
   return element(
@@ -48,13 +63,16 @@ function detailsOf(item) {
   );
 }
 
+/** @param {Item} item */
 function whatHappened(item) {
   const { alert } = item;
   const event = alert.first_event;
+  /** @type {(text: string) => Child[]} */
   const whereabouts = (text) => {
     const { whole: told } = locationOf(alert, text);
     return told ? [" ", element("span", { class: "note" }, value(told, LONGEST_IN_ROW))] : [];
   };
+  /** @type {(kind: ListOfTexts) => HTMLElement} */
   const bounded = (kind) =>
     element(
       "ul",
@@ -104,11 +122,15 @@ function whatHappened(item) {
   );
 }
 
-/** How many events failed, and what the first one said. */
+/**
+ * How many events failed, and what the first one said.
+ * @param {Alert} alert
+ * @returns {Child[]}
+ */
 function outcomeOf(alert) {
   const event = alert.first_event;
   const failure = alert.event_count > 1 ? failureText(alert) : "";
-  const first = event.error_code
+  const first = event?.error_code
     ? element(
         allFailed(alert) ? "strong" : "span",
         { class: allFailed(alert) ? "failed" : null },
@@ -118,22 +140,27 @@ function outcomeOf(alert) {
   return failure ? [value(failure), element("div", { class: "note" }, "The first: ", first)] : [first];
 }
 
-/** What it means that all events failed. */
+/**
+ * What it means that all events failed.
+ * @param {Alert} alert
+ */
 function inVainOf(alert) {
   if (!allFailed(alert)) return null;
   const failed = alert.event_count === 1 ? "The call" : "All calls";
   return element(
     "p",
     { class: "in-vain" },
-    element("strong", {}, `${failed} failed (`, value(alert.error_codes.join(", "), LONGEST_IN_ROW), "): nothing was changed."),
+    element("strong", {}, `${failed} failed (`, value((alert.error_codes ?? []).join(", "), LONGEST_IN_ROW), "): nothing was changed."),
     " Ask why it was tried, and whether it succeeded later.",
   );
 }
 
+/** @param {Alert} alert */
 function whyItMatters(alert) {
   const { rule } = alert;
   const guide = guides[rule.id] ?? {};
-  const labels = (some) => some.map(({ id, name, url }) => element("li", {}, link(url, `${id} ${name}`)));
+  /** @type {(some: Named[]) => HTMLElement[]} */
+  const labels = (some) => some.map((one) => element("li", {}, link(one.url, labelOfNamed(one))));
   const triage = guide.triage ?? [];
   return section(
     "Why it matters",
@@ -166,6 +193,7 @@ function whyItMatters(alert) {
   );
 }
 
+/** @param {Alert} alert */
 function keyOf({ suppression }) {
   const key = Object.entries(suppression.key).map(([field, held]) =>
     named(value(field), held === null ? element("span", { class: "none" }, "not in the event") : value(held)),
@@ -177,7 +205,10 @@ function keyOf({ suppression }) {
   );
 }
 
-/** The events of a correlation; only that has some. */
+/**
+ * The events of a correlation; only that has some.
+ * @param {Alert} alert
+ */
 function chainOf({ correlation }) {
   if (!correlation?.chain.length) return null;
   const chain = correlation.chain.map((step) =>
@@ -203,6 +234,7 @@ function chainOf({ correlation }) {
   );
 }
 
+/** @param {Alert} alert */
 function eventsOfAlert(alert) {
   const kept =
     alert.events.length < alert.event_count ? ` (${alert.events.length} of ${number(alert.event_count)})` : "";
@@ -216,7 +248,10 @@ function eventsOfAlert(alert) {
   );
 }
 
-/** The first event itself, folded. */
+/**
+ * The first event itself, folded.
+ * @param {Item} item
+ */
 function recordOf(item) {
   if (!item.alert.first_event) return null;
   const record = readRecord(item);
@@ -231,7 +266,10 @@ function recordOf(item) {
   return made;
 }
 
-/** A value to go on from: what else there is about it. */
+/**
+ * A value to go on from: what else there is about it.
+ * @param {string} text
+ */
 function pivot(text) {
   const act = () => {
     choose({ search: text });
