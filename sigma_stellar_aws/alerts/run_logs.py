@@ -63,7 +63,7 @@ def update_alerts_of_logs(
         checkpoint: what earlier runs found.
         most_open: how many alerts may be open at one time.
         messages: what cannot be read.
-        located: says of alerts where their source addresses are: ``AddressDatabases.located``.
+        located: says of alerts where their source addresses are: ``alerts.geoip.AddressDatabases.located``.
 
     Raises:
         StoreError: the store cannot be asked or written to.

@@ -170,7 +170,7 @@ def update_alert_index(
         overlap: how far ``since`` is before the end of that run; clocks that differ by more are a problem.
         options: how the rules are converted, and how alerts are suppressed.
         progress: is called with what the store cannot answer, before the search, and with problems as they are met.
-        located: says of alerts where their source addresses are: ``AddressDatabases.located``.
+        located: says of alerts where their source addresses are: ``alerts.geoip.AddressDatabases.located``.
 
     Raises:
         StoreError: the store cannot be asked or written to, or no rule can match there.

@@ -34,7 +34,7 @@ _COMMANDS = {
 EXIT_CODES = {
     "0": "all is done",
     "1": "an error; of check a finding, of test a case that failed; of plan misuse, too",
-    "2": "misuse, as to name what is not there; of check also that it could not run; of plan something to do",
+    "2": "misuse, such as a rule that is not there; of check also that it could not run; of plan something to do",
     "3": "done, but something could not be read or a rule was left out; of test also that it could not run",
     "130": "ended by Ctrl-C",
 }
