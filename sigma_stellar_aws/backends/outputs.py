@@ -24,7 +24,7 @@ from sigma_stellar_aws.formats.converted_correlation import ConvertedCorrelation
 from sigma_stellar_aws.formats.converted_rule import ConvertedRule, joined, refusal, tell
 from sigma_stellar_aws.formats.correlation_monitor import correlation_monitor
 from sigma_stellar_aws.formats.document_monitor import document_monitors, document_query, refuse_other_indices
-from sigma_stellar_aws.formats.elastic_correlation import elastic_correlation
+from sigma_stellar_aws.formats.elastic_correlation import TIEBREAKER, elastic_correlation
 from sigma_stellar_aws.formats.elastic_rule import INVESTIGATED, elastic_rule, tell_of_no_suppression
 from sigma_stellar_aws.formats.opensearch_detector import detector_rule, tell_of_mapped_fields
 from sigma_stellar_aws.formats.opensearch_monitor import SHOWN, bucket_monitor, query_monitor
@@ -222,7 +222,7 @@ class OutputFormats(Backend):
         """Return the names of fields in the store, once for all conditions of a rule, since this runs its pipelines."""
         if self._names is None or self._names[0] is not rule:
             counted = self._counted_fields.get(rule_name(rule), ())
-            asked = [*suppression(rule).fields, *INVESTIGATED, *SHOWN, *lucene_text.SPELLED, *counted]
+            asked = [*suppression(rule).fields, *INVESTIGATED, *SHOWN, *lucene_text.SPELLED, TIEBREAKER, *counted]
             self._names = rule, pipeline_names(rule, self.last_processing_pipeline, asked)
         return self._names[1]
 

@@ -3,8 +3,9 @@
 ``sequence by KEY with maxspan=T [any where Q] with runs=n`` is complete when the n-th event of a key is, from 2 to 100
 events; a sequence of different conditions is an order of rules. A timespan has both its ends, an event without a field
 that is grouped by takes no part, and from Elasticsearch 8.6 on each value of a list is a key (elastic/elasticsearch
-#89965). Two things differ from ``alerts``: events of one time have one order there, so that one may be missed
-(``SequenceMatcher``, ``OrdinalGroup``), and one event cannot be two steps.
+#89965). Two things differ from ``alerts``: the steps of an order come after each other, so that of events of one time
+one may be missed (``SequenceMatcher``, ``Ordinal``), and one event cannot be two steps. A count misses none of one time
+where their ids tell them apart (``tiebreaker_field``, elastic/kibana#132247).
 
 A threshold rule counts in one window for each run. So it is made on request only, with a warning. It looks back further
 than the timespan, since else it would miss what a run cuts in two and what arrives late; so it also counts events that
@@ -15,12 +16,17 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject
-from sigma_stellar_aws.base.sigma_errors import AssumptionWarning, InexactCorrelationWarning, LeftOutWarning
+from sigma_stellar_aws.base.sigma_errors import (
+    AssumptionWarning,
+    InexactCorrelationWarning,
+    LeftOutWarning,
+    UnsupportedRuleError,
+)
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.base.times import duration_text
 from sigma_stellar_aws.formats import eql_text
 from sigma_stellar_aws.formats.converted_correlation import ConvertedCorrelation, CountedRule
-from sigma_stellar_aws.formats.converted_rule import ConvertedRule, tell
+from sigma_stellar_aws.formats.converted_rule import ConvertedRule, counted_fields, tell
 from sigma_stellar_aws.formats.elastic_rule import (
     LOOK_BACK,
     MOST_GROUP_FIELDS,
@@ -41,8 +47,11 @@ SEQUENCE_SUPPRESSION = Stack(8, 18)
 THRESHOLD_SUPPRESSION = Stack(8, 12)
 LISTS_AS_KEYS = Stack(8, 6)
 MORE_THRESHOLD_FIELDS = Stack(9, 2)
-OWN_TIME_FIELD = Stack(8, 0)
-"""The first version whose EQL rules name the time field; before it is ``@timestamp``."""
+OWN_TIME_FIELD = Stack(8, 3)
+"""The first version whose EQL rules name the time field, and one beside it; before, they go by ``@timestamp``."""
+
+TIEBREAKER = "eventID"
+"""The CloudTrail field that tells events of one time apart."""
 
 _FORMAT = "elastic_rule"
 _DEFAULT_TIME_FIELD = "@timestamp"
@@ -138,17 +147,32 @@ def _condition(converted: ConvertedRule) -> str:
 def _sequence_line(converted: ConvertedCorrelation, stack: Stack, text: str, enabled: bool) -> JsonObject:
     whole = converted.whole
     asked: JsonObject = {"type": "eql", "language": "eql", "query": text, "filters": []}
+    tiebreaker = _tiebreaker(whole) if stack >= OWN_TIME_FIELD else ""
     if stack >= OWN_TIME_FIELD:
         asked["timestamp_field"] = whole.time_field
+    if tiebreaker:
+        asked["tiebreaker_field"] = tiebreaker
     suppressed = _sequence_suppression(converted, stack)
     reach = converted.correlation.timespan + LOOK_BACK
     line = import_line(whole, stack, asked, suppressed, reach, enabled=enabled)
-    tell(AssumptionWarning(f"Rule {whole.title!r}: {_sequence_limits(converted, stack)}"), _FORMAT)
+    if limits := _sequence_limits(converted, stack, has_tiebreaker=bool(tiebreaker)):
+        tell(AssumptionWarning(f"Rule {whole.title!r}: {limits}"), _FORMAT)
     return line
 
 
-def _sequence_limits(converted: ConvertedCorrelation, stack: Stack) -> str:
-    limits = ["a sequence of EQL may miss some of the events that have the same time"]
+def _tiebreaker(converted: ConvertedRule) -> str:
+    """Return the field with the ids of events; empty where the store cannot sort by it."""
+    try:
+        [name] = counted_fields(converted, [TIEBREAKER])
+    except UnsupportedRuleError:
+        return ""
+    return name
+
+
+def _sequence_limits(converted: ConvertedCorrelation, stack: Stack, *, has_tiebreaker: bool) -> str:
+    limits = []
+    if converted.correlation.kind == TEMPORAL_ORDERED or not has_tiebreaker:
+        limits.append("a sequence of EQL may miss some of the events that have the same time")
     if converted.correlation.kind == TEMPORAL_ORDERED and _can_share_events(converted):
         limits.append("it takes one event that matches two of the rules for one step only")
     if stack < LISTS_AS_KEYS:

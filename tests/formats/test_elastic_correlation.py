@@ -22,7 +22,11 @@ COUNT = {"gte": 3}
 
 
 _OWN: dict[str, dict[str, Any]] = {
-    "eql": {"language": {"const": "eql"}, "timestamp_field": {"type": "string"}},
+    "eql": {
+        "language": {"const": "eql"},
+        "timestamp_field": {"type": "string"},
+        "tiebreaker_field": {"type": "string"},
+    },
     "threshold": {
         "threshold": {
             "type": "object",
@@ -81,7 +85,7 @@ def test_a_count_is_a_sequence_of_one_repeated_event() -> None:
     assert found["query"] == (
         'sequence by userIdentity_arn with maxspan=10m\n  [any where ?eventName in~ ("DoA")] with runs=3'
     )
-    assert found["timestamp_field"] == "timestamp"
+    assert (found["timestamp_field"], found["tiebreaker_field"]) == ("timestamp", "eventID")
     assert (found["interval"], found["from"], found["to"]) == ("5m", "now-40m", "now")
     assert (found["risk_score"], found["severity"]) == (75, "critical")
     assert "attack.t1110" in found["tags"]
@@ -90,9 +94,21 @@ def test_a_count_is_a_sequence_of_one_repeated_event() -> None:
         "duration": {"value": 12, "unit": "h"},
         "missing_fields_strategy": "doNotSuppress",
     }
-    assert texts(told, AssumptionWarning) == [
-        "Rule 'Together': a sequence of EQL may miss some of the events that have the same time"
-    ]
+    assert told == []
+
+
+def test_events_of_one_time_are_told_apart_by_their_ids_where_the_store_has_them() -> None:
+    """Without, a count may miss some of them; and what it is called there is asked of the pipelines."""
+    block = correlation("event_count", "a", condition=COUNT)
+    both = {"type": "text", "fields": {"keyword": {"type": "keyword"}}}
+    for mapping, name in ((None, None), ({"type": "text"}, None), (both, "eventID.keyword")):
+        found, told = line(counted("a"), block, store=profile("elasticsearch", "8.19.0", eventID=mapping))
+        assert found.get("tiebreaker_field") == name
+        assert texts(told, AssumptionWarning) == (
+            [] if name else ["Rule 'Together': a sequence of EQL may miss some of the events that have the same time"]
+        )
+    found, _ = line(counted("a"), block, pipeline=stellar_aws_ecs())
+    assert found["tiebreaker_field"] == "event.id"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +125,7 @@ def test_one_event_of_two_rules_is_one() -> None:
     """So both are one condition."""
     found, told = line(counted("a"), counted("b"), correlation("event_count", "a", "b", condition=COUNT))
     assert found["query"].splitlines()[1] == '  [any where ?eventName in~ ("DoA", "DoB")] with runs=3'
-    assert len(texts(told, AssumptionWarning)) == 1
+    assert told == []
 
 
 def test_no_group_is_one_key() -> None:
@@ -235,20 +251,23 @@ def test_a_key_is_asked_in_the_sub_field_with_its_exact_text() -> None:
 
 
 def test_older_kibana_gets_what_it_knows() -> None:
-    """Suppression of sequences is of 8.18, lists as keys of 8.6, the name of the time field of 8.0."""
+    """Suppression of sequences is of 8.18, lists as keys of 8.6, the name of the time field of 8.3."""
     block = correlation("event_count", "a", condition=COUNT)
     found, told = line(counted("a"), block, stack="8.17")
     assert "alert_suppression" not in found
     assert "8.18" in texts(told, LeftOutWarning)[0]
-    assert "8.6" not in texts(told, AssumptionWarning)[0]
+    assert texts(told, AssumptionWarning) == []
     _, told = line(counted("a"), block, stack="8.5")
-    assert texts(told, AssumptionWarning)[0].endswith(
-        "before 8.6 it fails where a field that it groups by has a list of values"
-    )
-    with pytest.raises(UnsupportedRuleError, match=r"EQL rules of Kibana 7\.17 go by @timestamp, not timestamp"):
-        line(counted("a"), block, stack="7.17")
-    found, _ = line(counted("a"), block, stack="7.17", pipeline=stellar_aws(time_field="@timestamp"))
-    assert (found["type"], "timestamp_field" in found) == ("eql", False)
+    assert texts(told, AssumptionWarning) == [
+        "Rule 'Together': before 8.6 it fails where a field that it groups by has a list of values"
+    ]
+    assert "timestamp_field" in line(counted("a"), block, stack="8.3")[0]
+    for stack in ("7.17", "8.2"):
+        with pytest.raises(UnsupportedRuleError, match=f"EQL rules of Kibana {stack} go by @timestamp, not timestamp"):
+            line(counted("a"), block, stack=stack)
+        found, told = line(counted("a"), block, stack=stack, pipeline=stellar_aws(time_field="@timestamp"))
+        assert (found["type"], "timestamp_field" in found, "tiebreaker_field" in found) == ("eql", False, False)
+        assert "may miss some of the events that have the same time; before 8.6" in texts(told, AssumptionWarning)[0]
 
 
 THRESHOLDS = [

@@ -69,7 +69,7 @@ def followed(
     events: Iterable[tuple[int, Mapping[str, Sequence[str]]]],
     matches: Callable[[Clause, Mapping[str, Sequence[str]]], bool],
 ) -> list[tuple[tuple[str, ...], list[int]]]:
-    """The keys of complete sequences, each with the times of its events, for events of different times."""
+    """The keys of complete sequences, each with the times of its events; those of one time come in their order."""
     pending: dict[tuple[str, ...], list[list[int] | None]] = {}
     complete: list[tuple[tuple[str, ...], list[int]]] = []
     last = len(sequence.steps) - 1
