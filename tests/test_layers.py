@@ -26,6 +26,7 @@ FLOORS = (
     {"install"},
     {"alerts"},
     {"authoring"},
+    {"editor"},
     {"cli"},
 )
 """A room may use those of lower floors. ``reference`` may also use ``base``, and no others of one floor each other."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 from sigma.collection import SigmaCollection
+from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError, SigmaRuleNotFoundError
 from sigma.rule import SigmaRule
 from sigma.validators import core
@@ -125,24 +126,44 @@ def check_rules(paths: Iterable[Path | str] = ()) -> CheckReport:
     contents = [rule_documents.read_documents(file) for file in files]
     subjects = [subject for content in contents for subject in content.subjects]
     validators = _validators()
-    findings = [
-        *(finding for content in contents for finding in content.findings),
-        *_missing_references(subjects),
-        *correlation_findings(subjects),
-        *filter_findings(subjects),
-        *_unfinished(contents),
-        *_validate(subjects, validators),
-        # Last of all, since a pipeline changes the rules.
-        *(finding for subject in subjects for finding in _convert(subject)),
-    ]
+    findings = _findings(contents, subjects, validators)
     order = {file: number for number, file in enumerate(files)}
     return CheckReport(
-        tuple(sorted(set(findings), key=lambda finding: (order[finding.path], *finding[1:]))),
+        tuple(sorted(set(findings), key=lambda finding: (order[finding.path], *finding.order))),
         tuple(files),
         tuple(checked for content in contents for checked in content.checked),
         sum(isinstance(subject.rule, SigmaRule) and not _about_cloudtrail(subject.rule) for subject in subjects),
         {**OWN_CHECKS, **{name: _summary(validator) for name, validator in validators.items()}},
     )
+
+
+def check_one(content: FileContent, others: Iterable[FileContent]) -> list[Finding]:
+    """Check one of several files: return what :func:`check_rules` finds in it if it is given all of them.
+
+    The rules of the other files are not changed, so that they can be read once and stand beside many checks.
+    """
+    contents = [content, *others]
+    subjects = [subject for each in contents for subject in each.subjects]
+    return sorted(set(_findings([content], subjects, _validators())), key=lambda finding: finding.order)
+
+
+def _findings(
+    contents: Iterable[FileContent], subjects: Sequence[Subject], validators: Mapping[str, SigmaRuleValidator]
+) -> Iterator[Finding]:
+    """Yield the findings in some files, given the rules of all."""
+    contents = list(contents)
+    about = [subject for content in contents for subject in content.subjects]
+    yield from (finding for content in contents for finding in content.findings)
+    yield from _missing_references(about, subjects)
+    own = {subject.path for subject in about}
+    if any(isinstance(subject.rule, SigmaCorrelationRule) for subject in about):
+        yield from (finding for finding in correlation_findings(subjects) if finding.path in own)
+    if any(subject.is_filter for subject in about):
+        yield from (finding for finding in filter_findings(subjects) if finding.path in own)
+    yield from _unfinished(contents)
+    yield from _validate(about, subjects, validators)
+    # Last of all, since a pipeline changes the rules.
+    yield from (finding for subject in about for finding in _convert(subject))
 
 
 def at_least(findings: Iterable[Finding], severity: FindingSeverity) -> list[Finding]:
@@ -154,9 +175,9 @@ def at_least(findings: Iterable[Finding], severity: FindingSeverity) -> list[Fin
     ]
 
 
-def _missing_references(subjects: Sequence[Subject]) -> Iterator[Finding]:
+def _missing_references(about: Sequence[Subject], subjects: Sequence[Subject]) -> Iterator[Finding]:
     known = SigmaCollection([subject.rule for subject in subjects if not subject.is_filter], resolve_references=False)
-    for subject in subjects:
+    for subject in about:
         for reference in subject.references:
             try:
                 known[reference]
@@ -185,23 +206,27 @@ def _summary(validator: SigmaRuleValidator) -> str:
     return " ".join((type(validator).__doc__ or type(validator).__name__).strip().split("\n\n")[0].split())
 
 
-def _validate(subjects: Sequence[Subject], validators: Mapping[str, SigmaRuleValidator]) -> Iterator[Finding]:
-    by_rule = {id(subject.rule): subject for subject in subjects}
+def _validate(
+    about: Sequence[Subject], subjects: Sequence[Subject], validators: Mapping[str, SigmaRuleValidator]
+) -> Iterator[Finding]:
+    judged = {id(subject.rule): subject for subject in about}
     for name, validator in validators.items():
         issues: list[SigmaValidationIssue] = []
-        for subject in subjects:
+        compares = type(validator).finalize is not SigmaRuleValidator.finalize
+        for subject in subjects if compares else about:
             try:
                 issues += validator.validate(subject.rule)
             except Exception as error:
-                yield _failed(subject, name, error)
+                yield from [_failed(subject, name, error)] if id(subject.rule) in judged else ()
         try:
             # What can be known only once all rules were seen.
             issues += validator.finalize()
         except Exception as error:
-            yield _failed(subjects[0], name, error)
+            yield _failed(about[0], name, error)
         for issue in issues:
             for rule in issue.rules:
-                yield from _of_issue(name, issue, by_rule[id(rule)], limits_of(name, validator, rule))
+                if id(rule) in judged:
+                    yield from _of_issue(name, issue, judged[id(rule)], limits_of(name, validator, rule))
 
 
 def _failed(subject: Subject, validator: str, error: Exception) -> Finding:
@@ -264,6 +289,8 @@ def _convert(subject: Subject) -> Iterator[Finding]:
     if not _about_cloudtrail(rule) or subject.asks_less:
         return
     try:
+        # What is misread has been found in the text; a pipeline would look for it in the file on disk once more.
+        rule.source = None
         backend = StellarAwsBackend(stellar_aws())
         # What files can be searched for is no fault; what a store needs an option for, a validator reports.
         backend.searches_files = True

@@ -25,7 +25,7 @@ from sigma_stellar_aws.authoring.issue_positions import find_text
 from sigma_stellar_aws.base import yaml_positions
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, nearest
-from sigma_stellar_aws.base.yaml_positions import Span, YamlPath
+from sigma_stellar_aws.base.yaml_positions import Correction, Span, YamlPath
 from sigma_stellar_aws.rule_files.as_written import misreadings
 from sigma_stellar_aws.rule_files.load import AnyRule
 from sigma_stellar_aws.rule_files.regex_errors import with_regex_reason
@@ -72,11 +72,18 @@ class Finding(NamedTuple):
     """Name of the validator, or of one of our own checks."""
     severity: FindingSeverity
     message: str
+    correction: Correction | None = None
+    """What to write instead, where a word of the message says so; for editors."""
 
     @property
     def line(self) -> int:
         """Line in the file, counted from 1."""
         return self.place.line
+
+    @property
+    def order(self) -> tuple[str | Span, ...]:
+        """What findings of one file are sorted by."""
+        return (self.place, self.excerpt, self.rule, self.check, self.severity, self.message)
 
 
 class CheckedDocument(NamedTuple):
@@ -110,15 +117,30 @@ class Subject(NamedTuple):
         """Tell whether this is a filter, which the rule only represents."""
         return "filter" in self.document and not isinstance(self.rule, SigmaCorrelationRule)
 
-    def finding(self, at: YamlPath, check: str, severity: FindingSeverity, message: str) -> Finding:
+    def finding(
+        self,
+        at: YamlPath,
+        check: str,
+        severity: FindingSeverity,
+        message: str,
+        correction: Correction | None = None,
+    ) -> Finding:
         """Return a finding about a part of the rule."""
         if self.is_filter and at[:1] == ("detection",):
             at = ("filter", *at[1:])
-        return self.finding_at(yaml_positions.place_of(self.text, at, self.number), check, severity, message)
+        place = yaml_positions.place_of(self.text, at, self.number)
+        return self.finding_at(place, check, severity, message, correction)
 
-    def finding_at(self, place: Span | None, check: str, severity: FindingSeverity, message: str) -> Finding:
+    def finding_at(
+        self,
+        place: Span | None,
+        check: str,
+        severity: FindingSeverity,
+        message: str,
+        correction: Correction | None = None,
+    ) -> Finding:
         """Return a finding about a place in the file of the rule."""
-        return _finding(self.path, self.text, place, self.title, check, severity, message)
+        return _finding(self.path, self.text, place, self.title, check, severity, message, correction)
 
 
 class FileContent(NamedTuple):
@@ -129,12 +151,16 @@ class FileContent(NamedTuple):
     findings: list[Finding]
 
 
-def read_documents(file: Path) -> FileContent:
-    """Read a file. Whatever is wrong with it is a finding, and the rest is read all the same."""
-    text = ""
+def read_documents(file: Path, text: str | None = None) -> FileContent:
+    """Read a file. Whatever is wrong with it is a finding, and the rest is read all the same.
+
+    Args:
+        file: its path.
+        text: what it holds where that is not what is on disk, as in an editor.
+    """
     content = FileContent([], [], [])
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8") if text is None else text
         documents = yaml_positions.load_yaml(text)
         for place, key in yaml_positions.double_keys(text):
             message = f"The key {key!r} is in this map more than once, and only the last one counts."
@@ -146,7 +172,7 @@ def read_documents(file: Path) -> FileContent:
             raise ValueError("there is no rule in this file")
     except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         content.checked.append(CheckedDocument(file, file.name, 1))
-        content.findings.append(_unreadable(file, text, error))
+        content.findings.append(_unreadable(file, text or "", error))
     return content
 
 
@@ -312,9 +338,16 @@ def sigma_error_text(error: Exception) -> str:
 
 
 def _finding(
-    path: Path, text: str, place: Span | None, rule: str, check: str, severity: FindingSeverity, message: str
+    path: Path,
+    text: str,
+    place: Span | None,
+    rule: str,
+    check: str,
+    severity: FindingSeverity,
+    message: str,
+    correction: Correction | None = None,
 ) -> Finding:
     place = place or Span(1, 1, 2)
     lines = _LINE_BREAK.split(text)
     excerpt = lines[place.line - 1] if place.line <= len(lines) else ""
-    return Finding(path, place, excerpt, rule, check, severity, " ".join(message.split()))
+    return Finding(path, place, excerpt, rule, check, severity, " ".join(message.split()), correction)

@@ -111,6 +111,15 @@ def parameters(source: str, name: str, parent: str = REQUEST) -> dict[str, Param
     return {member: _parameter(inner.members[member]) for member in sorted(inner.usual)}
 
 
+def parameter_names(parent: str, events: Iterable[EventKind]) -> frozenset[str]:
+    """Return the last names of what usually stands in an object in any of some events.
+
+    >>> sorted(parameter_names("requestParameters", [("iam.amazonaws.com", "AttachUserPolicy")]))
+    ['policyArn', 'userName']
+    """
+    return _inside_all(_uses_of(parent, frozenset(events))).usual
+
+
 def parameter(name: str, events: Iterable[EventKind]) -> Parameter | None:
     """Return what a field of requests or responses holds in any of some events; None if none of them has it.
 
