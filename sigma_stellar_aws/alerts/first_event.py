@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -12,8 +12,9 @@ import msgspec
 from sigma_stellar_aws.alerts.pack_rule import PackRule
 from sigma_stellar_aws.base.json_types import Json, Scalar
 from sigma_stellar_aws.logs.flatten import document_text
+from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.matched import Matched, matched_values
-from sigma_stellar_aws.reference.flat_schema import Document, flat_name, text_of
+from sigma_stellar_aws.reference.flat_schema import Document, flat_name, stands_for_several, text_of
 
 MOST_PARAMETERS = 10
 """How many parameters of the request are listed, those first that the rule tests."""
@@ -37,7 +38,15 @@ _NAMES = tuple(
         r"(id|identifier)s?$",
     )
 )
+_FIRST_EVENT = (
+    b'{"time":%b,"source":%b,"name":%b,"error_code":%b,"error_message":%b,"user_agent":%b,"resource":%b,'
+    b'"parameters":[%b],"matched":%b,"record":%b}'
+)
 _ARN = re.compile(r"arns?$", re.IGNORECASE)
+
+
+_LIST = b"["[0]
+_decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def _decode(text: bytes) -> Document:
@@ -72,12 +81,117 @@ def first_event_text(text: bytes, rule: PackRule) -> bytes:
     """Return the first event of an alert as JSON, with all its fields; ``null`` if its text was not kept."""
     if not text:
         return b"null"
+    asked = _asked_fields(rule.asked)
+    if asked is not None and _ESCAPE not in text:
+        values = _decode_values(text)
+        if len(text) <= LONGEST_VALUE or _is_bounded(values):
+            return _spliced(text, values, rule, asked)
     event = _decode(text)
     told = _first_event(event, rule)
     details = _encode({**told._asdict(), "parameters": _listed(told.parameters), "matched": _listed(told.matched)})
     # A short event has nothing that would have to be shortened.
     record = text if len(text) <= LONGEST_VALUE else document_text(_bounded_record(event))
     return b'%b,"record":%b}' % (details[:-1], record)
+
+
+def _is_bounded(values: Mapping[str, msgspec.Raw]) -> bool:
+    """Tell whether nothing in an event has to be shortened."""
+    return len(values) <= MOST_TOLD and all(map(_is_short, values.values()))
+
+
+def _is_short(value: msgspec.Raw) -> bool:
+    # Of a list that is longer than a value may be, each value could be short; that is rare.
+    text = memoryview(value)
+    return len(text) <= LONGEST_VALUE and (text[0] != _LIST or bytes(text).count(b",") < MOST_LISTED)
+
+
+def _spliced(text: bytes, values: Mapping[str, msgspec.Raw], rule: PackRule, asked: tuple[str, ...]) -> bytes:
+    """Write an event out of the values as they stand in its text, of which none has to be shortened.
+
+    Args:
+        text: the event.
+        values: JSON of its fields.
+        rule: its rule.
+        asked: the fields that the rule's query names.
+    """
+    get = values.get
+    told = _told(
+        rule.asked, rule.fields, tuple([None if (value := get(name)) is None else bytes(value) for name in asked])
+    )
+    told_fields = _told_fields(tuple(values), told.fields)
+    return _FIRST_EVENT % (
+        *[b'""' if (value := get(name)) is None else _text_json(bytes(value)) for name in _TEXTS],
+        next(filter(None, [_name_json(bytes(values[name])) for name in told_fields.resources]), b'""'),
+        b",".join([before + _list_json(bytes(values[name])) for name, before in told_fields.parameters]),
+        told.matched,
+        text,
+    )
+
+
+class _Told(NamedTuple):
+    """What makes a rule match an event."""
+
+    fields: tuple[str, ...]
+    """Flattened names of the fields to show first."""
+    matched: bytes
+    """As JSON."""
+
+
+# By the values, which are the same for many events.
+@lru_cache(maxsize=4096)
+def _told(asked: str, fields: tuple[str, ...], values: tuple[bytes | None, ...]) -> _Told:
+    names = _asked_fields(asked) or ()
+    event: Document = {
+        name: msgspec.json.decode(value) for name, value in zip(names, values, strict=True) if value is not None
+    }
+    found, written = _test(asked)(event), _written_names(fields)
+    matched = {written.get(name, name): values[:MOST_LISTED] for name, values in found.items()}
+    return _Told((*found, *written), _encode(_listed(matched)))
+
+
+class _ToldFields(NamedTuple):
+    """Of an event, the fields that are told."""
+
+    resources: tuple[str, ...]
+    """Those that may name what is acted on, the best first."""
+    parameters: tuple[tuple[str, bytes], ...]
+    """Those of its request, with the JSON that stands before the values."""
+
+
+@lru_cache(maxsize=1000)
+def _told_fields(fields: tuple[str, ...], first: tuple[str, ...]) -> _ToldFields:
+    layout = _layout(fields)
+    names = _told_parameters(layout.parameters, first)
+    return _ToldFields(
+        tuple(name for name in layout.resources if name in fields),
+        tuple((name, b'{"field":%b,"values":' % _encode(name.removeprefix(_PARAMETERS))) for name in names),
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _asked_fields(asked: str) -> tuple[str, ...] | None:
+    """Return the fields that a query names; None if one stands for several."""
+    fields = tuple(dsl.fields(msgspec.json.decode(asked))) if asked else ()
+    return None if any(map(stands_for_several, fields)) else fields
+
+
+def _text_json(value: bytes) -> bytes:
+    return value if value.startswith(b'"') else _encode(_text({"": msgspec.json.decode(value)}, ""))
+
+
+def _name_json(value: bytes) -> bytes | None:
+    if value.startswith(b'"'):
+        return value if value != b'""' else None
+    names = msgspec.json.decode(value) if value.startswith(b"[") else []
+    return next((_encode(name) for name in names if isinstance(name, str) and name), None)
+
+
+def _list_json(value: bytes) -> bytes:
+    """Return the rest of the JSON of a field and its values."""
+    if not value.startswith(b"["):
+        return b"[%b]}" % value
+    # With fewer commas, no value is left out.
+    return b"%b}" % (value if value.count(b",") < MOST_LISTED else _encode(msgspec.json.decode(value)[:MOST_LISTED]))
 
 
 def first_event_json(text: bytes, rule: PackRule) -> Json:
@@ -203,11 +317,15 @@ def _bounded_record(event: Document) -> Document:
 
 
 def _parameters(event: Document, present: tuple[str, ...], tested: Iterable[str]) -> Matched:
-    first = [name for name in tested if name in present]
     return {
         name.removeprefix(_PARAMETERS): [*map(_cut, _values(event, name)[:MOST_LISTED])]
-        for name in [*dict.fromkeys((*first, *present))][:MOST_PARAMETERS]
+        for name in _told_parameters(present, tested)
     }
+
+
+def _told_parameters(present: tuple[str, ...], tested: Iterable[str]) -> list[str]:
+    first = [name for name in tested if name in present]
+    return [*dict.fromkeys((*first, *present))][:MOST_PARAMETERS]
 
 
 def _resource(event: Document, fields: Iterable[str]) -> str:

@@ -281,9 +281,27 @@ def _of_one_event(rule: PackRule, key: Key, hit: Hit) -> Alert:
     identity = key_id(rule, key)
     # The same for a file and a store, of which a search reads different parts of the record.
     event = hit.event_id if is_uuid(hit.event_id) else hit.identity
-    window = _Window(rule, key, identity, hashed_id([identity, hit.time, event]), hit.time, hit.time)
-    window.count(hit)
-    return window.alert()
+    return Alert(
+        id=hashed_id([identity, hit.time, event]),
+        key_id=identity,
+        rule=rule,
+        key=key,
+        start=hit.time,
+        end=hit.time,
+        first=hit.time,
+        last=hit.time,
+        events=1,
+        counted=1,
+        sample=((hit.event_id, hit.origin),),
+        event_names=_with((), _event_text(hit)),
+        accounts=_with((), hit.account),
+        regions=_with((), hit.region),
+        actors=_with((), hit.actor),
+        source_addresses=_with((), hit.source_address),
+        failed=int(bool(hit.error_code)),
+        error_codes=_with((), hit.error_code),
+        place=hit.event,
+    )
 
 
 def _step(event: CountedEvent, rules: Mapping[str, PackRule]) -> ChainEvent:

@@ -10,7 +10,14 @@ import pytest
 from jsonschema import Draft7Validator
 
 from sigma_stellar_aws.alerts.alert import Alert, alert_json, alert_lines
-from sigma_stellar_aws.alerts.first_event import LONGEST_VALUE, MOST_LISTED, MOST_TOLD, actor_name
+from sigma_stellar_aws.alerts.first_event import (
+    LONGEST_VALUE,
+    MOST_LISTED,
+    MOST_TOLD,
+    actor_name,
+    first_event,
+    first_event_text,
+)
 from sigma_stellar_aws.alerts.kept_event import LONGEST_EVENT
 from sigma_stellar_aws.alerts.run import alerts_of_files
 from sigma_stellar_aws.base.kept_texts import KeptTexts, TextChunks, new_writer
@@ -217,3 +224,56 @@ def test_every_field_is_documented() -> None:
     """The table of fields has those of the schema, in their order."""
     rows = re.findall(r"^\| `([^`]+)` \|", FIELDS.read_text(encoding="utf-8"), re.MULTILINE)
     assert rows == list(schema_fields(SCHEMA))
+
+
+ODD_VALUES: tuple[Any, ...] = (
+    "",
+    "x",
+    'a "quote", and a \\',
+    "ü\x7f\u2028",
+    "\x00",
+    5,
+    -0.5,
+    2**63,
+    True,
+    [""],
+    ["", "x"],
+    [1, "x"],
+    ["a,b", "c"],
+    [*range(MOST_LISTED)],
+    [*range(MOST_LISTED + 1)],
+    ["x" * 30] * MOST_LISTED,
+    ["x" * LONGEST_VALUE],
+    "x" * LONGEST_VALUE,
+    "x" * (LONGEST_VALUE + 1),
+    "ü" * LONGEST_VALUE,
+)
+
+
+@pytest.mark.parametrize("rule", [RULE, RULE.replace("userIdentity.type: Root", "requestParameters.*: x")])
+def test_what_is_written_is_what_is_read(tmp_path: Path, rule: str) -> None:
+    """The event of a line of JSON is taken from the text of the event, and says what reading that text says."""
+    [alert] = alerts_of(tmp_path, record(EVENT), rule=rule)
+    names = ("userAgent", "eventName", "requestParameters_names", "requestParameters_arn", "resources_ARN", "errorCode")
+    plain = {"eventName": "DeleteThing", "eventTime": "2026-11-09T01:00:00Z", "requestParameters_z_id": "7"}
+    events = [plain, *({**plain, name: value} for name in names for value in ODD_VALUES)]
+    events.append(plain | {f"field{number:04}": "y" for number in range(MOST_TOLD + 1)})
+    for event in events:
+        text = document_text(event)
+        read = first_event(text, alert.rule)
+        assert read is not None
+        written = json.loads(first_event_text(text, alert.rule))
+        told_fields = {name: written.pop(name) for name in ("parameters", "matched")}
+        told_record = written.pop("record")
+        assert written == {name: value for name, value in read._asdict().items() if name not in told_fields}, event
+        assert told_fields == {
+            name: [{"field": field, "values": values} for field, values in getattr(read, name).items()]
+            for name in told_fields
+        }, event
+        if len(text) <= LONGEST_VALUE:
+            assert told_record == json.loads(text)
+        else:
+            listed = [value if isinstance(value, list) else [value] for value in told_record.values()]
+            assert all(len(str(each)) <= LONGEST_VALUE + 1 for values in listed for each in values)
+            assert all(len(values) <= MOST_LISTED for values in listed)
+            assert len(told_record) <= MOST_TOLD
