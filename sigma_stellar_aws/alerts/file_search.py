@@ -37,6 +37,8 @@ class Batch(NamedTuple):
     """The texts of the events."""
     too_old: int | None = None
     """Time of the newest event so far that matches, but is before the times asked for."""
+    span: tuple[int, int] | None = None
+    """Earliest and latest time so far of the records that were sampled."""
 
 
 class SearchTask(NamedTuple):
@@ -54,6 +56,8 @@ class SearchTask(NamedTuple):
     """Rules whose events are taken so, too, since most of them are only counted into an alert that is open."""
     writer: int = 0
     """The number under which this search keeps the texts of events."""
+    sampled: int = 0
+    """Of so many records the time of one is looked at, and of the first of each file; 0 for none."""
 
 
 class FileSearch:
@@ -72,6 +76,8 @@ class FileSearch:
         )
         self._events = TextChunks(task.writer)
         self._too_old: int | None = None
+        self._to_sample = 0
+        self._span: tuple[int, int] | None = None
 
     def batches(self, files: Sequence[Path]) -> Iterator[Batch]:
         """Search files; yield what is found, a batch at a time."""
@@ -80,20 +86,33 @@ class FileSearch:
         problems: list[Problem] = []
         for file in files:
             take = None if self._brief is None else partial(self._take, self._brief, str(file), hits)
-            passes = self._passes
+            passes = self._passes_or_sampled if self._task.sampled else self._passes
+            self._to_sample = 0
             for part in read_parts(file, problems.append, passes, take=take):
                 records += part.records
                 done_bytes += part.done_bytes
                 for line, record in part.passing:
                     self._look_at(record, file, line, hits, problems)
                 if records >= _BATCH_RECORDS or len(hits) >= _BATCH_HITS or len(problems) >= _BATCH_PROBLEMS:
-                    yield Batch(records, hits[:], problems[:], done_bytes, self._events.taken(), self._too_old)
+                    yield Batch(
+                        records, hits[:], problems[:], done_bytes, self._events.taken(), self._too_old, self._span
+                    )
                     records = done_bytes = 0
                     hits.clear()
                     problems.clear()
-        yield Batch(records, hits, problems, done_bytes, self._events.taken(), self._too_old)
+        yield self._batch(records, hits, problems, done_bytes)
+
+    def _batch(self, records: int, hits: list[Hit], problems: list[Problem], done_bytes: int) -> Batch:
+        return Batch(records, hits, problems, done_bytes, self._events.taken(), self._too_old, self._span)
 
     def _passes(self, source: object, name: object) -> bool:
+        return bool(self._candidates(source, name))
+
+    def _passes_or_sampled(self, source: object, name: object) -> bool:
+        self._to_sample -= 1
+        if self._to_sample < 0:
+            self._to_sample = self._task.sampled - 1
+            return True
         return bool(self._candidates(source, name))
 
     def _take(self, brief: BriefReader, origin: str, hits: list[Hit], source: str, name: str, text: Raw) -> bool:
@@ -114,6 +133,9 @@ class FileSearch:
     def _look_at(self, record: JsonObject, file: Path, line: int, hits: list[Hit], problems: list[Problem]) -> None:
         candidates = self._candidates(record.get("eventSource"), record.get("eventName"))
         document = flatten(record)
+        if self._task.sampled and is_time(sample := document.get(TIME_FIELD)):
+            earliest, latest = self._span or (sample, sample)
+            self._span = min(earliest, sample), max(latest, sample)
         names = [name for name, matches in candidates if matches(document)]
         if not names:
             return

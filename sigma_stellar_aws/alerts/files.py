@@ -38,6 +38,7 @@ def scan_files(
     until: datetime | None = None,
     *,
     brief: bool = False,
+    sampled: int = 0,
     processes: int | None = None,
     start_method: str = "spawn",
 ) -> Iterator[Batch]:
@@ -49,6 +50,7 @@ def scan_files(
         since: only events from then on; aware of its time zone, as is the next.
         until: only events before that.
         brief: whether hits may be brief, of which not each is an alert by itself.
+        sampled: of so many records the time of one is looked at, for the span of all; 0 for none.
         processes: how many read; by default one a core, up to :data:`MOST_PROCESSES`, and for little data only this.
         start_method: of :mod:`multiprocessing`.
 
@@ -56,7 +58,7 @@ def scan_files(
         ChildProcessError: a process ended before its time, so that what it read is lost.
     """
     first, end = (None if time is None else millis(time) for time in (since, until))
-    task = SearchTask(pack.query, pack.keys(), first, end, pack.correlated(), writer=new_writer())
+    task = SearchTask(pack.query, pack.keys(), first, end, pack.correlated(), writer=new_writer(), sampled=sampled)
     if brief:
         task = task._replace(only_counted=pack.only_counted(), suppressing=pack.suppressing())
     groups = list(_groups(files))

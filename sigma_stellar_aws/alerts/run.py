@@ -191,6 +191,8 @@ class FoundHits(NamedTuple):
     """The events."""
     too_old: int | None = None
     """Time of the newest event that matches, but is before the times asked for."""
+    span: tuple[int, int] | None = None
+    """Earliest and latest time of all records, about; None where none was sampled, or none has a time."""
 
 
 def hits_of_portions(
@@ -201,26 +203,34 @@ def hits_of_portions(
     messages: Messages,
     *,
     brief: bool = False,
+    sampled: int = 0,
 ) -> FoundHits:
-    """Return the hits of files; brief ones need the texts of the events, which are lost with this process."""
+    """Return the hits of files; brief ones need the texts of the events, which are lost with this process.
+
+    See :func:`scan_files` for the sampling of times.
+    """
     hits = hits_in_order()
     records = 0
     kept = KeptTexts()
     too_old: int | None = None
+    span: tuple[int, int] | None = None
     for portion in portions:
-        for batch in scan_files(portion.files, pack, since, until, brief=brief):
+        for batch in scan_files(portion.files, pack, since, until, brief=brief, sampled=sampled):
             records += batch.records
             hits.extend(_named(batch.hits, portion))
             kept.extend(batch.events)
             if batch.too_old is not None:
                 too_old = batch.too_old if too_old is None else max(too_old, batch.too_old)
+            if batch.span is not None:
+                earliest, latest = span or batch.span
+                span = min(earliest, batch.span[0]), max(latest, batch.span[1])
             problems = [portion.told(problem) for problem in batch.problems]
             messages.add(
                 (problem for problem in problems if not problem.is_note),
                 (str(problem) for problem in problems if problem.is_note),
                 batch.done_bytes,
             )
-    return FoundHits(hits, records, kept, too_old)
+    return FoundHits(hits, records, kept, too_old, span)
 
 
 def hits_in_order() -> ExternalSort[Hit]:

@@ -75,7 +75,8 @@ def update_alerts_of_logs(
             f"the index {alert_index!r} is gone, and its alerts with it; to raise them again, remove the checkpoint"
         )
     prepare_alert_index(client, alert_index, searched)
-    found, records, kept, _ = hits_of_portions(portions, pack, reading_begin(pack.correlations, since), until, messages)
+    earliest = reading_begin(pack.correlations, since)
+    found, records, kept, *_ = hits_of_portions(portions, pack, earliest, until, messages)
     begin = begin_of_count(client, alert_index, _begin(found, through, since))
     hits = _all_hits(found, checkpoint, reading_begin(pack.correlations, begin))
     events = DistinctHits(hits, None if begin is None else millis(begin))

@@ -11,13 +11,24 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sigma_stellar_aws.alerts.run import Messages
 from sigma_stellar_aws.authoring import change_tests, rule_tests
+from sigma_stellar_aws.authoring.background import (
+    background_of,
+    noise_as_json,
+    print_background,
+    summary_of_background,
+)
 from sigma_stellar_aws.authoring.rule_tests import Trial
 from sigma_stellar_aws.authoring.watch import SECONDS_BETWEEN_LOOKS
 from sigma_stellar_aws.base.terminal import UNBROKEN, console_for
+from sigma_stellar_aws.cli.alert_output import on_progress
+from sigma_stellar_aws.cli.log_sources import LogSource, S3Choice, Selection, log_sources, open_logs
 from sigma_stellar_aws.cli.options import FILES, ca_file_option, rule_paths
 from sigma_stellar_aws.cli.problems import FINDINGS, UNREAD, Problems, as_click_errors, errors_exit_with, needs, note
+from sigma_stellar_aws.logs.deliveries import deliveries_of
 from sigma_stellar_aws.rule_files.find import pack_path
+from sigma_stellar_aws.rule_files.load import load_rules
 from sigma_stellar_aws.store.embedded import embedded_opensearch
 
 if TYPE_CHECKING:
@@ -36,10 +47,17 @@ if TYPE_CHECKING:
 )
 @click.option("--require-cases", is_flag=True, help="Fail where a rule has no cases.")
 @click.option("--mutate", is_flag=True, help="Change one thing of a rule at a time; say what no case notices.")
+@click.option(
+    "--background",
+    multiple=True,
+    callback=log_sources,
+    metavar="LOGS",
+    help="Say how often each rule would have fired on these files, folders or s3://BUCKET/PREFIX; repeatable.",
+)
 @click.option("--watch", is_flag=True, help="Run again what changes, until Ctrl-C.")
 @click.option("--url", help="Run on this data store too, in an index of its own that is removed afterwards.")
 @click.option("--engine", is_flag=True, help="Run on an OpenSearch of its own too.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each case and change.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @ca_file_option
 @errors_exit_with(UNREAD)
 def test(
@@ -47,6 +65,7 @@ def test(
     case_paths: tuple[Path, ...],
     require_cases: bool,
     mutate: bool,
+    background: tuple[LogSource, ...],
     watch: bool,
     url: str | None,
     engine: bool,
@@ -60,11 +79,15 @@ def test(
     A change that --mutate tries is a value, field or selection less, another modifier, or a negation. It tells where a
     case is missing, and is no failure.
 
+    With --background, alerts are counted as the command alerts would raise them, by day, actor and key.
+
     Exit code 0: all passed. 1: a case failed, or with --require-cases a rule has none. 3: something could not be read
     or run, see standard error.
     """
-    if (url is not None) + engine + watch > 1 or (watch and (as_json or mutate)):
-        raise click.UsageError("--url, --engine and --watch exclude each other, and --watch also --json and --mutate")
+    if (url is not None) + engine + watch > 1 or (watch and (as_json or mutate or background)):
+        raise click.UsageError(
+            "--url, --engine and --watch exclude each other, and --watch also --json, --mutate and --background"
+        )
     paths = paths or (() if case_paths else (pack_path(),))
     console = console_for(sys.stdout, width=UNBROKEN)
     if watch:
@@ -75,7 +98,7 @@ def test(
                 rule_tests.print_run(*run, console)
         return
     suite = rule_tests.load_suite(paths, case_paths)
-    if not suite.trials and not suite.problems:
+    if not suite.trials and not suite.problems and not background:
         raise click.ClickException(
             "there are no cases; write those of aws_x.yml into aws_x.test.yaml, or name: --cases PATH"
         )
@@ -97,12 +120,30 @@ def test(
     problems = Problems()
     for problem in suite.problems:
         problems.report(problem)
+    if background:
+        with as_click_errors():
+            _tell_background(background, paths, problems, as_json)
     note(rule_tests.summary_of_results(results, suite))
     if mutate:
         note(change_tests.summary_of_changes(changes))
     if not all(result.passed for result in results) or (require_cases and suite.untested):
         sys.exit(FINDINGS)
     problems.leave()
+
+
+def _tell_background(logs: tuple[LogSource, ...], paths: tuple[Path, ...], problems: Problems, as_json: bool) -> None:
+    """Print how often the rules would have fired on logs."""
+    # What is wrong with a rule has been reported with the cases.
+    rules = load_rules(*paths, collect_errors=True)
+    selection = Selection(deliveries_of(None, None))
+    with open_logs(logs, S3Choice(None, None, requester_pays=False), selection, problems) as (portions, advance):
+        found = background_of(portions, rules, Messages(on_progress(problems, advance)))
+    if as_json:
+        for noise in found.rules:
+            click.echo(json.dumps(noise_as_json(noise, found)))
+    else:
+        print_background(found, console_for(sys.stdout, width=UNBROKEN))
+    note(summary_of_background(found))
 
 
 def _on_engine(trials: list[Trial], url: str | None, engine: bool, ca_file: Path | None) -> "EngineVerdicts | None":
