@@ -14,6 +14,7 @@ from sigma_stellar_aws.reference.aws_parameters import (
     Parameter,
     nearest_parameter,
     parameter,
+    parameters,
 )
 from sigma_stellar_aws.validators.asked_events import AskedEvents, asked_events, events_key
 from sigma_stellar_aws.validators.condition_tree import FieldComparison, Tree, ways
@@ -23,8 +24,9 @@ from sigma_stellar_aws.validators.issues import (
     ParameterKindIssue,
     UnlistedParameterIssue,
     UnlistedParameterValueIssue,
+    WholeObjectIssue,
 )
-from sigma_stellar_aws.validators.sigma_values import any_matches, is_missing, shown, text
+from sigma_stellar_aws.validators.sigma_values import any_matches, is_comparable, is_missing, shown, text
 
 _SIDES = {REQUEST: "request", RESPONSE: "response"}
 
@@ -95,6 +97,19 @@ def value_faults(asked: AskedField) -> Iterator[tuple[Fault, YamlPath]]:
             fault = _value_fault(asked.name, held, value.value)
             if fault is not None:
                 yield fault, value.at
+
+
+def object_fault(asked: AskedField) -> Fault | None:
+    """Return a fault if a field holds an object in every event, and so never has a value itself."""
+    described = asked.described
+    held = parameter(asked.name, described) if described else None
+    if held is None or held.kind != "structure":
+        return None
+    if not any(is_comparable(value.value) and not is_missing(value.value) for value in asked.comparison.values):
+        return None
+    inside = sorted({name for kind in described for name in parameters(*kind, asked.name)})
+    hint = f"; name the field inside it: {first_of(inside)}." if inside else "."
+    return Fault(WholeObjectIssue, f"{asked.name} is an object, which has no value of its own{hint}")
 
 
 def _value_fault(name: str, held: Parameter, value: SigmaType) -> Fault | None:

@@ -54,7 +54,7 @@ from sigma_stellar_aws.validators.issues import (
 )
 from sigma_stellar_aws.validators.list_elements import shared_lists
 from sigma_stellar_aws.validators.lone_star import lone_stars
-from sigma_stellar_aws.validators.parameters import asked_fields, parameter_fault, value_faults
+from sigma_stellar_aws.validators.parameters import asked_fields, object_fault, parameter_fault, value_faults
 from sigma_stellar_aws.validators.sigma_values import is_missing
 from sigma_stellar_aws.validators.validator import Found, StellarAwsValidator
 
@@ -144,6 +144,10 @@ class StellarAwsWholeObjectValidator(StellarAwsValidator):
                     f"field inside it, such as {field}.<name>."
                 )
                 yield Fault(WholeObjectIssue, problem), at
+        for asked in asked_fields(conditions(*detections_of(rule))):
+            fault = object_fault(asked)
+            if fault is not None:
+                yield fault, asked.comparison.at
 
 
 class StellarAwsSharedListValidator(StellarAwsValidator):

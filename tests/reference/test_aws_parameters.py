@@ -7,7 +7,14 @@ import msgspec
 import pytest
 
 from sigma_stellar_aws.reference import aws_events
-from sigma_stellar_aws.reference.aws_parameters import Parameter, ParameterTable, has_parameters, parameter, parameters
+from sigma_stellar_aws.reference.aws_parameters import (
+    Parameter,
+    ParameterTable,
+    has_parameters,
+    nearest_parameter,
+    parameter,
+    parameters,
+)
 from sigma_stellar_aws.reference.data import make_aws_events
 from sigma_stellar_aws.reference.data.make_aws_parameters import PARAMETERS, extra_parameters, parameter_tables
 from sigma_stellar_aws.reference.data.service_models import BOTOCORE, installed_botocore, merged, service_models
@@ -42,7 +49,7 @@ def test_numbers_lead_to_shapes(archive: ZipFile) -> None:
         table = msgspec.json.decode(archive.read(source), type=ParameterTable)
         named = [number for each in table.operations.values() for number in (*each.request, *each.response)]
         for shape in table.shapes:
-            named += shape.members.values()
+            named += [*shape.members.values(), *shape.also.values()]
             assert (shape.element is not None) == (shape.kind in ("list", "map"))
             named += [] if shape.element is None else [shape.element]
         assert set(named) == set(range(len(table.shapes)))
@@ -105,3 +112,70 @@ def test_reads_have_no_known_response() -> None:
     assert not has_parameters((aws("iam"), "GetUser"), "responseElements")
     assert has_parameters((aws("iam"), "GetUser"))
     assert parameters(aws("sts"), "GetSessionToken", "responseElements.credentials")["accessKeyId"] == TEXT
+
+
+def test_extra_entries_have_a_place_to_read() -> None:
+    """Every entry of the extra list says why it is there and where that can be read, and adds something."""
+    parts = extra_parameters()
+    for entry in [*parts.small_letter, *parts.capital_letter, *parts.ec2_lists, *parts.other, *parts.beyond]:
+        assert entry.why.endswith(".")
+        assert entry.url.startswith("https://")
+    assert [entry for entry in parts.beyond if not (entry.request or entry.response)] == []
+
+
+def test_extra_entries_are_of_known_events() -> None:
+    """Sources and events of the extra list are those of the table of names."""
+    parts = extra_parameters()
+    for entry in parts.beyond:
+        named = [source for source in entry.sources if source != "*"]
+        assert set(named) <= aws_events.sources()
+        assert [(one, name) for one in named for name in entry.events if not aws_events.known(one, name)] == []
+    for letters in [*parts.small_letter, *parts.capital_letter, *parts.other]:
+        assert set(letters.sources) <= aws_events.sources()
+        assert letters.sources == sorted(set(letters.sources))
+
+
+def test_no_source_has_two_ways_of_writing() -> None:
+    """A source writes names with a small letter or a capital one, if that is known."""
+    spelling = extra_parameters().spelling()
+    assert spelling.small & spelling.capital == frozenset()
+
+
+def test_rare_names_are_known_but_not_proposed() -> None:
+    """What stands in place of a large request may be asked for, but is in no list of what to write."""
+    create = (aws("iam"), "CreateUser")
+    assert parameter("requestParameters.omitted", [create]) == Parameter("boolean")
+    assert "omitted" not in parameters(*create)
+    assert "ipPermissionsSet" not in parameters(aws("ec2"), "AuthorizeSecurityGroupIngress")
+
+
+def test_sources_with_an_api_of_their_own_are_unknown() -> None:
+    """Where records are not as in the model that shares the names, nothing is said of them."""
+    assert not has_parameters((aws("sso-directory"), "CreateUser"))
+    assert has_parameters((aws("identitystore"), "CreateUser"))
+    assert has_parameters((aws("s3express"), "PutObject"))
+
+
+def test_letters_are_those_of_the_source() -> None:
+    """Names of sources whose records have small letters only; capital ones; and either where nobody knows."""
+    assert parameter("requestParameters.UserName", [(aws("iam"), "CreateUser")]) is None
+    assert parameter("requestParameters.InstanceId", [(aws("connect"), "CreateUser")]) == TEXT
+    assert "TimePeriod" in parameters(aws("ce"), "GetCostForecast")
+    unsure = (aws("wellarchitected"), "CreateWorkload")
+    assert parameter("requestParameters.workloadName", [unsure]) == TEXT
+    assert parameter("requestParameters.WorkloadName", [unsure]) == TEXT
+
+
+def test_what_may_be_json_is_free() -> None:
+    """A policy may have been taken apart, and so may have any field; a name is a text, and has none."""
+    put = (aws("kms"), "PutKeyPolicy")
+    assert parameter("requestParameters.policy.Statement.Effect", [put]) == Parameter("any")
+    assert parameter("requestParameters.policyName.Statement", [put]) is None
+
+
+def test_nothing_is_near_to_what_is_right_or_far() -> None:
+    """A known field has no better name, one that is like no other has none, nor has one of an unknown event."""
+    create = [(aws("iam"), "CreateUser")]
+    assert nearest_parameter("requestParameters.userName", create) is None
+    assert nearest_parameter("requestParameters.zebra", create) is None
+    assert nearest_parameter("requestParameters.userNaem", [(aws("nothing"), "CreateUser")]) is None

@@ -46,6 +46,7 @@ class Beyond(_Reason, forbid_unknown_fields=True):
     events: list[str] = []
     request: dict[str, object] = {}
     response: dict[str, object] = {}
+    rare: bool = False
 
 
 class ExtraParameters(msgspec.Struct, forbid_unknown_fields=True):
@@ -91,7 +92,7 @@ def parameter_tables(
         for source in list(builders) if entry.sources == [_ANY] else entry.sources:
             known = builders[source].operations
             for name in entry.events or list(known):
-                builders[source].add_trees(name, entry.request, entry.response)
+                builders[source].add_beyond(name, entry.request, entry.response, rare=entry.rare)
     left_out = others.union(*(never.sources for never in events.never))
     return {
         source: encoded(smallest(builder.table()))

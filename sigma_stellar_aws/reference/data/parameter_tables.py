@@ -31,6 +31,7 @@ _KINDS: Mapping[str, ParameterKind] = {
 # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 _READS = re.compile("BatchGet|Describe|Get|Head|List|Lookup|Query|Scan|Search|Select")
 _S3_NAMES = {"Bucket": "bucketName", "Key": "key", "x-amz-account-id": "accountId"}
+_SOAP: tuple[RecordForm, ...] = ("ec2", "ec2 answer")
 _NO_NAMES = RecordNames(())
 
 
@@ -69,14 +70,17 @@ class TableBuilder:
         for mine, theirs in zip(self.operations.setdefault(name, (set(), set())), self.operations[of], strict=True):
             mine |= theirs
 
-    def add_trees(self, name: str, request: object, response: object) -> None:
+    def add_beyond(
+        self, name: str, request: Mapping[str, object], response: Mapping[str, object], *, rare: bool
+    ) -> None:
         """Give an event more parameters than its models say; of what was unknown, they are all that is known."""
         sides = self.operations.setdefault(name, (set(), set()))
         new = not any(sides)
         for side, tree in zip(sides, (request, response), strict=True):
             # Of an operation whose response is not known, a few names of it must not be taken for all.
             if tree and (side or new):
-                side.add(self._tree(tree))
+                members = {inner: self._tree(kind) for inner, kind in tree.items()}
+                side.add(self._add(ParameterShape("structure", {} if rare else members, also=members if rare else {})))
 
     def table(self) -> ParameterTable:
         """Return what was added."""
@@ -109,8 +113,9 @@ class TableBuilder:
         if is_s3(model):
             yield self._add(self._s3(model, outline))
             return
-        shape = self._structure(model, outline, self._spelling.form(model))
-        if model.metadata.protocol == "ec2":
+        form = self._spelling.form(model)
+        shape = self._structure(model, outline, "ec2 answer" if form == "ec2" else form)
+        if form == "ec2":
             more = {"requestId": self._kind("text"), "_return": self._kind("boolean")}
             inner = self._add(
                 msgspec.structs.replace(
@@ -157,7 +162,7 @@ class TableBuilder:
     def _number(self, model: ServiceModel, name: str, form: RecordForm, names: RecordNames = _NO_NAMES) -> int:
         """Return the number of a shape, which is made where it is not yet there."""
         shape = model.shapes[name]
-        key = (id(model), name, form, names if form == "ec2" and shape.type == "list" else _NO_NAMES)
+        key = (id(model), name, form, names if form in _SOAP and shape.type == "list" else _NO_NAMES)
         if key not in self._numbers:
             # Its number comes before what is in it, which may be the same shape again.
             self._numbers[key] = self._add(ParameterShape("any"))
@@ -187,9 +192,9 @@ class TableBuilder:
             members = within.members if within.kind == "structure" else {"content": element}
             tag = {"tag": self._kind("number"), **within.also}
             return ParameterShape("list", element=self._add(ParameterShape("structure", members, also=tag)))
-        if form == "ec2":
+        if form in _SOAP:
             # Of the old SOAP API: an object with items, in which a text has a name, too.
-            if within.kind != "structure":
+            if within.kind != "structure" and form == "ec2":
                 item = self._spelling.ec2_item_names(names)
                 within = ParameterShape(
                     "structure", dict.fromkeys(item.usual, element), also=dict.fromkeys(item.also, element)

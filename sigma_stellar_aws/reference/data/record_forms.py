@@ -10,8 +10,9 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from sigma_stellar_aws.reference.data.service_models import ModelMember, ModelShape, ServiceModel
 
-RecordForm: TypeAlias = Literal["small", "capital", "either", "ec2", "ec2 wire", "xml"]
-"""With a small first letter, a capital one, or either; as EC2's old SOAP API, as its requests are sent; as S3's XML."""
+RecordForm: TypeAlias = Literal["small", "capital", "either", "ec2", "ec2 answer", "ec2 wire", "xml"]
+"""With a small first letter, a capital one, or either; as requests and answers of EC2's old SOAP API, and as its newer
+requests are sent; as S3's XML."""
 
 XML_ATTRIBUTES = ("xmlns", "xmlns:xsi", "xsi:type")
 """Attributes that stand beside elements where XML becomes JSON."""
@@ -48,7 +49,7 @@ class Spelling(NamedTuple):
         sent = member.location_name or key
         if form == "xml":
             return RecordNames((sent,))
-        if form == "ec2":
+        if form in ("ec2", "ec2 answer"):
             return self._ec2_names(key, member, shape)
         if form == "ec2 wire":
             names = (capital(member.query_name or sent), capital(sent), capital(key))
@@ -63,7 +64,8 @@ class Spelling(NamedTuple):
             return _distinct(tuple(names)[:1], tuple(names))
         roots = dict.fromkeys(re.sub(r"(Id|Name)?s?$", "", name) for name in names)
         sets = [f"{name}{end}" for name in (*names, *roots) for end in ("Set", "sSet")]
-        known = [name for name in sets if name in self.ec2_lists]
+        # The model has the name of the SOAP API where it begins with a small letter.
+        known = [sent] if sent[0].islower() else [name for name in sets if name in self.ec2_lists]
         return _distinct(tuple(known or names)[:1], (*names, *sets))
 
     def ec2_item_names(self, names: RecordNames) -> RecordNames:
