@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import click
 
-from sigma_stellar_aws.base.errors import NotFoundError
+from sigma_stellar_aws.base.errors import S3Error
 from sigma_stellar_aws.base.text import not_read, plural
 from sigma_stellar_aws.cli.options import LOGS, record
 from sigma_stellar_aws.cli.problems import Problems, needs, note
@@ -150,5 +150,5 @@ def _in_s3(address: S3Address, s3: S3Choice, selection: Selection, problems: Pro
     if others or listing.left_out:
         note(not_read([*listing.left_out, *others]))
     if not listing.found_any:
-        raise NotFoundError(f"{address}: nothing is there, or not for this identity")
+        raise S3Error(f"{address}: nothing is there, or not for this identity")
     note(f"{address}: {plural(download.done, 'object')} of {listed:,} read, {listed_bytes:,} bytes")

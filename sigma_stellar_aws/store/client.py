@@ -51,7 +51,7 @@ def connect(
 
     >>> connect("http://alice:secret@search.example.com:9200")
     Traceback (most recent call last):
-    sigma_stellar_aws.base.errors.StoreError: a URL shows in process lists; put the credentials into ... instead
+    sigma_stellar_aws.base.errors.AddressError: a URL shows in process lists; put the credentials into ... instead
     >>> connect("https://search.example.com:9200").close()
 
     A proxy is taken from ``HTTPS_PROXY``, ``HTTP_PROXY`` or ``ALL_PROXY``, unless ``NO_PROXY`` names the store.

@@ -129,6 +129,7 @@ def test_csv(capsys: pytest.CaptureFixture[str]) -> None:
         "matched": "eventName=Delete",
         "failed_count": "1",
         "error_codes": "AccessDenied",
+        **dict.fromkeys(("source_countries", "source_cities", "source_networks"), ""),
     }
     assert second["actors"] == "bob, \"the\" 'b\u00f6b'"
 
