@@ -58,9 +58,12 @@ def all_followed(correlations: Sequence[Correlation], silent: frozenset[str]) ->
     """Return correlations, each after those that it counts, ready to be followed; silent ones do not alert."""
     counted = {member.name for each in correlations for member in each.members if member.is_correlation}
     known: dict[str, Correlation] = {}
+    leaves: dict[str, list[Leaf]] = {}
     all_of_them: list[Followed] = []
     for each in correlations:
         known[each.name] = each
+        # Several ways may lead to one: without this, there would be twice as many with each level.
+        leaves[each.name] = list(dict.fromkeys(_leaves(each, known, leaves)))
         all_of_them.append(
             Followed(
                 each,
@@ -68,7 +71,7 @@ def all_followed(correlations: Sequence[Correlation], silent: frozenset[str]) ->
                 new_state(each),
                 each.name in silent,
                 each.name in counted,
-                _by_name(_leaves(each, known)),
+                _by_name(leaves[each.name]),
                 {member.name: number for number, member in enumerate(each.members)},
                 tuple(member.name for member in each.members if member.is_correlation),
                 tuple(map(_fields, each.members)),
@@ -86,13 +89,15 @@ def _by_name(leaves: Iterable[Leaf]) -> Mapping[str, Sequence[Leaf]]:
     return dict(named)
 
 
-def _leaves(correlation: Correlation, known: Mapping[str, Correlation]) -> Iterator[Leaf]:
+def _leaves(
+    correlation: Correlation, known: Mapping[str, Correlation], leaves: Mapping[str, Sequence[Leaf]]
+) -> Iterator[Leaf]:
     for member in correlation.members:
         if not member.is_correlation:
             yield Leaf(member.name, *_fields(member), tuple(range(len(member.key))))
             continue
         inner = known[member.name]
-        for leaf in _leaves(inner, known):
+        for leaf in leaves[inner.name]:
             yield leaf._replace(places=tuple(leaf.places[place] for place in _places(member, inner)))
 
 

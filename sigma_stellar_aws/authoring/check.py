@@ -5,6 +5,7 @@ SigmaHQ's if the package pysigma-validators-sigmahq is installed, and ours), and
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeGuard, runtime_checkable
@@ -180,13 +181,17 @@ def _missing_references(about: Sequence[Subject], subjects: Sequence[Subject]) -
     for subject in about:
         for reference in subject.references:
             try:
-                known[reference]
+                known[unicodedata.normalize("NFC", reference)]
             except SigmaRuleNotFoundError:
                 section = ("filter" if subject.is_filter else "correlation", "rules")
                 message = f"The rule {reference!r} is not among those checked; if it exists, name its file too."
                 # A single file may be right to name the rule of another.
+                severity: FindingSeverity = "low"
+                if meant := [rule.name or rule.id for rule in known.rules if rule.title == reference]:
+                    severity = "high"
+                    message = f"{reference!r} is the title of a rule; write its name or id, {meant[0]}."
                 yield subject.finding(
-                    find_text(subject.document, section, reference) or section, "reference", "low", message
+                    find_text(subject.document, section, reference) or section, "reference", severity, message
                 )
 
 

@@ -7,7 +7,7 @@ from sigma.correlations import SigmaCorrelationRule
 from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.alerts.correlate import MOST_HELD
-from sigma_stellar_aws.authoring.rule_documents import Finding, FindingSeverity, Subject
+from sigma_stellar_aws.authoring.rule_documents import Finding, FindingSeverity, Subject, sentence
 from sigma_stellar_aws.authoring.wide_rules import FEW_VALUES, is_wide
 from sigma_stellar_aws.base.sigma_errors import RuleBlockError
 from sigma_stellar_aws.base.times import duration_text
@@ -29,6 +29,7 @@ from sigma_stellar_aws.rule_files.stated_correlation import (
 from sigma_stellar_aws.rule_files.stellar_block import correlation_window, rule_name
 from sigma_stellar_aws.validators.fields import field_problem
 
+_EVENT_ID = "eventID"
 _LONG = timedelta(hours=1)
 """In a large organisation (10 million events a day) there are as many events in this time as may be remembered."""
 
@@ -42,7 +43,7 @@ def correlation_findings(subjects: Sequence[Subject]) -> Iterator[Finding]:
                 read_correlation(subject.document)
                 keep_document(subject.rule, subject.document)
             except CorrelationFaultError as fault:
-                yield subject.finding(fault.path, "correlation", "high", _sentence(fault.reason))
+                yield subject.finding(fault.path, "correlation", "high", sentence(fault.reason))
                 continue
         if not subject.is_filter:
             by_rule[id(subject.rule)] = subject
@@ -52,7 +53,7 @@ def correlation_findings(subjects: Sequence[Subject]) -> Iterator[Finding]:
         # What is missing may be in another file, and is told of by the check of references.
         if not isinstance(found, MissingMemberError):
             severity: FindingSeverity = "medium" if isinstance(found, CorrelationRefusedError) else "high"
-            yield by_rule[id(rule)].finding(found.path, "correlation", severity, _sentence(found.reason))
+            yield by_rule[id(rule)].finding(found.path, "correlation", severity, sentence(found.reason))
     stated = {rule_name(rule): rule for rule in rules}
     about_cloudtrail = {rule_name(r): r for r in rules if isinstance(r, SigmaRule) and r.logsource in CLOUDTRAIL}
     for correlation in resolved.correlations:
@@ -70,7 +71,7 @@ def _doubts(subject: Subject, rule: SigmaCorrelationRule, correlation: Correlati
         window = correlation_window(rule)
     except RuleBlockError as error:
         reason = str(error.args[0]).removeprefix(f"Rule {rule.title!r}: ")
-        yield subject.finding(("stellar", "suppression"), "correlation", "medium", _sentence(reason))
+        yield subject.finding(("stellar", "suppression"), "correlation", "medium", sentence(reason))
         window = timedelta.max
     if correlation.timespan > window:
         message = (
@@ -98,6 +99,9 @@ def _field_findings(subject: Subject, stated: StatedCorrelation, rules: Sequence
         # What is not among the rules that are checked may be of other logs, of which no field is like CloudTrail's.
         if problem and (any(known.values()) or "; write " in problem):
             yield subject.finding(_place_of(subject, field), "correlation", "medium", problem)
+    if _EVENT_ID in stated.group_by:
+        message = f"Each event has an {_EVENT_ID} of its own, so that no two of them come together."
+        yield subject.finding(_place_of(subject, _EVENT_ID), "correlation", "medium", message)
 
 
 def _too_much_to_remember(
@@ -135,7 +139,3 @@ def _place_of(subject: Subject, field: str) -> YamlPath:
     if isinstance(condition, dict) and field in str(condition.get("field")):
         return ("correlation", "condition", "field")
     return ("correlation", "group-by")
-
-
-def _sentence(reason: str) -> str:
-    return f"{reason[:1].upper()}{reason[1:]}."

@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, cast
 
@@ -26,9 +27,10 @@ from sigma_stellar_aws.base import yaml_positions
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, nearest
 from sigma_stellar_aws.base.yaml_positions import Correction, Span, YamlPath
-from sigma_stellar_aws.rule_files.as_written import misreadings
+from sigma_stellar_aws.rule_files.as_written import Misreading, misreadings
 from sigma_stellar_aws.rule_files.load import AnyRule
 from sigma_stellar_aws.rule_files.regex_errors import with_regex_reason
+from sigma_stellar_aws.rule_files.stated_correlation import CorrelationFaultError, read_correlation
 
 FindingSeverity: TypeAlias = Literal["low", "medium", "high"]
 FINDING_SEVERITIES: tuple[FindingSeverity, ...] = ("low", "medium", "high")
@@ -210,7 +212,10 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
     except Exception as error:
         # pySigma raises errors of any class if a value has a type that it does not expect.
         errors = [error]
-    misread = [found for found in misreadings(text) if found.document == number]
+    if errors and (of_correlation := _correlation_fault(document)):
+        # pySigma says less about it, or fails.
+        errors = [of_correlation]
+    misread = [found for found in _misreadings(text) if found.document == number]
     for found in misread:
         content.findings.append(_finding(file, text, found.span, title, "as_written", "high", f"{found.reason}."))
     if misread:
@@ -228,6 +233,11 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
     rest = document
     while True:
         for fault in errors:
+            if isinstance(fault, CorrelationFaultError):
+                place = yaml_positions.place_of(text, fault.path, number)
+                message = sentence(fault.reason)
+                content.findings.append(_finding(file, text, place, title, "correlation", "high", message))
+                return
             at = _place_of_error(rest, fault)
             place = yaml_positions.place_of(text, at, number)
             message = sigma_error_text(fault) + _choices(at, rest)
@@ -250,6 +260,20 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
 
 def _has_templates(documents: Sequence[Json]) -> bool:
     return any("action" in document for document in documents if isinstance(document, dict))
+
+
+def sentence(reason: str) -> str:
+    """Return the reason of a fault as a sentence."""
+    return f"{reason[:1].upper()}{reason[1:]}."
+
+
+def _correlation_fault(document: JsonObject) -> CorrelationFaultError | None:
+    if "correlation" in document and "action" not in document:
+        try:
+            read_correlation(document)
+        except CorrelationFaultError as fault:
+            return fault
+    return None
 
 
 def _entries_not_strings(document: JsonObject) -> list[YamlPath]:
@@ -337,6 +361,17 @@ def sigma_error_text(error: Exception) -> str:
     return str(error).removesuffix(f" in {error.source}")
 
 
+# A file may have very many documents, which are looked at one by one.
+@lru_cache(maxsize=4)
+def _misreadings(text: str) -> tuple[Misreading, ...]:
+    return tuple(misreadings(text))
+
+
+@lru_cache(maxsize=4)
+def _lines(text: str) -> list[str]:
+    return _LINE_BREAK.split(text)
+
+
 def _finding(
     path: Path,
     text: str,
@@ -348,6 +383,6 @@ def _finding(
     correction: Correction | None = None,
 ) -> Finding:
     place = place or Span(1, 1, 2)
-    lines = _LINE_BREAK.split(text)
+    lines = _lines(text)
     excerpt = lines[place.line - 1] if place.line <= len(lines) else ""
     return Finding(path, place, excerpt, rule, check, severity, " ".join(message.split()), correction)

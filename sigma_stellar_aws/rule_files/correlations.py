@@ -6,9 +6,11 @@ correlation may count itself. What cannot be decided from the events alone witho
 """
 
 import copy
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import TypeAlias
 from uuid import UUID
@@ -23,7 +25,7 @@ from sigma.exceptions import SigmaRuleLocation
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
 
-from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.sigma_errors import CorrelationError, UnsupportedRuleError
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.base.yaml_positions import YamlPath, line_of, load_yaml
@@ -46,6 +48,8 @@ from sigma_stellar_aws.rule_files.stellar_block import rule_name
 NamedRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 
 _MOST_ALTERNATIVES = 100
+_DEEPEST = 10
+"""How many correlations may be nested in each other; two are usual."""
 # In no file: keys of YAML have no spaces in them unasked.
 _ONLY_COUNTED = "only counted"
 _WITHIN_LONGER = "a part of a longer burst holds it, too, and an event that arrives late would withdraw the alert"
@@ -134,10 +138,16 @@ def location(rule: NamedRule | SigmaFilter, path: YamlPath) -> SigmaRuleLocation
         return None
     with suppress(OSError, ValueError, RecursionError):
         text = rule.source.path.read_text("utf-8")
-        for number, document in enumerate(load_yaml(text)):
+        for number, document in enumerate(_loaded(text)):
             if isinstance(document, dict) and _is_of(document, rule):
                 return SigmaRuleLocation(rule.source.path, line_of(text, path, number))
     return rule.source
+
+
+# A file may have very many correlations with the same fault.
+@lru_cache(maxsize=8)
+def _loaded(text: str) -> list[Json]:
+    return load_yaml(text)
 
 
 def _error_of(rule: SigmaCorrelationRule, fault: CorrelationFaultError) -> UnsupportedRuleError:
@@ -163,13 +173,14 @@ class _Names:
                 # Of rules with the same id, a pack has the first.
                 self._by_id.setdefault(rule.id, rule)
             if rule.name is not None:
-                self._by_name.setdefault(rule.name, []).append(rule)
+                self._by_name.setdefault(_same_text(rule.name), []).append(rule)
 
     def find(self, reference: str) -> list[NamedRule]:
+        named = self._by_name.get(_same_text(reference), [])
         with suppress(ValueError):
             if rule := self._by_id.get(UUID(reference)):
-                return [rule]
-        return self._by_name.get(reference, [])
+                return [rule, *(other for other in named if other is not rule)]
+        return named
 
     def one(self, reference: str) -> NamedRule:
         """Return the rule of an id or name; raise ValueError with the reason where there is not just one."""
@@ -186,6 +197,11 @@ class _Names:
         raise ValueError(f"there is no rule with the id or name {reference!r}{hint}")
 
 
+def _same_text(name: str) -> str:
+    """Return a text that is the same however its letters and their accents are put together."""
+    return unicodedata.normalize("NFC", name)
+
+
 class _Resolver:
     """What is known while correlations are resolved, each after those that it counts."""
 
@@ -193,6 +209,7 @@ class _Resolver:
         self._names = _Names(rules)
         self._refused = refused
         self._done: dict[int, Correlation | None] = {}
+        self._depths: dict[str, int] = {}
         self._path: list[SigmaCorrelationRule] = []
         self._result = ResolvedCorrelations([], [], [], set())
 
@@ -224,6 +241,7 @@ class _Resolver:
         self._path.pop()
         self._done[id(rule)] = correlation
         if correlation is not None:
+            self._depths.setdefault(correlation.name, 1)
             self._result.correlations.append(correlation)
         return correlation
 
@@ -288,9 +306,14 @@ class _Resolver:
             raise CorrelationFaultError(at, f"correlations count each other: {names}")
         if stated.kind not in TEMPORAL_KINDS:
             raise CorrelationRefusedError(at, f"{stated.kind} of a correlation: only temporal ones can count others")
-        inner = self._resolve(member)
-        if inner is None:
+        is_too_deep = id(member) not in self._done and len(self._path) >= _DEEPEST
+        inner = None if is_too_deep else self._resolve(member)
+        if inner is None and not is_too_deep:
             raise MissingMemberError(at, f"the correlation {member.title!r} is left out")
+        if inner is None or self._depths[inner.name] >= _DEEPEST:
+            raise CorrelationFaultError(at, f"more than {_DEEPEST} correlations are nested in each other")
+        outer = rule_name(self._path[-1])
+        self._depths[outer] = max(self._depths.get(outer, 1), self._depths[inner.name] + 1)
         if missing := [field for field in key if field not in inner.group_by]:
             raise CorrelationFaultError(at, f"the correlation {inner.title!r} does not group by {missing[0]!r}")
         return Member(name, inner.title, True, key)

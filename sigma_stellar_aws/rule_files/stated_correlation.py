@@ -42,6 +42,7 @@ _LOWER = ("gt", "gte")
 _TIMESPAN = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _LONGEST = timedelta(days=3660)
 _DOCUMENT = "correlation"
+_LONGEST_SHOWN = 100
 
 
 class CorrelationFaultError(Exception):
@@ -203,7 +204,13 @@ def _texts(block: JsonObject, key: str, path: YamlPath = (_DOCUMENT,)) -> Sequen
         raise CorrelationFaultError((*path, key), f"{key} must be the name of a field, or a list of them")
     if len(set(texts)) < len(texts):
         raise CorrelationFaultError((*path, key), f"{key} names a field twice")
+    _refuse_several((*path, key), texts)
     return texts
+
+
+def _refuse_several(path: YamlPath, fields: Sequence[str]) -> None:
+    if several := [field for field in fields if "*" in field]:
+        raise CorrelationFaultError(path, f"{several[0]!r} stands for several fields; name one of them")
 
 
 def _aliases(value: Json) -> Mapping[str, Mapping[str, str]]:
@@ -221,6 +228,7 @@ def _aliases(value: Json) -> Mapping[str, Mapping[str, str]]:
                 raise CorrelationFaultError(
                     (*path, str(alias), str(reference)), f"alias {alias!r} needs the name of a field, not {field!r}"
                 )
+            _refuse_several((*path, str(alias), str(reference)), [field])
             aliases.setdefault(str(alias), {})[str(reference)] = field
     return aliases
 
@@ -257,9 +265,15 @@ def _tree(value: Json, kind: str) -> ConditionTree | None:
     try:
         return SigmaExtendedCorrelationCondition.parse(value)
     except (ParseException, SigmaCorrelationConditionError, RecursionError):
-        raise CorrelationFaultError(
-            path, f"the condition {value!r} cannot be read; write names of rules, and, or, not, parentheses"
-        ) from None
+        reason = (
+            f"the condition {_short(value)!r} cannot be read; write and, or, not, parentheses and names of rules, "
+            "which in a condition may have no other characters than A-Z, a-z, 0-9 and _"
+        )
+        raise CorrelationFaultError(path, reason) from None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _threshold(value: Json, kind: str) -> Threshold | None:

@@ -258,6 +258,20 @@ CORRELATION_FAULTS = {
         (12, "medium"),
         "CloudTrail has no field 'userIdentity.arm'",
     ),
+    "object": (
+        "userIdentity.arn",
+        "userIdentity",
+        (12, "medium"),
+        "'userIdentity' is an object; name",
+    ),
+    "id": ("userIdentity.arn", "eventID", (12, "medium"), "Each event has an eventID of its own"),
+    "condition": (
+        "    condition:\n        gte: 10",
+        "    condition: one but two",
+        (14, "high"),
+        "Only temporal and temporal_ordered have a condition of rules, not event_count",
+    ),
+    "timespan": ("5m", "5M", (13, "high"), "Timespan must be a number with s, m, h or d, such as 5m"),
     "never remembered": ("gte: 10", "gte: 400001", (14, "medium"), "400,001 are never remembered: a run ends where"),
     "suppression": (
         "level: medium",

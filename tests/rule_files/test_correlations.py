@@ -1,5 +1,6 @@
 """Reading of correlation rules, of what they name, and what is refused of them."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,7 @@ FAULTS = {
     "zero": ("gte: 3", "gte: 0", 11, "gte: 0 holds without any event"),
     "negative": ("gte: 3", "gt: -1", 11, "gt: -1 holds without any event"),
     "true": ("gte: 3", "gte: true", 11, "gte needs a number, not True"),
+    "several fields": ("userIdentity.arn", "userIdentity.*", 7, "'userIdentity.*' stands for several fields; name one"),
     "operator": ("gte: 3", "get: 3", 11, "the condition of event_count has no key 'get'; did you mean"),
     "range": ("gte: 3", "gte: 3\n        lt: 5", 10, "a range has an upper limit"),
     "field": ("gte: 3", "gte: 3\n        field: a", 12, "event_count has no field"),
@@ -255,6 +257,69 @@ def test_cycles_are_an_error(tmp_path: Path) -> None:
     ]
     with pytest.raises(SigmaError, match="count each other"):
         load_rules(tmp_path)
+
+
+def test_cycles_through_three_files(tmp_path: Path) -> None:
+    """However long the way round, it is shown, and none of those on it is followed."""
+    texts = {
+        name: CHAIN.replace("create", after).replace("name: chain", f"name: {name}").replace("Chain", name.upper())
+        for name, after in (("x", "y"), ("y", "z"), ("z", "x"))
+    }
+    found = errors(tmp_path, bases=BASES, **texts)
+    assert found == [
+        "Rule 'Z': correlations count each other: 'X' → 'Y' → 'Z' → 'X' in z.yml:5",
+        "Rule 'Y': the correlation 'Z' is left out in y.yml:5",
+        "Rule 'X': the correlation 'Y' is left out in x.yml:5",
+    ]
+
+
+@pytest.mark.parametrize("inner_first", [True, False])
+def test_nesting_has_a_bound(tmp_path: Path, inner_first: bool) -> None:
+    """Ten correlations may be nested in each other; hundreds are an error with the place, and no traceback."""
+
+    def nested(number: int) -> str:
+        texts = [
+            f"title: C{each}\nname: c{each}\ncorrelation: "
+            f"{{type: temporal, rules: [{f'c{each - 1}' if each else 'create'}], timespan: 5m}}\n"
+            for each in range(number)
+        ]
+        return "---\n".join(texts if inner_first else reversed(texts))
+
+    found = resolved(tmp_path, a=nested(10), b=BASES)
+    assert [each.name for each in found.correlations] == [f"c{number}" for number in range(10)]
+    told = errors(tmp_path, a=nested(400), b=BASES)
+    assert len(told) == 390
+    assert "more than 10 correlations are nested in each other in a.yml:" in told[0]
+    left_out = {re.match("Rule '(C[0-9]+)'", error)[1] for error in told}  # type: ignore[index]
+    assert left_out == {f"C{number}" for number in range(10, 400)}
+
+
+@pytest.mark.parametrize("name", ["my rule", "a-b.c", "réseau"])
+def test_names_that_a_condition_cannot_have(tmp_path: Path, name: str) -> None:
+    """In a list, rules may have any names; in a condition only such as the specification has, which is told."""
+    bases = BASES.replace("name: create", f"name: {name}")
+    text = CHAIN.replace("create", name)
+    assert errors(tmp_path, a=text, b=bases) == []
+    [error] = errors(tmp_path, a=text + f"    condition: {name} and key\n", b=bases)
+    assert error.startswith(f"Rule 'Chain': the condition '{name} and key' cannot be read; write and, or, not, ")
+    assert error.endswith("may have no other characters than A-Z, a-z, 0-9 and _ in a.yml:7")
+
+
+def test_names_are_the_same_however_accents_are_written(tmp_path: Path) -> None:
+    """An accented letter is one character or two, which nobody sees."""
+    one, two = "r\u00e9seau", "re\u0301seau"
+    found = resolved(tmp_path, a=CORRELATION.replace("- create", f"- {two}"), b=BASES.replace("create", one))
+    assert [each.name for each in found.correlations] == ["many"]
+
+
+def test_a_name_may_not_be_the_id_of_another_rule(tmp_path: Path) -> None:
+    """What may be meant as an id and as a name, of two rules, is an error."""
+    [error] = errors(
+        tmp_path,
+        a=CORRELATION.replace("- create", f"- {CREATE_ID}"),
+        b=BASES.replace("name: key", f"name: {CREATE_ID}"),
+    )
+    assert error.startswith(f"Rule 'Many': 2 rules are named '{CREATE_ID}'")
 
 
 def test_a_rule_that_is_left_out_is_missed(tmp_path: Path) -> None:
