@@ -78,7 +78,8 @@ def correlation_monitor(converted: ConvertedCorrelation, channel: str, *, enable
         UnsupportedRuleError: it cannot be such a monitor, or inexact ones are not accepted; the message says why.
     """
     whole, correlation = converted.whole, converted.correlation
-    keys, counting = converted.key, _counting(converted)
+    # Two aliases may be of one field, and sources of a composite aggregation have different names.
+    keys, counting = tuple(dict.fromkeys(converted.key)), _counting(converted)
     spans = _spans(correlation.timespan)
     groups = MOST_BUCKETS // (1 + len(spans) * (1 + counting.buckets))
     if groups < 1:
@@ -92,8 +93,7 @@ def correlation_monitor(converted: ConvertedCorrelation, channel: str, *, enable
     windows: JsonObject = {"date_range": {"field": whole.time_field, "format": PERIOD_FORMAT, "ranges": [*spans]}}
     if counting.aggregations:
         windows["aggregations"] = counting.aggregations
-    # Two aliases may be of one field, and sources have different names.
-    sources: list[Json] = [{name: {"terms": {"field": name}}} for name in dict.fromkeys(keys)]
+    sources: list[Json] = [{name: {"terms": {"field": name}}} for name in keys]
     aggregation: JsonObject = {
         "composite": {"size": min(GROUPS, groups), "sources": sources or [{_ALL: {"terms": _constant()}}]},
         "aggregations": {_WINDOWS: windows, _MOST: {"max_bucket": {"buckets_path": f"{_WINDOWS}>{counting.path}"}}},
