@@ -8,7 +8,7 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.reference.aws_events import all_names
 from sigma_stellar_aws.validators.issues import CloudTrailIssue, ImpossibleConditionIssue, MisspeltEventNameIssue
-from sigma_stellar_aws.validators.stellar_aws import validators
+from sigma_stellar_aws.validators.stellar_aws import StellarAwsParameterValidator, validators
 
 MOST_SECONDS = 4.0
 """Of this thread; ten times what is needed, and a third of what comparing each with each takes."""
@@ -16,10 +16,15 @@ SELECTION = {"eventSource": "ec2.amazonaws.com", "eventName": "RunInstances"}
 FIELD = "requestParameters.policyDocument"
 
 
+def parsed(**detection: Any) -> SigmaRule:
+    """A rule about CloudTrail."""
+    document = {"title": "Many", "logsource": {"product": "aws", "service": "cloudtrail"}, "detection": detection}
+    return SigmaRule.from_dict(document)
+
+
 def issues(**detection: Any) -> list[CloudTrailIssue]:
     """What our validators report of a rule, in not too long a time."""
-    document = {"title": "Many", "logsource": {"product": "aws", "service": "cloudtrail"}, "detection": detection}
-    rule = SigmaRule.from_dict(document)
+    rule = parsed(**detection)
     start = time.thread_time()
     found = [issue for validator in validators.values() for issue in validator().validate(rule)]
     assert time.thread_time() - start < MOST_SECONDS
@@ -58,3 +63,21 @@ def test_a_thousand_unknown_names() -> None:
     """Each gets its own proposal."""
     names = [f"{name[:-1]}zq" for name in sorted(all_names())[::17][:1000]]
     assert len(issues(selection={"eventName": names}, condition="selection")) > 800
+
+
+@pytest.mark.parametrize("source", [{}, {"eventSource": "ec2.amazonaws.com"}], ids=["any source", "one source"])
+@pytest.mark.parametrize("modifier", ["startswith", "contains"])
+def test_a_thousand_unknown_patterns(source: dict[str, str], modifier: str) -> None:
+    """None of them matches a name, which is known without trying each on each."""
+    names = [f"{name[:-1]}zq" for name in sorted(all_names())[::17][:1000]]
+    assert len(issues(selection={**source, f"eventName|{modifier}": names}, condition="selection")) > 800
+
+
+@pytest.mark.parametrize("name", [{"eventName": "RunInstances"}, {}], ids=["one event", "all of a source"])
+def test_a_thousand_unknown_parameters(name: dict[str, str]) -> None:
+    """Each is looked for among all that the events have."""
+    fields = {f"requestParameters.{name[:1].lower()}{name[1:-1]}zq": "v" for name in sorted(all_names())[::17][:1000]}
+    selection = {"eventSource": "ec2.amazonaws.com", **name, **fields}
+    assert issues(selection=selection, condition="selection") == []
+    reported = StellarAwsParameterValidator().validate(parsed(selection=selection, condition="selection"))
+    assert len(reported) > (800 if name else 0)

@@ -144,7 +144,11 @@ class TableBuilder:
         members |= dict.fromkeys(re.findall(r"[?&]([^=&{}]+)", uri or ""), text)
         for key, member in outline.members.items():
             name = _S3_NAMES.get(member.location_name or key, member.location_name or key)
-            members[name] = text if member.location else self._number(model, member.shape, "xml")
+            if member.location is None:
+                members[name] = self._number(model, member.shape, "xml")
+            else:
+                # What a request line or a header holds is a text, also where it means a number.
+                members[name] = text if model.shapes[member.shape].type == "string" else self._kind("any")
         return ParameterShape("structure", members, also={} if uri is None else {"host": text, "bucket": text})
 
     def _structure(self, model: ServiceModel, shape: ModelShape, form: RecordForm) -> ParameterShape:
