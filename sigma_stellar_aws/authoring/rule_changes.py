@@ -58,8 +58,12 @@ def rule_changes(detection: JsonObject) -> Iterator[RuleChange]:
     """Yield a rule's detection with each of its conditions changed, one at a time; the detection stays as it is.
 
     >>> detection = {"selection": {"eventName": ["A", "B"]}, "condition": "selection"}
-    >>> [change.change for change in rule_changes(detection)]
-    ["eventName without 'A'", "eventName without 'B'", 'not selection for selection']
+    >>> for change in rule_changes(detection):
+    ...     print(change.change)
+    eventName without 'A'
+    eventName without 'B'
+    eventName|contains for eventName
+    not selection for selection
     """
     for name, selection in detection.items():
         if name not in ("condition", "timeframe"):

@@ -33,6 +33,7 @@ MISUSE = {
     "engine": [["--port", "1"]],
     "explain": [["nosuch", EXPORT], ["aws_sts_assumerole_usage", EXPORT], ["aws_sts_assumerole_usage", "gone.json"]],
     "load": [[EXPORT, "--url", "search.example.com", "--index", "logs"], [EXPORT]],
+    "lsp": [["here"]],
     "new": [[EXPORT, "-o", "."], [EXPORT, "-o", ".", "--number", "99"], [EXPORT, "-o", ".", "--event-id", "nosuch"]],
     "plan": [
         ["elastic", "--url", "kibana.example.com"],
@@ -45,6 +46,7 @@ MISUSE = {
     "reference": [["nosuch"]],
     "remove": [["elastic", "--url", "kibana.example.com"], ["elastic"]],
     "rules": [["--rules", "gone"], ["--format", "xml"]],
+    "schema": [["here"]],
     "template": [["--index"]],
     "test": [["gone.yml"], ["--url", "http://127.0.0.1", "--engine"], ["--url", "search.example.com"]],
 }
