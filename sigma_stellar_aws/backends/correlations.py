@@ -21,7 +21,13 @@ from sigma_stellar_aws.base.sigma_errors import UnsupportedRuleError
 from sigma_stellar_aws.formats.converted_correlation import ConvertedCorrelation, converted_correlation
 from sigma_stellar_aws.formats.converted_rule import ConvertedRule, joined
 from sigma_stellar_aws.formats.correlation_search import correlation_search
-from sigma_stellar_aws.rule_files.correlations import Correlation, Member, is_only_counted, resolve_correlations
+from sigma_stellar_aws.rule_files.correlations import (
+    Correlation,
+    Member,
+    is_only_counted,
+    keep_generate,
+    resolve_correlations,
+)
 from sigma_stellar_aws.rule_files.load import AnyRule
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
@@ -57,6 +63,9 @@ class Correlations(OutputFormats):
         """
         # What a user's filters are about, pySigma looks for itself.
         rules = [rule for rule in rule_collection.rules if not isinstance(rule, SigmaFilter)]
+        for rule in rules:
+            if isinstance(rule, SigmaCorrelationRule):
+                keep_generate(rule)
         resolved = resolve_correlations(rules)
         for (rule, _), error in zip(resolved.faults, resolved.errors, strict=True):
             self._collect(rule, error)

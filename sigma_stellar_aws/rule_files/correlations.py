@@ -98,6 +98,17 @@ def is_only_counted(rule: NamedRule) -> bool:
     return _ONLY_COUNTED in rule.custom_attributes
 
 
+def keep_generate(rule: SigmaCorrelationRule) -> None:
+    """Let a rule that pySigma loaded keep ``generate`` of its top, by reading its file again: pySigma loses it."""
+    block = rule.custom_attributes.get("correlation")
+    if rule.source is None or not isinstance(block, dict) or "generate" in block:
+        return
+    with suppress(OSError, ValueError, RecursionError):
+        for document in load_yaml(rule.source.path.read_text("utf-8")):
+            if isinstance(document, dict) and "generate" in document and _is_of(document, rule):
+                rule.custom_attributes["correlation"] = {**block, "generate": document["generate"]}
+
+
 def counted_by(rules: Sequence[NamedRule], chosen: Iterable[NamedRule]) -> list[NamedRule]:
     """Return what correlations among some rules count, also through others, of all rules; without those rules."""
     names = _Names(rules)

@@ -1,10 +1,13 @@
 """What is output of correlations and of the rules beside them, and what is refused."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
+from sigma.cli.convert import convert as sigma_convert
 from sigma.collection import SigmaCollection
 from sigma.exceptions import SigmaError
 from sigma.processing.conditions import RuleAttributeCondition
@@ -16,7 +19,7 @@ from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.sigma_errors import CorrelationError, UnsupportedRuleError
 from sigma_stellar_aws.pipelines.ecs_aws_cloudtrail import stellar_aws_ecs
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
-from sigma_stellar_aws.rule_files.load import load_rules
+from sigma_stellar_aws.rule_files.load import correlations_path, load_rules, pack_path
 from tests.support.correlated import CORRELATION_ID, correlation, counted
 from tests.support.formats import convert, rule
 
@@ -169,3 +172,17 @@ def test_security_analytics_has_no_correlations() -> None:
         UnsupportedRuleError, match="'Together': a custom rule of Security Analytics looks at one event at a time"
     ):
         convert("opensearch_detector", named, correlation("event_count", "a", condition=COUNT))
+
+
+def test_sigma_convert_finds_what_a_correlation_names_in_one_folder(tmp_path: Path) -> None:
+    """It resolves the names in each path that it is given by itself."""
+    for file in (*pack_path().glob("*.yml"), *correlations_path().glob("*.yml")):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    options = ["-s", "-t", "stellar_aws", "-p", "stellar_aws", "-f", "elastic_rule"]
+    together = CliRunner().invoke(sigma_convert, [*options, str(tmp_path)])
+    assert together.exit_code == 0, together.output
+    kinds = [json.loads(line)["type"] for line in together.stdout.splitlines() if line.startswith("{")]
+    assert (kinds.count("query"), kinds.count("eql")) == (29, 5)
+    apart = CliRunner().invoke(sigma_convert, [*options, str(pack_path()), str(correlations_path())])
+    assert apart.exit_code == 1
+    assert "not found in rule collection" in apart.output
