@@ -9,8 +9,9 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -90,8 +91,8 @@ def make_rules(folder: Path, number: int = RULES) -> None:
         (folder / f"{count:04}.yml").write_text(yaml.safe_dump(rule, sort_keys=False))
 
 
-def make_records(folder: Path, number: int) -> None:
-    """Log files as CloudTrail delivers them, always the same: most records name an operation of a rule."""
+def record_texts(number: int) -> Iterator[str]:
+    """Records as JSON, always the same: most name an operation of a rule."""
     chance = random.Random(11)
     known = operations()
     background = [entry["event"] for entry in read_yaml(SAMPLES / "background.yml") for _ in range(entry["times"])]
@@ -106,15 +107,20 @@ def make_records(folder: Path, number: int) -> None:
         if "requestID" in each:
             each["requestID"] = REQUEST_ID
         texts.append(json.dumps(each, separators=(",", ":"), ensure_ascii=False))
-    for first in range(0, number, RECORDS_A_FILE):
-        part = (
+    for count in range(number):
+        yield (
             chance.choice(texts)
             .replace(EVENT_ID, str(uuid.UUID(int=chance.getrandbits(128), version=4)))
             .replace(REQUEST_ID, str(uuid.UUID(int=chance.getrandbits(128), version=4)))
             .replace(EVENT_TIME, f"{FIRST_TIME + timedelta(seconds=count // 4):%Y-%m-%dT%H:%M:%SZ}")
-            for count in range(first, min(first + RECORDS_A_FILE, number))
         )
-        content = b'{"Records":[' + ",".join(part).encode() + b"]}"
+
+
+def make_records(folder: Path, number: int) -> None:
+    """Log files as CloudTrail delivers them."""
+    texts = record_texts(number)
+    for first in range(0, number, RECORDS_A_FILE):
+        content = b'{"Records":[' + ",".join(islice(texts, RECORDS_A_FILE)).encode() + b"]}"
         packed = gzip_ng.compress(content, compresslevel=6)  # type: ignore[no-untyped-call]
         (folder / f"{first:09}.json.gz").write_bytes(packed)
 
