@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from sigma_stellar_aws.alerts.alert import alert_json
 from sigma_stellar_aws.alerts.brief_hits import ToldHits
 from sigma_stellar_aws.alerts.file_search import FileSearch, SearchTask
 from sigma_stellar_aws.alerts.hits import Hit
 from sigma_stellar_aws.alerts.pack import convert_pack
 from sigma_stellar_aws.alerts.pack_rule import Override, Pack
-from sigma_stellar_aws.alerts.run import alerts_of_files
+from sigma_stellar_aws.alerts.run import DEFAULT_OPTIONS, Messages, alerts_of_files, hits_of_portions, raised
+from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.kept_texts import KeptTexts, new_writer
+from sigma_stellar_aws.logs.portions import Portion
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
 from sigma_stellar_aws.rule_files.load import load_rules
 from tests.support.settings import RANDOM_CASES, RANDOM_SEED
@@ -244,3 +247,27 @@ def test_copies_count_once_and_others_with_their_id_count_too(tmp_path: Path) ->
     assert events(table, json.dumps(other), json.dumps(copy), json.dumps(later)) == [3]
     assert events(json.dumps(copy), json.dumps(other), json.dumps(later)) == [3]
     assert events(json.dumps(copy), pretty, json.dumps([other, other, later])) == [3]
+
+
+def test_alerts_say_the_same(pack: Pack, tmp_path: Path) -> None:
+    """What is told of an alert, of its first event and of each step does not depend on how its events were read."""
+    file = tmp_path / "a.json"
+    denied = {"eventName": "PutItem", "errorCode": "AccessDenied"}
+    table = {"ARN": "arn:aws:dynamodb:eu-west-1:111122223333:table/x"}
+    changes: list[dict[str, Any]] = [
+        {"sourceIPAddress": "1"},
+        {**denied, "sourceIPAddress": "1", "requestParameters": {"tableName": "orders"}},
+        {"eventTime": "2026-11-09T06:20:00Z", "resources": [table]},
+    ]
+    file.write_text(json.dumps({"Records": [record(**each) for each in changes]}, indent=1), encoding="utf-8")
+
+    def alerts(*, brief: bool) -> list[JsonObject]:
+        messages = Messages()
+        found = hits_of_portions([Portion([file], {})], pack, None, None, messages, brief=brief)
+        assert any(hit.is_brief for hit in found.hits) == brief
+        search = raised(found.hits, pack, DEFAULT_OPTIONS, messages, None, found.records, found.kept)
+        return [alert_json(alert) for alert in search.alerts]
+
+    in_part = alerts(brief=True)
+    assert in_part != []
+    assert in_part == alerts(brief=False)
