@@ -103,8 +103,10 @@ def nearest(word: str, choices: Iterable[str], alike: float = ALIKE) -> str | No
     # few to compare letter by letter, the most promising first.
     letters = _letters(plain, known.bits)
     promising = [
-        (2 * (letters & others).bit_count() / (len(plain) + len(choice)), choice)
-        for choice, others in known.letters.items()
+        (2 * (letters & others).bit_count() / (len(plain) + length), choice)
+        for length, choices_of_length in known.letters.items()
+        if 2 * min(len(plain), length) >= alike * (len(plain) + length)
+        for choice, others in choices_of_length
     ]
     matcher = SequenceMatcher(None, b=plain)
     best: tuple[float, str | None] = (alike, None)
@@ -129,8 +131,8 @@ class _Known(NamedTuple):
 
     choices: dict[str, str]
     """By their plain forms."""
-    letters: dict[str, int]
-    """By plain forms: a bit for each letter, another for a second one of its kind, and so on."""
+    letters: dict[int, list[tuple[str, int]]]
+    """Plain forms by their length, with a bit for each letter, another for a second one of its kind, and so on."""
     bits: dict[tuple[str, int], int]
     """The bits, by letter and how often it came before."""
 
@@ -144,7 +146,10 @@ def _known(choices: frozenset[str]) -> _Known:
         for letter in set(plain):
             for number in range(plain.count(letter)):
                 bits.setdefault((letter, number), 1 << len(bits))
-    return _Known(by_plain, {plain: _letters(plain, bits) for plain in by_plain}, bits)
+    by_length: dict[int, list[tuple[str, int]]] = {}
+    for plain in by_plain:
+        by_length.setdefault(len(plain), []).append((plain, _letters(plain, bits)))
+    return _Known(by_plain, by_length, bits)
 
 
 def _letters(plain: str, bits: dict[tuple[str, int], int]) -> int:

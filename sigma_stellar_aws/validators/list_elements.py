@@ -41,9 +41,10 @@ def list_around(field: str, events: frozenset[EventKind] = frozenset()) -> str |
     'requestParameters.rules'
     """
     parts = field.split(".")
-    around = (".".join(parts[:end]) for end in range(1, len(parts)))
+    around = [".".join(parts[:end]) for end in range(1, len(parts))]
     if events and parts[0] in (REQUEST, RESPONSE):
-        return next((name for name in around if (held := parameter(name, events)) and _is_list_of_objects(held)), None)
+        held = ((name, parameter(name, events)) for name in around[1:])
+        return next((name for name, one in held if one is not None and _is_list_of_objects(one)), None)
     return next((name for name in around if name in _LISTS or name.rpartition(".")[2] == _ITEMS), None)
 
 
