@@ -37,11 +37,13 @@ from sigma_stellar_aws.pipelines.transformations import UsePublishedDetection
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.evaluate import compile_query
+from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
 from sigma_stellar_aws.reference.flat_schema import ANY_FIELD, Document, flat_name, object_around, stands_for_several
 
 PartKind: TypeAlias = Literal["all", "any", "not", "value"]
 """How the children of a part decide whether it holds; a value has no children."""
 
+_BY_FLAT_NAME = {flat_name(name): name for name in FIELDS}
 _SHOWN_VALUES = 5
 _SHOWN_LENGTH = 120
 _MARKS = {
@@ -357,7 +359,8 @@ def _dotted_names(event: Mapping[str, Json]) -> dict[str, str]:
         elif isinstance(value, list):
             waiting += [(path, child) for child in value]
         elif value is not None:
-            names[flat_name(path)] = path
+            # A data store may keep records flattened.
+            names[flat_name(path)] = _BY_FLAT_NAME.get(path, path)
     return names
 
 
