@@ -23,7 +23,10 @@ from sigma_stellar_aws.rule_files.load import correlations_path, load_rules, pac
 from tests.support.correlated import CORRELATION_ID, correlation, counted
 from tests.support.formats import convert, rule
 
-pytestmark = pytest.mark.filterwarnings("ignore::sigma_stellar_aws.base.sigma_errors.AssumptionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sigma_stellar_aws.base.sigma_errors.AssumptionWarning"),
+    pytest.mark.filterwarnings("ignore::sigma_stellar_aws.base.sigma_errors.LeftOutWarning"),
+]
 
 COUNT = {"gte": 3}
 BASE_ID = counted("a")["id"]

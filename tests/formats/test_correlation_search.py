@@ -194,3 +194,31 @@ def test_no_key_is_missed_and_others_are_enough_in_a_wider_window(store: Store, 
     report(f"searches for keys: {ROUNDS} correlations, {complete} complete keys, {found} found")
     assert complete > ROUNDS
     assert found < 4 * complete
+
+
+@pytest.mark.parametrize("kind", ["event_count", "value_count", "temporal_ordered"])
+def test_elasticsearch_takes_the_windows_too(elasticsearch_url: str, kind: str) -> None:
+    """All but the condition on the numbers, for which the one that tests can start has no language, nor multi_terms."""
+    block = correlation(kind, "a", "b")["correlation"]
+    if kind != "temporal_ordered":
+        block["condition"] = {"gte": 2, **({"field": "eventName"} if kind == "value_count" else {})}
+    body = search(block)
+    client = connect(elasticsearch_url, None, {})
+    client.indices.delete(index=INDEX, ignore_unavailable=True)
+    client.indices.create(index=INDEX, body={"settings": index_settings(), "mappings": index_mappings()})
+    events = [
+        {"_index": INDEX, "timestamp": minute * 60 * SECOND, "userIdentity_arn": "x", **event}
+        for minute, event in (
+            (9, {"eventName": "DoA", "awsRegion": "r"}),
+            (19, {"eventName": "DoB", "awsRegion": "r"}),
+            (31, {"eventName": "DoA", "awsRegion": "r"}),
+        )
+    ]
+    bulk(client, events, refresh=True)
+    for aggregation in body["aggs"].values():
+        aggregation["aggs"] = {name: each for name, each in aggregation["aggs"].items() if name != "can_be_complete"}
+    found = client.search(index=INDEX, body=body)["aggregations"]
+    client.indices.delete(index=INDEX)
+    counts = {name: [bucket["doc_count"] for bucket in found[name]["buckets"]] for name in found}
+    # From 0 to 20 and from 20 to 40 minutes; from -10 to 10, from 10 to 30 and from 30 to 50.
+    assert counts == {"superset": [2, 1], "superset_shifted": [1, 1, 1]}
