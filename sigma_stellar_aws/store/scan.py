@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from contextvars import copy_context
+from functools import partial
 from heapq import merge
 from itertools import chain, groupby, islice
 from threading import Event
@@ -19,6 +20,7 @@ from typing import NamedTuple
 import msgspec
 from opensearchpy import OpenSearch
 
+from sigma_stellar_aws.base.daemon_threads import DaemonThreads
 from sigma_stellar_aws.base.external_sort import in_order
 from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
 from sigma_stellar_aws.query import dsl
@@ -158,7 +160,7 @@ def scan_each(
             sorts[True] = (_by_time(time_field), *source.tie_break)
         names = tuple(fields)
         size, ahead = (page, slices) if len(queries) == 1 else (_page_of_each(len(queries), slices, page), 1)
-        cut = [_parts(source.ask, query, time_field, size) for query in queries]
+        cut = _parts_of_each(source.ask, queries, time_field, size, slices, stopped)
         started = [
             [
                 (part, source.read(Page(part.query, names, size, part.is_timed, sorts[part.is_timed])))
@@ -185,6 +187,24 @@ def _page_of_each(queries: int, slices: int, page: int) -> int:
     """
     # Of each query one page is read ahead.
     return min(page, max(_SMALLEST_PAGE, (slices + 1) * page // (2 * queries)))
+
+
+def _parts_of_each(
+    ask: SendSearch, queries: Sequence[Clause], time_field: str | None, page: int, at_once: int, stopped: Event
+) -> list[_Parts]:
+    """Return the parts of each query; several queries are asked about at once."""
+    if len(queries) == 1:
+        return [_parts(ask, queries[0], time_field, page)]
+    with DaemonThreads(at_once) as threads:
+        # The context knows how long the run may take.
+        tasks = [partial(copy_context().run, _parts, ask, query, time_field, page) for query in queries]
+        asked = [threads.submit(task) for task in tasks]
+        try:
+            return [each.result() for each in asked]
+        except BaseException:
+            # What waits to try again must not go on.
+            stopped.set()
+            raise
 
 
 def _parts(ask: SendSearch, query: Clause, time_field: str | None, page: int) -> _Parts:
@@ -280,18 +300,27 @@ def _between(query: Clause, field: str, start: int | None, end: int | None) -> C
 def _in_turn(
     pool: ThreadPoolExecutor, slices: int, parts: Iterable[tuple[_Slice, Pages]]
 ) -> Iterator[tuple[_Slice, list[StoredHit]]]:
-    """Yield the pages of each part after those of the one before; the next ones of some parts are read ahead."""
+    """Return the pages of each part after those of the one before; the next ones of some parts are read ahead.
+
+    The first ones are asked for at once, so that those of several queries are read beside each other.
+    """
     following = iter(parts)
     reading: deque[tuple[_Slice, Pages, Future[list[StoredHit] | None]]] = deque()
-    while True:
+
+    def read_ahead() -> None:
         for part, pages in islice(following, slices - len(reading)):
             reading.append((part, pages, _submit(pool, pages)))
-        if not reading:
-            return
-        part, pages, future = reading.popleft()
-        if (hits := future.result()) is not None:
-            reading.appendleft((part, pages, _submit(pool, pages)))
-            yield part, hits
+
+    def in_turn() -> Iterator[tuple[_Slice, list[StoredHit]]]:
+        while reading:
+            part, pages, future = reading.popleft()
+            if (hits := future.result()) is not None:
+                reading.appendleft((part, pages, _submit(pool, pages)))
+                yield part, hits
+            read_ahead()
+
+    read_ahead()
+    return in_turn()
 
 
 def _submit(pool: ThreadPoolExecutor, pages: Pages) -> Future[list[StoredHit] | None]:
