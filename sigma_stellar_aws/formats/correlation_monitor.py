@@ -88,8 +88,8 @@ def correlation_monitor(converted: ConvertedCorrelation, channel: str, *, enable
         )
     errors = _errors(converted)
     if not whole.accepts_inexact:
-        whole.refuse(f"a monitor is not exact: {errors}; inexact=warn, or --inexact, makes it all the same")
-    tell(InexactCorrelationWarning(f"Correlation {whole.title!r}: {errors}"), "opensearch_monitor")
+        whole.refuse(f"{errors} (inexact=warn, or --inexact, makes one)")
+    tell(InexactCorrelationWarning(f"Rule {whole.title!r}: {errors}"), "opensearch_monitor")
     windows: JsonObject = {"date_range": {"field": whole.time_field, "format": PERIOD_FORMAT, "ranges": [*spans]}}
     if counting.aggregations:
         windows["aggregations"] = counting.aggregations
@@ -181,7 +181,8 @@ def _errors(converted: ConvertedCorrelation) -> str:
     window = duration_text(converted.whole.suppression.window)
     late = duration_text(_MORE_THAN_TIMESPAN - _INTERVAL)
     return (
-        f"it alerts too often, since events count together up to {duration_text(_step(correlation.timespan))} further "
-        f"apart than {timespan}{order}, and since an alert ends when the last {look_back} do not hold enough, and what "
-        f"comes then alerts anew, also within {window}; it may miss events that are stored over {late} after their time"
+        "a monitor is not exact: it alerts too often: events count together up to "
+        f"{duration_text(_step(correlation.timespan))} further apart than {timespan}{order}, and once the last "
+        f"{look_back} do not hold enough, what comes alerts anew, also within {window}; and it may miss events that "
+        f"are stored over {late} after their time"
     )

@@ -173,17 +173,17 @@ def test_it_is_refused_without_the_option_and_says_which_way_it_errs() -> None:
     """The reason names both names of the option."""
     reason = refused(base(), correlation(), inexact="refuse")
     assert reason.startswith(
-        "Rule 'Many': a monitor is not exact: it alerts too often, since events count together up to 1m further apart "
-        "than 5m, and since an alert ends when the last 35m do not hold enough, and what comes then alerts anew, also "
-        "within 24h; it may miss events that are stored over 25m after their time; inexact=warn, or --inexact, makes it"
+        "Rule 'Many': a monitor is not exact: it alerts too often: events count together up to 1m further apart than "
+        "5m, and once the last 35m do not hold enough, what comes alerts anew, also within 24h; and it may miss events "
+        "that are stored over 25m after their time (inexact=warn, or --inexact, makes one)"
     )
 
 
 @pytest.mark.parametrize(
     ("block", "told"),
     [
-        ({}, "up to 1m further apart than 5m, and"),
-        ({"timespan": "1h"}, "up to 6m further apart than 1h, and since an alert ends when the last 90m"),
+        ({}, "up to 1m further apart than 5m, and once"),
+        ({"timespan": "1h"}, "up to 6m further apart than 1h, and once the last 90m"),
         (
             {"type": "temporal_ordered", "rules": ["base", "other"], "condition": {"gte": 2}},
             "up to 1m further apart than 5m and in any order, and",
@@ -195,7 +195,7 @@ def test_a_warning_says_which_way_it_errs(block: dict[str, Any], told: str) -> N
     with pytest.warns(InexactCorrelationWarning) as caught:
         convert("opensearch_monitor", base(), base("other", id=THIRD_ID), correlation(**block), inexact="warn")
     [text] = [str(each.message) for each in caught]
-    assert text.startswith("Correlation 'Many': it alerts too often")
+    assert text.startswith("Rule 'Many': a monitor is not exact: it alerts too often")
     assert told in text
 
 
