@@ -130,7 +130,7 @@ def check_rules(paths: Iterable[Path | str] = ()) -> CheckReport:
     findings = _findings(contents, subjects, validators)
     order = {file: number for number, file in enumerate(files)}
     return CheckReport(
-        tuple(sorted(set(findings), key=lambda finding: (order[finding.path], *finding.order))),
+        tuple(sorted(set(findings), key=lambda finding: (order[finding.path], *finding[1:]))),
         tuple(files),
         tuple(checked for content in contents for checked in content.checked),
         sum(isinstance(subject.rule, SigmaRule) and not _about_cloudtrail(subject.rule) for subject in subjects),
@@ -145,7 +145,7 @@ def check_one(content: FileContent, others: Iterable[FileContent]) -> list[Findi
     """
     contents = [content, *others]
     subjects = [subject for each in contents for subject in each.subjects]
-    return sorted(set(_findings([content], subjects, _validators())), key=lambda finding: finding.order)
+    return sorted(set(_findings([content], subjects, _validators())), key=lambda finding: finding[1:])
 
 
 def _findings(

@@ -26,7 +26,7 @@ from sigma_stellar_aws.authoring.issue_positions import find_text
 from sigma_stellar_aws.base import yaml_positions
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, nearest
-from sigma_stellar_aws.base.yaml_positions import Correction, Span, YamlPath
+from sigma_stellar_aws.base.yaml_positions import Span, YamlPath
 from sigma_stellar_aws.rule_files.as_written import Misreading, misreadings
 from sigma_stellar_aws.rule_files.load import AnyRule
 from sigma_stellar_aws.rule_files.regex_errors import with_regex_reason
@@ -74,18 +74,11 @@ class Finding(NamedTuple):
     """Name of the validator, or of one of our own checks."""
     severity: FindingSeverity
     message: str
-    correction: Correction | None = None
-    """What to write instead, where a word of the message says so; for editors."""
 
     @property
     def line(self) -> int:
         """Line in the file, counted from 1."""
         return self.place.line
-
-    @property
-    def order(self) -> tuple[str | Span, ...]:
-        """What findings of one file are sorted by."""
-        return (self.place, self.excerpt, self.rule, self.check, self.severity, self.message)
 
 
 class CheckedDocument(NamedTuple):
@@ -119,30 +112,15 @@ class Subject(NamedTuple):
         """Tell whether this is a filter, which the rule only represents."""
         return "filter" in self.document and not isinstance(self.rule, SigmaCorrelationRule)
 
-    def finding(
-        self,
-        at: YamlPath,
-        check: str,
-        severity: FindingSeverity,
-        message: str,
-        correction: Correction | None = None,
-    ) -> Finding:
+    def finding(self, at: YamlPath, check: str, severity: FindingSeverity, message: str) -> Finding:
         """Return a finding about a part of the rule."""
         if self.is_filter and at[:1] == ("detection",):
             at = ("filter", *at[1:])
-        place = yaml_positions.place_of(self.text, at, self.number)
-        return self.finding_at(place, check, severity, message, correction)
+        return self.finding_at(yaml_positions.place_of(self.text, at, self.number), check, severity, message)
 
-    def finding_at(
-        self,
-        place: Span | None,
-        check: str,
-        severity: FindingSeverity,
-        message: str,
-        correction: Correction | None = None,
-    ) -> Finding:
+    def finding_at(self, place: Span | None, check: str, severity: FindingSeverity, message: str) -> Finding:
         """Return a finding about a place in the file of the rule."""
-        return _finding(self.path, self.text, place, self.title, check, severity, message, correction)
+        return _finding(self.path, self.text, place, self.title, check, severity, message)
 
 
 class FileContent(NamedTuple):
@@ -373,16 +351,9 @@ def _lines(text: str) -> list[str]:
 
 
 def _finding(
-    path: Path,
-    text: str,
-    place: Span | None,
-    rule: str,
-    check: str,
-    severity: FindingSeverity,
-    message: str,
-    correction: Correction | None = None,
+    path: Path, text: str, place: Span | None, rule: str, check: str, severity: FindingSeverity, message: str
 ) -> Finding:
     place = place or Span(1, 1, 2)
     lines = _lines(text)
     excerpt = lines[place.line - 1] if place.line <= len(lines) else ""
-    return Finding(path, place, excerpt, rule, check, severity, " ".join(message.split()), correction)
+    return Finding(path, place, excerpt, rule, check, severity, " ".join(message.split()))

@@ -25,19 +25,6 @@ class Span(NamedTuple):
     end_column: int
 
 
-class Correction(NamedTuple):
-    """What to write in place of a part of a text."""
-
-    written: str
-    """As it is written now, without quotes."""
-    meant: str
-    """What was probably meant, as YAML."""
-    is_key: bool = False
-    """Whether it is at the beginning of the place that it is said of, as a key is, or at its end."""
-    is_whole: bool = False
-    """Whether quotes around it go, too."""
-
-
 def line_of(text: str, at: Sequence[str | int], document: int = 0) -> int | None:
     """Return the line, counted from 1, of the deepest part of a path that a YAML text has.
 

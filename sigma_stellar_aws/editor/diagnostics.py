@@ -67,7 +67,7 @@ def findings_of_text(
 
 
 def _sorted(findings: Iterable[Finding]) -> list[Finding]:
-    return sorted(set(findings), key=lambda finding: finding.order)
+    return sorted(set(findings), key=lambda finding: finding[1:])
 
 
 def _is_made_by_repair(finding: Finding, repaired: _Repaired, spoilt: Iterable[str]) -> bool:

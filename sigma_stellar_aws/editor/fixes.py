@@ -1,10 +1,12 @@
 """What can be done at once about a finding."""
 
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from sigma_stellar_aws.authoring.rule_documents import Finding
+from sigma_stellar_aws.editor.corrections import correction_of
 from sigma_stellar_aws.editor.outline import Entry, read_outline
 from sigma_stellar_aws.editor.text_positions import Place, line_end, line_of_offset, line_starts, place_of_span
 
@@ -29,21 +31,29 @@ def fixes_of(text: str, finding: Finding) -> list[Fix]:
 
 
 def _corrected(text: str, finding: Finding) -> Iterator[Fix]:
-    """Yield what the finding itself says is to be written."""
-    correction = finding.correction
+    """Yield what the message says is to be written, if what it is written for stands there in so many letters."""
+    correction = correction_of(finding.message)
     if correction is None:
         return
     marked = place_of_span(text, finding.place)
-    within = text[marked.start : line_end(text, line_of_offset(text, marked.start))]
-    at = within.find(correction.written) if correction.is_key else within.rfind(correction.written)
-    if at < 0:
-        # On another line, or with escaped characters.
-        return
-    start = marked.start + at
-    place = Place(start, start + len(correction.written))
-    if correction.is_whole and text[start - 1 : start] in ("'", '"') and text[place.end : place.end + 1] in ("'", '"'):
-        place = Place(place.start - 1, place.end + 1)
-    yield Fix(f"Write {correction.meant}", place, correction.meant)
+    end = line_end(text, line_of_offset(text, marked.start))
+    entry = _entry_at(text, finding)
+    value = max(marked.start, entry.value_start) if entry is not None else marked.start
+    for written in correction.written:
+        found = [*re.finditer(re.escape(written), text[marked.start : end], re.IGNORECASE)]
+        places = [Place(marked.start + each.start(), marked.start + each.end()) for each in found]
+        if places:
+            # A key begins its line, and a value ends it.
+            of_keys = [place for place in places if place.end <= value]
+            place = of_keys[0] if of_keys and (correction.is_key or of_keys == places) else places[-1]
+            if correction.is_scalar and _is_quoted(text, place):
+                place = Place(place.start - 1, place.end + 1)
+            yield Fix(f"Write {correction.meant}", place, correction.meant)
+            return
+
+
+def _is_quoted(text: str, place: Place) -> bool:
+    return text[place.start - 1 : place.start] in ("'", '"') and text[place.end : place.end + 1] in ("'", '"')
 
 
 def _new_id(text: str, entry: Entry) -> Iterator[Fix]:

@@ -24,6 +24,9 @@ RUN_TESTS = "sigma-stellar-aws.runTests"
 PAUSE_SECONDS = 0.2
 """How long a writer pauses before a text is checked again."""
 
+LONGER_PAUSE_SECONDS = 1.0
+"""The same for the other texts that are open."""
+
 _KINDS: Mapping[ProposalKind, lsp.CompletionItemKind] = {
     "key": lsp.CompletionItemKind.Keyword,
     "field": lsp.CompletionItemKind.Field,
@@ -86,12 +89,14 @@ def _read_tables() -> None:
 def _opened(session: Session, params: lsp.DidOpenTextDocumentParams) -> None:
     session.opened[params.text_document.uri] = params.text_document.text
     session.check_soon(params.text_document.uri, 0)
+    session.check_others_soon(params.text_document.uri, LONGER_PAUSE_SECONDS)
 
 
 def _changed(session: Session, params: lsp.DidChangeTextDocumentParams) -> None:
     uri = params.text_document.uri
     session.opened[uri] = session.client.workspace.get_text_document(uri).source
     session.check_soon(uri, PAUSE_SECONDS)
+    session.check_others_soon(uri, LONGER_PAUSE_SECONDS)
 
 
 async def _saved(session: Session, params: lsp.DidSaveTextDocumentParams) -> None:
@@ -101,6 +106,7 @@ async def _saved(session: Session, params: lsp.DidSaveTextDocumentParams) -> Non
 
 def _closed(session: Session, params: lsp.DidCloseTextDocumentParams) -> None:
     session.close(params.text_document.uri)
+    session.check_others_soon(params.text_document.uri, LONGER_PAUSE_SECONDS)
 
 
 async def _files_changed(session: Session, params: lsp.DidChangeWatchedFilesParams) -> None:

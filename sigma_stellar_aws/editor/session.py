@@ -49,6 +49,8 @@ class Session:
         # A text that was taken for rules stays that while it is open, whatever is removed from it.
         self._rule_texts: set[str] = set()
         self._waiting: dict[str, asyncio.Task[None]] = {}
+        # What was found last, and in which text: fixes are asked for where diagnostics are shown already.
+        self._found: dict[str, tuple[str, list[Finding]]] = {}
         self._failed: dict[Path, set[Path]] = {}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rules")
 
@@ -90,7 +92,12 @@ class Session:
             others = self.rules.others(path, shown)
             return findings_of_text(path or Path(_name_of(uri)), text, others, is_saved=path is not None)
 
-        return await self.in_thread(check)
+        before = self._found.get(uri)
+        if before is not None and before[0] == text:
+            return before[1]
+        found = await self.in_thread(check)
+        self._found[uri] = (text, found)
+        return found
 
     def diagnostic(self, text: str, finding: Finding) -> lsp.Diagnostic:
         """Return a finding as the client shows it."""
@@ -112,6 +119,7 @@ class Session:
         """Look for files that changed; if any has, what is open is checked again."""
         if await self.in_thread(self.rules.refresh):
             self.names = known_rules(await self.in_thread(partial(self.rules.others, None, {})))
+            self._found.clear()
             for uri in self.opened:
                 self.check_soon(uri, 0)
 
@@ -120,6 +128,13 @@ class Session:
         if task := self._waiting.get(uri):
             task.cancel()
         self._waiting[uri] = asyncio.get_running_loop().create_task(self._check(uri, seconds))
+
+    def check_others_soon(self, uri: str, seconds: float) -> None:
+        """Check the other texts that are open, which may name a rule of this one, or have an id of it."""
+        for other in self.opened:
+            if other != uri:
+                self._found.pop(other, None)
+                self.check_soon(other, seconds)
 
     async def _check(self, uri: str, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -135,6 +150,7 @@ class Session:
         """Forget a text, and show nothing more in it."""
         self.opened.pop(uri, None)
         self._rule_texts.discard(uri)
+        self._found.pop(uri, None)
         if task := self._waiting.pop(uri, None):
             task.cancel()
         self._publish(uri, [])

@@ -63,6 +63,45 @@ def test_a_tag_that_is_there_twice() -> None:
     assert fixed(changed(GOOD, "    - attack.t1485\n", "    - attack.t1485\n" * 2), "duplicate_tag") == GOOD
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "check"),
+    [
+        ("'DeleteAlarms'", "'DeleteAlarm'", "stellar_aws_impossible_condition"),
+        ("'DeleteAlarms'", '"Delete Alarms"', "stellar_aws_event_name"),
+        ("'DeleteAlarms'", "deleteAlarms", "stellar_aws_event_name"),
+        ("'DeleteAlarms'", "'cloudwatch:DeleteAlarms'", "stellar_aws_event_name"),
+        ("'monitoring.amazonaws.com'", "'monitorng.amazonaws.com'", "stellar_aws_event_source"),
+        ("eventName: 'DeleteAlarms'", "eventNmae: 'DeleteAlarms'", "stellar_aws_unknown_field"),
+        ("eventName: 'DeleteAlarms'", "eventname|contains: 'DeleteAlarms'", "stellar_aws_unknown_field"),
+        ("eventName: 'DeleteAlarms'", "userIdentity_type: 'Root'", "stellar_aws_flattened_field"),
+        ("eventName: 'DeleteAlarms'", "userIdentity.type: 'Rot'", "stellar_aws_impossible_condition"),
+        ("eventName: 'DeleteAlarms'", "errorCode: 'success'", "stellar_aws_impossible_condition"),
+        ("eventName: 'DeleteAlarms'", "apiVersion: 2010-08-01", "as_written"),
+        ("eventName: 'DeleteAlarms'", "userIdentity.userName: No", "as_written"),
+        (
+            "eventName: 'DeleteAlarms'",
+            "eventName: DeleteAlarms\n        requestParameters.alarmName: 'x'",
+            "stellar_aws_parameter",
+        ),
+        ("    condition: selection", "    condition: Selection", "as_written"),
+        ("attack.impact", "attack.impcat", "stellar_aws_attack_tag"),
+        ("attack.impact", "attack.TA0040", "stellar_aws_attack_tag"),
+        ("    severity: 50", "    suppression: {fields: [userIdentity_arn]}", "stellar_aws_suppression"),
+    ],
+)
+def test_what_was_meant(right: str, wrong: str, check: str) -> None:
+    """The fix writes what the message says, and nothing else of the rule; then the finding is gone."""
+    text = changed(GOOD, right, wrong)
+    before = [finding for finding in found_in(text) if finding.check == check]
+    fixes = [fix for finding in before for fix in fixes_of(text, finding)]
+    assert before != []
+    if not fixes:
+        pytest.fail(before[0].message)
+    cured = text[: fixes[0].place.start] + fixes[0].replacement + text[fixes[0].place.end :]
+    assert [finding for finding in found_in(cured) if finding.check == check] == []
+    assert len(cured.splitlines()) == len(text.splitlines())
+
+
 def test_nothing_is_done_about_the_rest() -> None:
     """A fix that might be wrong is none."""
     for old, new in (("level: medium\n", ""), ("author: Somebody\n", ""), ("'DeleteAlarms'", "'XyzzyPlugh'")):

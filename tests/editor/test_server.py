@@ -178,6 +178,50 @@ def test_rules_of_a_folder(tmp_path: Path) -> None:
     talk(script, tmp_path, watches=True)
 
 
+def test_two_documents_that_know_each_other(tmp_path: Path) -> None:
+    """What is written in one is told in the other, too: a rule is renamed that a correlation names."""
+    rule, correlation = tmp_path / "aws_a_rule.yml", tmp_path / "correlation_of_rules.yml"
+    rule.write_text(GOOD)
+    correlation.write_text(CORRELATION)
+
+    async def script(one: Editor) -> None:
+        one.open(correlation.as_uri(), CORRELATION)
+        one.open(rule.as_uri(), GOOD)
+        await one.until(correlation.as_uri(), [])
+        one.change(rule.as_uri(), 2, GOOD.replace("9f01", "9f08"))
+        await one.until(correlation.as_uri(), ["reference"])
+        one.change(rule.as_uri(), 3, GOOD)
+        await one.until(correlation.as_uri(), [])
+
+    talk(script, tmp_path)
+
+
+def test_a_fix_ends_a_finding() -> None:
+    """The fix of what is at the cursor comes with its diagnostic; written, nothing is found any more."""
+
+    async def script(one: Editor) -> None:
+        one.open(UNSAVED, FAULTY)
+        [found] = await one.diagnostics(UNSAVED)
+        where = lsp.CodeActionParams(
+            lsp.TextDocumentIdentifier(UNSAVED),
+            lsp.Range(found.range.start, found.range.start),
+            lsp.CodeActionContext([]),
+        )
+        actions = await one.client.text_document_code_action_async(where)
+        assert actions
+        [action] = actions
+        assert isinstance(action, lsp.CodeAction)
+        assert action.edit is not None
+        assert action.edit.changes is not None
+        [edit] = action.edit.changes[UNSAVED]
+        assert (part(FAULTY, edit.range), edit.new_text) == ("DeleteAlarm", "DeleteAlarms")
+        top = lsp.Range(lsp.Position(0, 0), lsp.Position(0, 1))
+        elsewhere = lsp.CodeActionParams(lsp.TextDocumentIdentifier(UNSAVED), top, lsp.CodeActionContext([]))
+        assert await one.client.text_document_code_action_async(elsewhere) == ()
+
+    talk(script)
+
+
 def test_a_renamed_file(tmp_path: Path) -> None:
     """An editor closes the one and opens the other; the id is then that of one rule still."""
     old, new = tmp_path / "aws_a_rule.yml", tmp_path / "aws_b_rule.yml"
