@@ -141,7 +141,8 @@ def nearest_parameter(name: str, events: Iterable[EventKind]) -> str | None:
     >>> nearest_parameter("requestParameters.ipPermissions.cidrIpv6", authorize)
     'requestParameters.ipPermissions.items.ipv6Ranges.items.cidrIpv6'
     """
-    way = list(_way(name, frozenset(events)))
+    events = frozenset(events)
+    way = list(_way(name, events))
     parts = name.split(".")
     if len(way) == len(parts) or not way[0]:
         return None
@@ -149,7 +150,11 @@ def nearest_parameter(name: str, events: Iterable[EventKind]) -> str | None:
     close = nearest(wrong, _inside_all(way[-1]).usual)
     deeper = None if close is not None and close.casefold() == wrong.casefold() else _deeper(way[-1]).get(wrong)
     meant = deeper or (close and (close,))
-    return ".".join([*before, *meant, *after]) if meant else None
+    if not meant:
+        return None
+    corrected = ".".join([*before, *meant, *after])
+    # What is behind it may be wrong as well.
+    return nearest_parameter(corrected, events) or corrected
 
 
 def _uses_of(name: str, events: frozenset[EventKind]) -> frozenset[ShapeUse]:

@@ -66,7 +66,9 @@ class Spelling(NamedTuple):
         sets = [f"{name}{end}" for name in (*names, *roots) for end in ("Set", "sSet")]
         # The model has the name of the SOAP API where it begins with a small letter.
         known = [sent] if sent[0].islower() else [name for name in sets if name in self.ec2_lists]
-        return _distinct(tuple(known or names)[:1], (*names, *sets))
+        # Lists of ids and names are never written as in the model; others, as tags, may be.
+        plain = () if known and key.endswith(("Ids", "Names")) else tuple(names)
+        return _distinct(tuple(known or names)[:1], (*plain, *sets))
 
     def ec2_item_names(self, names: RecordNames) -> RecordNames:
         """Return the names of a text in a list of EC2 that has some names itself."""
