@@ -25,7 +25,7 @@ from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import StoreProfile
 from sigma_stellar_aws.reference.flat_schema import STELLAR_INDEX, TIME_FIELD
-from sigma_stellar_aws.rule_files.correlations import is_only_counted, resolve_correlations
+from sigma_stellar_aws.rule_files.correlations import converted_all_the_same, is_only_counted, resolve_correlations
 from sigma_stellar_aws.rule_files.counted import Correlation
 from sigma_stellar_aws.rule_files.load import load_rules
 from sigma_stellar_aws.rule_files.stellar_block import (
@@ -84,7 +84,7 @@ def convert_pack(
         try:
             # Of rules with the same id, the backend keeps the first.
             known.setdefault(rule_name(rule), _pack_rule(rule, override))
-            good.append(rule)
+            good.append(converted_all_the_same(rule))
         except SigmaError as error:
             if strict:
                 raise

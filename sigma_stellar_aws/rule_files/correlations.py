@@ -7,16 +7,14 @@ correlation may count itself. What cannot be decided from the events alone witho
 
 import copy
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
 from typing import TypeAlias
 from uuid import UUID
 
 from sigma.correlations import (
-    CorrelationConditionAND,
     CorrelationConditionNOT,
     SigmaCorrelationRule,
     SigmaRuleReference,
@@ -31,11 +29,9 @@ from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.base.yaml_positions import YamlPath, line_of, load_yaml
 from sigma_stellar_aws.rule_files.counted import Correlation as Correlation
 from sigma_stellar_aws.rule_files.counted import Member as Member
+from sigma_stellar_aws.rule_files.needed import needed
 from sigma_stellar_aws.rule_files.stated_correlation import (
-    EVENT_COUNT,
     TEMPORAL_KINDS,
-    TEMPORAL_ORDERED,
-    VALUE_COUNT,
     ConditionTree,
     CorrelationFaultError,
     CorrelationRefusedError,
@@ -47,7 +43,6 @@ from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 NamedRule: TypeAlias = SigmaRule | SigmaCorrelationRule
 
-_MOST_ALTERNATIVES = 100
 _DEEPEST = 10
 """How many correlations may be nested in each other; two are usual."""
 # In no file: keys of YAML have no spaces in them unasked.
@@ -91,6 +86,15 @@ def only_counted(rule: NamedRule) -> NamedRule:
     marked = copy.copy(rule)
     marked.custom_attributes = {**rule.custom_attributes, _ONLY_COUNTED: True}
     return marked
+
+
+def converted_all_the_same(rule: SigmaRule) -> SigmaRule:
+    """Return a rule that is converted even if it is there for correlations alone, since events have to be found."""
+    if not is_only_counted(rule):
+        return rule
+    unmarked = copy.copy(rule)
+    unmarked.custom_attributes = {key: value for key, value in rule.custom_attributes.items() if key != _ONLY_COUNTED}
+    return unmarked
 
 
 def is_only_counted(rule: NamedRule) -> bool:
@@ -263,7 +267,7 @@ class _Resolver:
         aliases = self._aliases(stated, members)
         _refuse(stated)
         known = [self._member(stated, number, member, aliases) for number, member in enumerate(members)]
-        count, alternatives = _needed(stated)
+        count, alternatives = needed(stated)
         title = rule.title or rule_name(rule)
         return Correlation(
             rule_name(rule), title, stated.kind, tuple(known), stated.group_by, stated.timespan, count, alternatives
@@ -352,46 +356,3 @@ def _has_not(condition: ConditionTree) -> bool:
     if isinstance(condition, SigmaRuleReference):
         return False
     return isinstance(condition, CorrelationConditionNOT) or any(map(_has_not, condition.args))
-
-
-def _needed(stated: StatedCorrelation) -> tuple[int, tuple[tuple[int, ...], ...]]:
-    """Return how many events, values or rules are needed, and the sets of rules of which one has to be complete."""
-    at = ("correlation", "condition")
-    number = len(stated.references)
-    count = number
-    if stated.threshold is not None:
-        count = stated.threshold.number + (stated.threshold.operator == "gt")
-    if stated.kind in (EVENT_COUNT, VALUE_COUNT):
-        return count, ()
-    if count > number:
-        raise CorrelationFaultError(at, f"{count} of {number} rules can never match")
-    sets: Iterable[frozenset[int]] = ()
-    if stated.condition is not None:
-        sets = _sets(stated.condition, {name: each for each, name in enumerate(stated.references)}, at)
-    elif stated.kind == TEMPORAL_ORDERED:
-        sets = _few(map(frozenset, combinations(range(number), count)), at)
-    return count, tuple(sorted(tuple(sorted(each)) for each in sets))
-
-
-def _sets(condition: ConditionTree, numbers: Mapping[str, int], at: YamlPath) -> set[frozenset[int]]:
-    """Return the smallest sets of rules that are enough for a condition without not."""
-    if isinstance(condition, SigmaRuleReference):
-        return {frozenset([numbers[condition.reference]])}
-    parts = [_sets(part, numbers, at) for part in condition.args]
-    sets = parts[0]
-    join: Callable[[set[frozenset[int]], set[frozenset[int]]], Iterable[frozenset[int]]] = (
-        (lambda a, b: (x | y for x in a for y in b)) if isinstance(condition, CorrelationConditionAND) else set.union
-    )
-    for part in parts[1:]:
-        found = _few(join(sets, part), at)
-        sets = {each for each in found if not any(other < each for other in found)}
-    return sets
-
-
-def _few(sets: Iterable[frozenset[int]], at: YamlPath) -> set[frozenset[int]]:
-    found: set[frozenset[int]] = set()
-    for each in sets:
-        found.add(each)
-        if len(found) > _MOST_ALTERNATIVES:
-            raise CorrelationFaultError(at, f"more than {_MOST_ALTERNATIVES} sets of rules would be enough; split it")
-    return found
