@@ -3,22 +3,29 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from itertools import islice
+from typing import NamedTuple, TypeVar, cast
 
+import msgspec
 from rich.console import Console
 from rich.text import Text
-from sigma.collection import SigmaCollection
+from sigma.collection import NestedDict, SigmaCollection
+from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.alerts.alert import Alert
 from sigma_stellar_aws.alerts.first_event import actor_labels
 from sigma_stellar_aws.alerts.hits import DistinctHits, Hit, Key
 from sigma_stellar_aws.alerts.pack_rule import Pack, PackRule
 from sigma_stellar_aws.alerts.run import DEFAULT_OPTIONS, Messages, hits_of_portions, pack_of, raised
+from sigma_stellar_aws.authoring.new_rule import literal, source_and_name
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.text import plural, printable
 from sigma_stellar_aws.base.times import time_text
 from sigma_stellar_aws.logs.portions import Portion
+from sigma_stellar_aws.reference.flat_schema import Document
 
+MOST_LIKE = 20_000
+"""Of how many events of one kind the values are counted."""
 _MOST_TOLD = 5
 """How many actors and keys are told of a rule: those with the most alerts."""
 _SAMPLED = 50
@@ -100,6 +107,25 @@ def background_of(portions: Iterable[Portion], rules: SigmaCollection, messages:
     noise = [_noise(rule, counts[name]) for name, rule in pack.alerting().items()]
     noise.sort(key=lambda one: (-one.total.alerts, -one.total.events, one.rule.title))
     return Background(tuple(noise), found.records, found.span)
+
+
+def events_like(event: JsonObject, portions: Iterable[Portion], messages: Messages) -> list[Document]:
+    """Return other events with the source and the name of an event, flattened, up to :data:`MOST_LIKE`.
+
+    Raises:
+        EventError: the event does not say its source and name.
+    """
+    source, name = source_and_name(event)
+    selection: JsonObject = {"eventSource": literal(source), "eventName": literal(name)}
+    document: JsonObject = {
+        "title": "Events like this",
+        "logsource": {"product": "aws", "service": "cloudtrail"},
+        "detection": {"selection": selection, "condition": "selection"},
+    }
+    rules = SigmaCollection([SigmaRule.from_dict(cast(NestedDict, document))])
+    found = hits_of_portions(portions, pack_of(rules, DEFAULT_OPTIONS, messages), None, None, messages)
+    texts = (found.kept.text(hit.event) for hit in DistinctHits(found.hits) if hit.event_id != event.get("eventID"))
+    return [msgspec.json.decode(text) for text in islice(filter(None, texts), MOST_LIKE)]
 
 
 def _count_event(hit: Hit, pack: Pack, counts: Mapping[str, _Counts]) -> None:

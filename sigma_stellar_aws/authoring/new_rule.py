@@ -3,17 +3,19 @@
 import ipaddress
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
 import yaml
 
+from sigma_stellar_aws.authoring.rule_candidates import Candidate, candidates
 from sigma_stellar_aws.authoring.sample_events import TEST_SUFFIX
 from sigma_stellar_aws.base.errors import EventError
-from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
+from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.text import nearest
 from sigma_stellar_aws.reference import aws_events
+from sigma_stellar_aws.reference.flat_schema import Document
 
 PLACEHOLDER = "TODO"
 """Marks what the author of a rule has to write."""
@@ -26,11 +28,8 @@ _UNIQUE_ID = re.compile(r"\b(ABIA|ACCA|AGPA|AIDA|AIPA|AKIA|ANPA|ANVA|APKA|AROA|A
 _IPV4 = re.compile(r"(?<![\w.#])(?<!\w/)(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:])[0-9A-Fa-f:]*:[0-9A-Fa-f:]+(?![\w:]|\.\d)")
 _API_VERSION = re.compile(r"\d{4}_?\d{2}_?\d{2}(v\d+)?$")
-_PRODUCT = re.compile(r"[A-Za-z][\w.+-]*")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.|-]*")
-_LONGEST_VALUE = 100
 _UNBROKEN = 2**31
-_HIDDEN = ("HIDDEN_DUE_TO_SECURITY_REASONS", "***")
 
 _RULE = """\
 # {to_do} marks what is yours to write. The conditions in comments hold for the example event: choose those that matter.
@@ -96,7 +95,12 @@ _KEPT = "# The event is as it was recorded, with account numbers, ids and addres
 
 
 def write_rule(
-    event: JsonObject, folder: Path, *, author: str = PLACEHOLDER, keep_ids: bool = False
+    event: JsonObject,
+    folder: Path,
+    *,
+    author: str = PLACEHOLDER,
+    keep_ids: bool = False,
+    others: Sequence[Document] | None = None,
 ) -> tuple[Path, Path]:
     """Write a rule that matches an event, and the rule's sample events. No file is ever replaced.
 
@@ -105,6 +109,7 @@ def write_rule(
         folder: where to write; it is created if it does not exist.
         author: who writes the rule.
         keep_ids: leave account numbers, ids and addresses as they are.
+        others: further events of this kind, flattened; conditions that are rare among them come first.
 
     Returns:
         The files of the rule and of its sample events.
@@ -117,7 +122,10 @@ def write_rule(
         shown = event if keep_ids else redacted(event)
         stem = file_stem(shown)
         rule, cases = folder / f"{stem}.yml", folder / f"{stem}{TEST_SUFFIX}"
-        texts = {rule: rule_text(shown, author), cases: cases_text(shown, rule.name, _KEPT if keep_ids else _REPLACED)}
+        texts = {
+            rule: rule_text(shown, author, others),
+            cases: cases_text(shown, rule.name, _KEPT if keep_ids else _REPLACED),
+        }
     except RecursionError:
         raise EventError("the event is nested too deeply") from None
     folder.mkdir(parents=True, exist_ok=True)
@@ -201,22 +209,27 @@ def file_stem(event: JsonObject) -> str:
     Raises:
         EventError: the event does not say its source and name.
     """
-    source, name = _source_and_name(event)
+    source, name = source_and_name(event)
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", _base_name(name))
     return re.sub(r"[^a-z0-9]+", "_", f"aws_{_service(source)}_{words}".lower()).strip("_")[:90]
 
 
-def rule_text(event: JsonObject, author: str = PLACEHOLDER) -> str:
+def rule_text(event: JsonObject, author: str = PLACEHOLDER, others: Sequence[Document] | None = None) -> str:
     """Return the YAML of a rule that matches an event, with other possible conditions as comments.
+
+    Args:
+        event: a CloudTrail record.
+        author: who writes the rule.
+        others: further events of this kind, flattened; what is rare among them comes first.
 
     Raises:
         EventError: the event does not say its source and name.
     """
-    source, name = _source_and_name(event)
+    source, name = source_and_name(event)
     service, base = _service(source), _base_name(name)
     selection = {
-        "eventSource": _literal(source),
-        "eventName" if base == name else "eventName|startswith": _literal(base),
+        "eventSource": literal(source),
+        "eventName" if base == name else "eventName|startswith": literal(base),
     }
     return _RULE.format(
         to_do=PLACEHOLDER,
@@ -225,7 +238,7 @@ def rule_text(event: JsonObject, author: str = PLACEHOLDER) -> str:
         author=_lines({"author": author}),
         date=date.today().isoformat(),
         selection=_lines(selection, " " * 8),
-        candidates="\n".join(_lines({field: value}, " " * 8 + "# ") for field, value in _candidates(event)),
+        candidates="\n".join(map(_written, candidates(event, others))),
     )
 
 
@@ -235,7 +248,7 @@ def cases_text(event: JsonObject, rule: str, note: str) -> str:
     Raises:
         EventError: the event does not say its source and name.
     """
-    source, name = _source_and_name(event)
+    source, name = source_and_name(event)
     base = _base_name(name)
     names = sorted(other for other in aws_events.names(source) if not other.casefold().startswith(base.casefold()))
     other_name = nearest(base, names, alike=0) or "AnotherEvent"
@@ -249,7 +262,12 @@ def cases_text(event: JsonObject, rule: str, note: str) -> str:
     return text + _OTHER_OUTCOME.format(*_WORKED if refused else _REFUSED)
 
 
-def _source_and_name(event: JsonObject) -> tuple[str, str]:
+def source_and_name(event: JsonObject) -> tuple[str, str]:
+    """Return the eventSource and the eventName of an event.
+
+    Raises:
+        EventError: it does not say both.
+    """
     source, name = event.get("eventSource"), event.get("eventName")
     if not isinstance(source, str) or not isinstance(name, str) or not source.strip() or not name.strip():
         raise EventError("the event must have an eventSource and an eventName, from which the rule is made")
@@ -269,43 +287,20 @@ def _base_name(name: str) -> str:
     return _API_VERSION.sub("", name) or name
 
 
-def _candidates(event: JsonObject) -> Iterator[tuple[str, Scalar | None]]:
-    """Yield conditions that hold for the event and could matter to a rule."""
-    identity = event.get("userIdentity")
-    if isinstance(identity, dict) and isinstance(identity.get("type"), str):
-        yield "userIdentity.type", _literal(str(identity["type"]))
-    parameters = event.get("requestParameters")
-    if isinstance(parameters, dict):
-        yield from dict(_parameters("requestParameters", parameters)).items()
-    code = event.get("errorCode")
-    if code is None or isinstance(code, str):
-        yield "errorCode", code if code is None else _literal(code)
-    agent = event.get("userAgent")
-    if isinstance(agent, str) and (product := _PRODUCT.search(agent)):
-        yield "userAgent|contains", _Quoted(product[0])
-
-
-def _parameters(path: str, parameters: JsonObject) -> Iterator[tuple[str, Scalar]]:
-    for key, value in parameters.items():
-        if not re.fullmatch(r"[\w:@/-]+", key):
-            # This cannot be part of a field's name.
-            continue
-        field = f"{path}.{key}"
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, dict):
-                yield from _parameters(field, one)
-            elif isinstance(one, str):
-                if 0 < len(one) <= _LONGEST_VALUE and one.isprintable() and not one.startswith(_HIDDEN):
-                    yield field, _literal(one)
-            elif isinstance(one, int | float):
-                yield field, one
+def _written(candidate: Candidate) -> str:
+    """Return a candidate as a comment in a rule, with how rare it is where that is known."""
+    value = literal(candidate.value) if isinstance(candidate.value, str) else candidate.value
+    if "|" in candidate.field:
+        value = _Quoted(candidate.value)
+    rarity = f" # in {candidate.seen[0]:,} of {candidate.seen[1]:,} such events" if candidate.seen else ""
+    return _lines({candidate.field: value}, " " * 8 + "# ") + rarity
 
 
 class _Quoted(str):
     """A string to be written in quotes, as values in rules usually are."""
 
 
-def _literal(text: str) -> _Quoted:
+def literal(text: str) -> "_Quoted":
     """Escape wildcards: return a string as a value of a rule that stands for itself only."""
     return _Quoted(re.sub(r"[\\*?]", r"\\\g<0>", text))
 
