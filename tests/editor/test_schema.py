@@ -92,6 +92,7 @@ def test_what_is_right_is_valid(text: str) -> None:
         (GOOD, "eventName: 'DeleteAlarms'", "eventName: {is: x}"),
         (GOOD, "    - attack.impact", "    - impact"),
         (GOOD, "    severity: 50", "    severity: 500"),
+        (GOOD, "    severity: 50", "    severty: 50"),
         (GOOD, "    severity: 50", "    suppression: {windo: 24h}"),
         (GOOD, "    severity: 50", "    suppression: {window: 24 hours}"),
         (GOOD, "    severity: 50", "    triage: one text"),
