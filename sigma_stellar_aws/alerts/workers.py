@@ -17,8 +17,24 @@ from sigma_stellar_aws.alerts.hits import HITS
 from sigma_stellar_aws.base.garbage import rare_collections
 from sigma_stellar_aws.base.kept_texts import new_writer
 
-_Message: TypeAlias = tuple[Batch, bytes] | str | None
-"""What a process sends: what it found (the hits apart), the traceback that it fails with, or None after each group."""
+
+class _Found(NamedTuple):
+    """A batch whose hits are apart, packed: they take a fifth of the memory while they wait for their turn."""
+
+    batch: Batch
+    hit_count: int
+    hits: bytes
+
+    def size(self) -> int:
+        # Batches in which nothing was found take room, too.
+        return 1 + self.hit_count + len(self.batch.problems)
+
+    def whole(self) -> Batch:
+        return self.batch._replace(hits=HITS.unpack(self.hits))
+
+
+_Message: TypeAlias = _Found | str | None
+"""What a process sends: what it found, the traceback that it fails with, or None after each group."""
 _ParentEnd: TypeAlias = "Connection[list[Path], _Message]"
 _WorkerEnd: TypeAlias = "Connection[_Message, list[Path]]"
 
@@ -99,13 +115,13 @@ def _work(connection: _WorkerEnd, task: SearchTask, inherited: list[_ParentEnd])
 
 
 def _message(batch: Batch) -> _Message:
-    return batch._replace(hits=[]), HITS.pack(batch.hits)
+    return _Found(batch._replace(hits=[]), len(batch.hits), HITS.pack(batch.hits))
 
 
 def _gather(workers: list[_Worker], groups: list[list[Path]]) -> Iterator[Batch]:
     """Yield what the workers find, in the order of the groups."""
     remaining = iter(enumerate(groups))
-    waiting: defaultdict[int, list[Batch]] = defaultdict(list)
+    waiting: defaultdict[int, list[_Found]] = defaultdict(list)
     # Kept up with every batch: to add up all that waits at each message would take ever longer.
     waiting_size = 0
     finished: set[int] = set()
@@ -115,25 +131,20 @@ def _gather(workers: list[_Worker], groups: list[list[Path]]) -> Iterator[Batch]
     for number in range(len(groups)):
         while True:
             batches = waiting.pop(number, [])
-            waiting_size -= sum(map(_size, batches))
-            yield from batches
+            waiting_size -= sum(map(_Found.size, batches))
+            yield from map(_Found.whole, batches)
             if number in finished:
                 finished.remove(number)
                 break
             # The others pause while too much from them waits, but never the one whose turn it is.
             for worker in _with_news(workers, number if waiting_size > _MOST_WAITING else None):
-                batch = _receive(worker)
-                if batch is None:
+                found = _receive(worker)
+                if found is None:
                     finished.add(worker.given.popleft()[0])
                     _give(worker, remaining)
                 else:
-                    waiting[worker.given[0][0]].append(batch)
-                    waiting_size += _size(batch)
-
-
-def _size(batch: Batch) -> int:
-    # Batches in which nothing was found take room, too.
-    return 1 + len(batch.hits) + len(batch.problems)
+                    waiting[worker.given[0][0]].append(found)
+                    waiting_size += found.size()
 
 
 def _give(worker: _Worker, remaining: Iterator[tuple[int, list[Path]]]) -> None:
@@ -152,7 +163,7 @@ def _with_news(workers: list[_Worker], only: int | None) -> list[_Worker]:
     return [worker for worker in asked if worker.connection in ready]
 
 
-def _receive(worker: _Worker) -> Batch | None:
+def _receive(worker: _Worker) -> _Found | None:
     """Receive what a worker found, or None where it finished a group."""
     try:
         message = worker.connection.recv()
@@ -160,10 +171,7 @@ def _receive(worker: _Worker) -> Batch | None:
         raise _ended(worker) from error
     if isinstance(message, str):
         raise ChildProcessError(f"the process that was reading {_files_of(worker)} failed:\n{message}")
-    if message is None:
-        return None
-    batch, hits = message
-    return batch._replace(hits=HITS.unpack(hits))
+    return message
 
 
 def _ended(worker: _Worker) -> ChildProcessError:

@@ -387,4 +387,7 @@ def test_hits_and_problems_can_be_sent() -> None:
     batch = Batch(1, [hit, half], [Problem(Path("a"), 1, "r")], 5)
     ours, theirs = multiprocessing.Pipe()
     ours.send(workers._message(batch))
-    assert workers._receive(workers._Worker(multiprocessing.current_process(), theirs, deque())) == batch
+    found = workers._receive(workers._Worker(multiprocessing.current_process(), theirs, deque()))
+    assert found is not None
+    assert found.size() == 4
+    assert found.whole() == batch
