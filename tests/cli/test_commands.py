@@ -170,7 +170,9 @@ def test_a_new_rule_is_good_and_passes_its_test(run: Run, event: Path, tmp_path:
     assert made.code == 0
     assert made.out.splitlines() == [str(file), str(folder / "aws_monitoring_delete_alarms.test.yaml")]
     assert "author: Somebody" in file.read_text(encoding="utf-8")
-    assert run("check", folder, "--fail-on", "low").code == 0
+    checked = run("check", folder, "--format", "json")
+    assert checked.code == 1
+    assert {json.loads(line)["check"] for line in checked.out.splitlines()} == {"unfinished"}
     tested = run("test", folder, "--require-cases")
     assert (tested.code, tested.out) == (0, "")
     assert tested.err.endswith("of 1 rule: 2 passed, 0 failed\n")
@@ -583,14 +585,14 @@ def test_an_event_without_time_is_told(run: Run, tmp_path: Path) -> None:
         (["check", "{folder}/empty"], 2, "no rules in {folder}/empty; looked for *.yml and *.yaml"),
         (["check", "--format", "html"], 2, "'html' is not one of 'text', 'json', 'junit', 'sarif'"),
         (["test", "{folder}/empty"], 3, "there are no cases; write those of aws_x.yml into aws_x.test.yaml"),
-        (["test", "--watch", "--json"], 2, "--watch excludes --json"),
+        (["test", "--watch", "--json"], 2, "--watch also --json"),
         (["test", "--engine", "--url", "http://127.0.0.1:1"], 2, "exclude each other"),
         (["test", "{rules}", "--cases", "{folder}/a.yaml", "--url", "http://127.0.0.1:1"], 3, "cannot be reached"),
         (["new", "{event}"], 2, "Missing option '-o'"),
         (["new", "{event}", "-o", "{event}"], 2, "is a file"),
         (["new", "{event}", "-o", "{folder}/new", "--number", "2"], 2, "there is no event number 2; it has 1 events"),
         (["new", "{folder}/idle.json", "-o", "{folder}/new"], 1, "the event must have an eventSource and an eventName"),
-        (["explain", "{event}"], 2, "Missing argument 'EVENT'"),
+        (["explain", "{event}"], 2, "name either a file of events or a data store"),
         (["explain", "KMS Key Creation", "{event}"], 2, "did you mean 'KMS Keys Creation'?"),
         (["explain", "{folder}/idle.yaml", "{event}"], 2, "idle.yaml"),
         (["explain", "KMS Keys Creation", "{event}", "--event-id", "x"], 2, "no event has the eventID 'x'"),
