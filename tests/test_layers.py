@@ -34,9 +34,9 @@ FLOORS = (
 # Lower them whenever fewer is true.
 MOST_LINES_OF_A_MODULE = 400
 MOST_LINES_OF_A_FUNCTION = 60
-MOST_IMPORTS_INSIDE_FUNCTIONS = 21
+MOST_IMPORTS_INSIDE_FUNCTIONS = 20
 MOST_UNEXPLAINED_IMPORTS = 0
-MOST_CASTS = 24
+MOST_CASTS = 19
 
 # The commands are named after what they do, as are the functions that do it; a program that makes a table has its own.
 NAMED_BY_USERS = ("sigma_stellar_aws.cli", "sigma_stellar_aws.reference.data")

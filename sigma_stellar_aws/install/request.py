@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sigma_stellar_aws.base.json_types import Json
+from sigma_stellar_aws.install.state import same_url
+from sigma_stellar_aws.store.client import check_url
 
 _OPTION_NAMES = {"rule_paths": "rules", "filter_paths": "filter"}
 
@@ -29,10 +31,6 @@ class Location:
         Raises:
             StoreError: the URL is not one, or holds credentials.
         """
-        # Loaded with the packages of the extra, which a command asks for first.
-        from sigma_stellar_aws.install.state import same_url
-        from sigma_stellar_aws.store.client import check_url
-
         check_url(self.url, "https://search.example.com:9200")
         return {
             "target": self.target,
