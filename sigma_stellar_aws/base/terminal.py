@@ -13,6 +13,10 @@ _STYLES = {"high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
 
 UNBROKEN = 10_000
 """A width in which no line is broken, for output that other programs read."""
+_UNKNOWN = 80
+"""Columns of a terminal that does not say how wide it is."""
+_LEAST = 40
+"""Columns of the narrowest table: in fewer, each letter would have a line of its own."""
 
 
 def style_of(severity: int) -> str:
@@ -42,7 +46,9 @@ def console_for(stream: TextIO, *, width: int = 160, wrap: bool = True) -> Conso
         wrap: whether lines are broken between words; a line that others read, such as a path, stays whole.
     """
     console = Console(file=stream, highlight=False, soft_wrap=not wrap)
-    if not _is_wide_as_stated(stream, width):
+    if _is_wide_as_stated(stream, width):
+        console.width = max(console.width or _UNKNOWN, _LEAST)
+    else:
         console.width = width
     return console
 
@@ -50,6 +56,7 @@ def console_for(stream: TextIO, *, width: int = 160, wrap: bool = True) -> Conso
 def _is_wide_as_stated(stream: TextIO, width: int) -> bool:
     """Tell whether there is a terminal, or somebody says how wide what is written to a file shall be (COLUMNS).
 
-    FORCE_COLOR says nothing of a width.
+    FORCE_COLOR says nothing of a width, and neither do 0 columns, as some terminals without a size have it.
     """
-    return stream.isatty() or (width != UNBROKEN and os.environ.get("COLUMNS", "").isdigit())
+    stated = os.environ.get("COLUMNS", "")
+    return stream.isatty() or (width != UNBROKEN and stated.isdigit() and int(stated) > 0)

@@ -19,6 +19,9 @@ from sigma_stellar_aws.base.text import did_you_mean, nearest
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.cli.options import (
     FILE,
+    OUTPUT,
+    OUTPUT_FILE,
+    STANDARD_OUTPUT,
     ca_file_option,
     choice_options,
     duration,
@@ -162,6 +165,10 @@ class Output:
         """Return what could not be looked up since the last call."""
         return self.geoip.take_problems() if self.geoip else []
 
+    def files(self) -> list[Path]:
+        """Return the files that are written."""
+        return [file for file in (self.html, self.target) if file and file != STANDARD_OUTPUT]
+
     @property
     def forms(self) -> set[str]:
         """The forms that were asked for: one at most makes sense."""
@@ -204,13 +211,13 @@ time_options = record(
 
 
 def _csv_columns(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in value.split(",")) if value else ()
+    names = tuple(name.strip() for name in value.split(",")) if value is not None else ()
     for name in names:
         if name not in csv_fields():
-            known = ", ".join(csv_fields())
-            raise click.BadParameter(
-                f"there is no column {name!r}{did_you_mean(nearest(name, csv_fields()))}; there are {known}"
-            )
+            hint = did_you_mean(nearest(name, csv_fields())) or f"; there are {', '.join(csv_fields())}"
+            raise click.BadParameter(f"there is no column {name!r}{hint}")
+        if names.count(name) > 1:
+            raise click.BadParameter(f"the column {name!r} is named more than once")
     return names
 
 
@@ -252,7 +259,7 @@ output_options = record(
     click.option(
         "-o",
         "target",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=OUTPUT,
         metavar="FILE",
         help="Write to this file instead of standard output.",
     ),
@@ -276,7 +283,7 @@ output_options = record(
     ),
     click.option(
         "--html",
-        type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+        type=OUTPUT,
         metavar="FILE",
         help="Also write a web page; - writes it to standard output, and no table.",
     ),
@@ -327,7 +334,7 @@ writing_options = record(
     click.option("--write", "write_to", metavar="INDEX", help="Store the alerts in this index of the data store."),
     click.option(
         "--checkpoint",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=OUTPUT_FILE,
         metavar="FILE",
         help="Go on where the last run with this file ended; with --write.",
     ),

@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -17,11 +17,9 @@ from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.base.times import now
 from sigma_stellar_aws.cli.alert_options import Output, TimeBounds
 from sigma_stellar_aws.cli.log_sources import LogSource
+from sigma_stellar_aws.cli.options import STANDARD_OUTPUT
 from sigma_stellar_aws.cli.problems import Problems, note
 from sigma_stellar_aws.logs.portions import STANDARD_INPUT
-
-STANDARD_OUTPUT = Path("-")
-"""How standard output is named for the page of alerts."""
 
 
 def on_progress(problems: Problems, advance: Callable[[int], None] = lambda done: None) -> OnProgress:
@@ -46,15 +44,29 @@ def check_output(output: Output) -> None:
     forms = output.forms
     if len(forms) > 1:
         raise click.UsageError(f"alerts are written in one form, not as {' and as '.join(sorted(forms))}")
-    if output.html == STANDARD_OUTPUT and (forms or output.target):
+    if output.html == STANDARD_OUTPUT and (forms or output.target not in (None, STANDARD_OUTPUT)):
         raise click.UsageError(
             "--html - writes the page to standard output, and so excludes --json, --csv, --output and -o"
         )
     if output.fields and forms != {"csv"}:
         raise click.UsageError("--fields is for --csv")
-    for file in (output.html, output.target):
-        if file and not file.absolute().parent.is_dir():
+    for file in output.files():
+        if not file.absolute().parent.is_dir():
             raise click.UsageError(f"there is no folder for {file}")
+    if len({file.resolve() for file in output.files()}) < len(output.files()):
+        raise click.UsageError(f"--html and -o both name {output.html}, where one would replace the other")
+
+
+def check_not_read(output: Output, sources: Iterable[LogSource]) -> None:
+    """Refuse to replace a log with the alerts of it.
+
+    Raises:
+        UsageError: a file is to be read and to be written.
+    """
+    logs = {source.resolve() for source in sources if isinstance(source, Path) and source.is_file()}
+    for file in output.files():
+        if file.resolve() in logs:
+            raise click.UsageError(f"{file} is to be searched, and would be replaced; name another file to write to")
 
 
 class _Shown:
@@ -107,7 +119,7 @@ def _print_search(search: AlertSearch, searched: str, times: TimeBounds, output:
             sys.stdout.flush()
             return
     form = next(iter(output.forms), "table")
-    if output.target is None:
+    if output.target is None or output.target == STANDARD_OUTPUT:
         render.write_alerts(alerts, form, output.group_by, sys.stdout, output.fields)
         return
     with replacing(output.target) as file:

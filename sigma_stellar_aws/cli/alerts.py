@@ -23,25 +23,32 @@ from sigma_stellar_aws.cli.alert_options import (
     writing_options,
 )
 from sigma_stellar_aws.cli.alert_output import (
+    check_not_read,
     check_output,
     names_of_sources,
     numbers_of_search,
     on_progress,
     print_search,
 )
-from sigma_stellar_aws.cli.configuration import drop_configured
+from sigma_stellar_aws.cli.configuration import drop_configured, drop_contradicted
 from sigma_stellar_aws.cli.log_sources import LogSource, S3Choice, Selection, log_sources, open_logs, s3_options
 from sigma_stellar_aws.cli.problems import Problems, as_click_errors, needs, note
 from sigma_stellar_aws.logs.deliveries import deliveries_of
 from sigma_stellar_aws.logs.s3.address import S3Address
+
+_EXCLUSIVE = (("as_json", "as_csv", "stated"), ("each_event", "window"), ("each_event", "suppress_by"))
+"""Parameters that exclude each other: what the command line says of one wins over what a file says of another."""
 
 
 class _AlertsCommand(click.Command):
     """The command, for which a file of options may name the data store of all runs without files."""
 
     def make_context(self, *what: Any, **more: Any) -> click.Context:
-        """Read the options; where files are named, those on data stores do not count that come from the file."""
+        """Read the options; those of the file do not count that the command line leaves no room for."""
         context = super().make_context(*what, **more)
+        drop_contradicted(context, _EXCLUSIVE)
+        if not context.params.get("as_csv") and context.params.get("stated") != "csv":
+            drop_configured(context, ["fields"])
         if context.params.get("files"):
             drop_configured(context, [field.name for kind in (StoreChoice, Writing) for field in fields(kind)])
         return context
@@ -75,6 +82,7 @@ def alerts(
     or a rule was left out, as standard error says.
     """
     _check_files(files, store, writing)
+    check_not_read(output, files)
     _check_writing(times, output, rules, writing)
     if store.timeout:
         click.get_current_context().with_resource(run_within(store.timeout))

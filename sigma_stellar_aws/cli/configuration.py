@@ -15,6 +15,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from datetime import date
 from functools import wraps
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +39,12 @@ _TOOL = "sigma-stellar-aws"
 _SECRET = ("user", "password", "key", "secret", "token")
 
 
+class ConfigurationError(click.ClickException):
+    """A file is not as it should be, which is misuse."""
+
+    exit_code = click.UsageError.exit_code
+
+
 class Configuration(NamedTuple):
     """What a file says."""
 
@@ -51,7 +58,7 @@ def read_configuration(environment: Mapping[str, str] = os.environ) -> Configura
     """Read the file that the environment names, or one of the working directory.
 
     Raises:
-        ClickException: it cannot be read, or is not as it should be.
+        ConfigurationError: it cannot be read, or is not as it should be.
     """
     named = environment.get(CONFIGURATION, "")
     if named == "off":
@@ -68,18 +75,18 @@ def read_configuration(environment: Mapping[str, str] = os.environ) -> Configura
 
 def _tables_in(file: Path) -> dict[str, Any]:
     try:
-        tables: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+        tables: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        raise click.ClickException(f"the configuration {file} cannot be read: {error}") from error
+        raise ConfigurationError(f"the configuration {file} cannot be read: {error}") from error
     return tables
 
 
 def _checked(file: str, tables: object) -> Configuration:
     if not isinstance(tables, dict):
-        raise click.ClickException(f"{file}: write a table for each command, such as [alerts]")
+        raise ConfigurationError(f"{file}: write a table for each command, such as [alerts]")
     for name, table in tables.items():
         if not isinstance(table, dict):
-            raise click.ClickException(f"{file}: {name} stands in no table; write it below one, such as [alerts]")
+            raise ConfigurationError(f"{file}: {name} stands in no table; write it below one, such as [alerts]")
     return Configuration(file, tables)
 
 
@@ -87,19 +94,19 @@ def check_commands(configuration: Configuration, commands: Sequence[str]) -> Non
     """Refuse tables of commands that do not exist.
 
     Raises:
-        ClickException: there is one.
+        ConfigurationError: there is one.
     """
     for name in configuration.tables:
         if name not in commands:
             hint = did_you_mean(nearest(name, commands)) or f"; there are {', '.join(commands)}"
-            raise click.ClickException(f"{configuration.file}: there is no command {name!r}{hint}")
+            raise ConfigurationError(f"{configuration.file}: there is no command {name!r}{hint}")
 
 
 def default_values(configuration: Configuration, command: click.Command) -> dict[str, Any]:
     """Return the values that a file gives the options of a command, by the names of its parameters.
 
     Raises:
-        ClickException: the command has no such option, or the option takes something else.
+        ConfigurationError: the command has no such option, or the option takes something else.
     """
     options = {
         name[2:]: parameter
@@ -113,9 +120,9 @@ def default_values(configuration: Configuration, command: click.Command) -> dict
         where = f"{configuration.file}, [{command.name}]"
         if key not in options:
             if any(word in key for word in _SECRET):
-                raise click.ClickException(f"{where}: {key}: credentials stand in the environment only; take it out")
+                raise ConfigurationError(f"{where}: {key}: credentials stand in the environment only; take it out")
             hint = did_you_mean(nearest(key, options)) or f"; there are {', '.join(sorted(options))}"
-            raise click.ClickException(f"{where}: there is no option {key!r}{hint}")
+            raise ConfigurationError(f"{where}: there is no option {key!r}{hint}")
         defaults[str(options[key].name)] = _value(f"{where}: {key}", options[key], value)
     return defaults
 
@@ -123,14 +130,16 @@ def default_values(configuration: Configuration, command: click.Command) -> dict
 def _value(where: str, option: click.Option, value: object) -> object:
     if option.is_flag:
         if not isinstance(value, bool):
-            raise click.ClickException(f"{where}: write true or false")
+            raise ConfigurationError(f"{where}: write true or false")
         return value
     if option.multiple:
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise click.ClickException(f'{where}: write a list of texts, such as ["a", "b"]')
+            raise ConfigurationError(f'{where}: write a list of texts, such as ["a", "b"]')
         return value
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise click.ClickException(f"{where}: write a text or a number")
+        raise ConfigurationError(f"{where}: write a text or a number")
     return str(value)
 
 
@@ -142,9 +151,16 @@ class ConfiguredGroup(LazyGroup):
         command = super().get_command(ctx, cmd_name)
         if command is None or ctx.resilient_parsing:
             return command
-        configuration = read_configuration()
-        check_commands(configuration, self.list_commands(ctx))
-        if defaults := default_values(configuration, command):
+        try:
+            configuration = read_configuration()
+            check_commands(configuration, self.list_commands(ctx))
+            defaults = default_values(configuration, command)
+        except ConfigurationError as error:
+            if cmd_name == "plan":
+                # Its 2 says that there is something to do.
+                raise click.ClickException(error.message) from error
+            raise
+        if defaults:
             ctx.default_map = {**(ctx.default_map or {}), cmd_name: defaults}
             command = _telling(command, configuration.file)
         return command
@@ -189,3 +205,10 @@ def drop_configured(context: click.Context, names: Iterable[str]) -> None:
         if _is_configured(context, name):
             context.params[name] = None
             context.set_parameter_source(name, ParameterSource.DEFAULT)
+
+
+def drop_contradicted(context: click.Context, groups: Iterable[Iterable[str]]) -> None:
+    """Take parameters from the file for not given where the command line names another of the same group."""
+    for group in map(tuple, groups):
+        if any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in group):
+            drop_configured(context, group)

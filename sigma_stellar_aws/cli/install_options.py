@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +11,7 @@ import click
 from sigma_stellar_aws.cli.complete import complete_rules
 from sigma_stellar_aws.cli.options import (
     FILE,
+    OUTPUT_FILE,
     ca_file_option,
     choice_options,
     exact_case_option,
@@ -48,7 +48,7 @@ location_options = options(
     click.option(
         "--state",
         "state_file",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=OUTPUT_FILE,
         help="File with what was applied, one for all who apply.  [default: .sigma-stellar-aws/TARGET-HOST.json]",
     ),
 )

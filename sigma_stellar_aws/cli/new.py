@@ -10,7 +10,7 @@ from sigma_stellar_aws.authoring.new_rule import write_rule
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.cli.alert_output import on_progress
 from sigma_stellar_aws.cli.log_sources import LogSource, S3Choice, Selection, log_sources, open_logs
-from sigma_stellar_aws.cli.options import EVENT, event_id_option, event_number_option
+from sigma_stellar_aws.cli.options import EVENT, OutputPath, event_id_option, event_number_option
 from sigma_stellar_aws.cli.problems import Problems, as_click_errors, note
 from sigma_stellar_aws.logs.deliveries import deliveries_of
 from sigma_stellar_aws.logs.reader import read_event
@@ -19,7 +19,7 @@ from sigma_stellar_aws.logs.reader import read_event
 @click.command()
 @click.argument("event", type=EVENT)
 @click.option(
-    "-o", "--output", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="DIR"
+    "-o", "--output", "folder", required=True, type=OutputPath(file_okay=False, path_type=Path), metavar="DIR"
 )
 @event_id_option
 @event_number_option

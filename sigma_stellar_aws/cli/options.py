@@ -90,6 +90,26 @@ def record(name: str, kind: Callable[..., object], *each: Callable[[Any], Any]) 
     return decorate
 
 
+class OutputPath(click.Path):
+    """What is written: a name that is empty, such as an unset variable of a shell, is none.
+
+    "-" is standard output where dashes are allowed, and no file elsewhere.
+    """
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        if str(value) == "":
+            self.fail("the name is empty", param, ctx)
+        if str(value) == "-" and not self.allow_dash:
+            self.fail("standard output will not do here; a file of this name is ./-", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+OUTPUT_FILE = OutputPath(dir_okay=False, path_type=Path)
+OUTPUT = OutputPath(dir_okay=False, allow_dash=True, path_type=Path)
+"""A file to write, or standard output."""
+STANDARD_OUTPUT = Path("-")
+"""How standard output is named."""
 LOGS = click.Path(exists=True, allow_dash=True, path_type=Path)
 FILES = click.Path(exists=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

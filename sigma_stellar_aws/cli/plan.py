@@ -18,6 +18,7 @@ from sigma_stellar_aws.cli.install_options import (
     location_options,
     rule_options,
 )
+from sigma_stellar_aws.cli.options import OUTPUT_FILE
 from sigma_stellar_aws.cli.problems import as_click_errors, needs, note
 from sigma_stellar_aws.install import show
 from sigma_stellar_aws.install.plan import TO_DECIDE, TO_DO, as_plan
@@ -56,7 +57,7 @@ class _Misuse(click.UsageError):
 @click.command(cls=_PlanCommand)
 @location_options
 @rule_options
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Keep the plan for apply --plan.")
+@click.option("-o", "--output", type=OUTPUT_FILE, help="Keep the plan for apply --plan.")
 @json_option
 def plan(output: Path | None, as_json: bool, **values: Any) -> None:
     """Show what apply would do to the rules in Kibana (elastic) or the monitors in OpenSearch. Changes nothing.

@@ -6,7 +6,14 @@ from pathlib import Path
 import click
 
 from sigma_stellar_aws.base.files import replace_text
-from sigma_stellar_aws.cli.options import ca_file_option, index_option, timeout_option, url_option
+from sigma_stellar_aws.cli.options import (
+    OUTPUT,
+    STANDARD_OUTPUT,
+    ca_file_option,
+    index_option,
+    timeout_option,
+    url_option,
+)
 from sigma_stellar_aws.cli.problems import as_click_errors, note
 from sigma_stellar_aws.pipelines.stellar_aws import STELLAR_INDEX
 from sigma_stellar_aws.query import store_profile
@@ -17,7 +24,7 @@ from sigma_stellar_aws.store.mapping import describe_store
 @click.command()
 @url_option
 @index_option
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write to.")
+@click.option("-o", "--output", type=OUTPUT, help="File to write to.")
 @ca_file_option
 @timeout_option
 def profile(url: str, index: str | None, output: Path | None, ca_file: Path | None) -> None:
@@ -26,7 +33,7 @@ def profile(url: str, index: str | None, output: Path | None, ca_file: Path | No
         found = describe_store(client, index or STELLAR_INDEX)
         described = store_profile.profile_from_json(found, index or STELLAR_INDEX)
         text = store_profile.profile_text(found)
-        if output is None:
+        if output is None or output == STANDARD_OUTPUT:
             click.echo(text, nl=False)
         else:
             replace_text(output, text)

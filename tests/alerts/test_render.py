@@ -257,6 +257,22 @@ def test_every_width_shows_what_matters(
     assert ("us-east-1" in text) == (columns in (160, None))
 
 
+@pytest.mark.parametrize("columns", [0, 1, 20, 39])
+def test_no_width_loses_an_alert(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    """Terminals that state no size (0 columns), or hardly one, get lines that can be read: never a letter a line."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    unstated = written(capsys, "table", FIRST)
+    monkeypatch.setenv("COLUMNS", "40")
+    least = written(capsys, "table", FIRST)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = written(capsys, "table", FIRST)
+    assert text == (least if columns else unstated)
+    for word in ("Rule one", "25  2025-11-09 06:12:12", "alice", "192.0.2.44", "123456789012"):
+        assert word in text
+
+
 @pytest.mark.parametrize("columns", [80, 100, 120, 160])
 def test_values_are_not_broken(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int

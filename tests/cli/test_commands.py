@@ -543,7 +543,14 @@ def test_an_event_without_time_is_told(run: Run, tmp_path: Path) -> None:
         (["alerts", "{event}", "--json", "--output", "ocsf"], 2, "not as json and as ocsf"),
         (["alerts", "{event}", "--fields", "severity"], 2, "--fields is for --csv"),
         (["alerts", "{event}", "--csv", "--fields", "actor"], 2, "no column 'actor'; did you mean actors?"),
+        (["alerts", "{event}", "--csv", "--fields", ""], 2, "there is no column ''; there are severity, rule_id"),
+        (["alerts", "{event}", "--csv", "--fields", "actors, actors"], 2, "'actors' is named more than once"),
         (["alerts", "{event}", "-o", "{folder}/none/a"], 2, "there is no folder for {folder}/none/a"),
+        (["alerts", "{event}", "-o", ""], 2, "Invalid value for '-o': the name is empty"),
+        (["alerts", "{event}", "--html", ""], 2, "Invalid value for '--html': the name is empty"),
+        (["alerts", "{event}", "--html", "{folder}/a", "-o", "{folder}/./a"], 2, "--html and -o both name {folder}/a"),
+        (["alerts", "{event}", "--json", "-o", "{event}"], 2, "{event} is to be searched, and would be replaced"),
+        (["alerts", "{event}", "--html", "{event}"], 2, "{event} is to be searched, and would be replaced"),
         (["alerts", "{event}", "--min-severity", "101"], 2, "101' is not a severity"),
         (["alerts", "{event}", "--most-open", "0"], 2, "0 is not in the range"),
         (["alerts", "{event}", "--since", "yesterday"], 2, "'yesterday' is not a time; write 2026-11-24"),
@@ -575,6 +582,8 @@ def test_an_event_without_time_is_told(run: Run, tmp_path: Path) -> None:
         (["profile", "--url", "http://127.0.0.1:1"], 1, "the store cannot be reached"),
         (["profile", "--url", "search.example.com"], 2, "write it like https://search.example.com:9200"),
         (["profile", "--url", "http://127.0.0.1:1", "-o", "{folder}"], 2, "is a directory"),
+        (["profile", "--url", "http://127.0.0.1:1", "-o", ""], 2, "the name is empty"),
+        (["plan", "elastic", "--url", "http://127.0.0.1:1", "-o", "-"], 1, "a file of this name is ./-"),
         (["doctor"], 2, "Missing option '--url'"),
         (["doctor", "--url", "http://127.0.0.1:1"], 1, "the store cannot be reached"),
         (["doctor", "{folder}/gone.yml", "--url", "http://127.0.0.1:1"], 2, "gone.yml' does not exist"),
@@ -590,6 +599,7 @@ def test_an_event_without_time_is_told(run: Run, tmp_path: Path) -> None:
         (["test", "{rules}", "--cases", "{folder}/a.yaml", "--url", "http://127.0.0.1:1"], 3, "cannot be reached"),
         (["new", "{event}"], 2, "Missing option '-o'"),
         (["new", "{event}", "-o", "{event}"], 2, "is a file"),
+        (["new", "{event}", "-o", ""], 2, "the name is empty"),
         (["new", "{event}", "-o", "{folder}/new", "--number", "2"], 2, "there is no event number 2; it has 1 events"),
         (["new", "{folder}/idle.json", "-o", "{folder}/new"], 1, "the event must have an eventSource and an eventName"),
         (["explain", "{event}"], 2, "name either a file of events or a data store"),
@@ -721,6 +731,8 @@ def test_alerts_are_written_to_a_file(run: Run, tmp_path: Path) -> None:
         assert (written.code, written.out) == (0, "")
         assert (tmp_path / form).read_text(encoding="utf-8") == direct.out != ""
     assert run("alerts", EXPORT, "--json").out == (tmp_path / "json").read_text(encoding="utf-8")
+    assert run("alerts", EXPORT, "--json", "-o", "-").out == (tmp_path / "json").read_text(encoding="utf-8")
+    assert not Path("-").exists()
 
 
 def test_nothing_is_found_and_why(run: Run) -> None:

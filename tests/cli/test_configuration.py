@@ -54,6 +54,39 @@ def test_only_what_counts_is_told(folder: Path) -> None:
     assert "note: options of sigma-stellar-aws.toml: window\n" in found.stderr
 
 
+def test_the_command_line_wins_over_what_it_excludes(folder: Path) -> None:
+    """A form, or a way to suppress, of the command line leaves no room for another one of the file."""
+    content = '[alerts]\njson = true\nfields = "severity"\neach-event = true\n'
+    (folder / FILE).write_text(content, encoding="utf-8")
+    assert run("alerts", str(SAMPLES)).stdout.startswith('{"id"')
+    table = run("alerts", str(SAMPLES), "--output", "csv", "--window", "1h", "--only", "KMS Keys Creation")
+    assert table.stdout.startswith("severity\n")
+    assert "note: options of sigma-stellar-aws.toml: fields\n" in table.stderr
+    (folder / FILE).write_text('[alerts]\nwindow = "1h"\nsuppress-by = "userIdentity.arn"\n', encoding="utf-8")
+    each = run("alerts", str(SAMPLES), "--each-event", "--json")
+    assert each.exit_code == 0
+    assert '"event_count":1,' in each.stdout.splitlines()[-1]
+    assert "options of" not in each.stderr
+    # Within the file itself, there is none to win.
+    (folder / FILE).write_text("[alerts]\njson = true\ncsv = true\n", encoding="utf-8")
+    assert run("alerts", str(SAMPLES)).exit_code == 2
+
+
+def test_dates_and_marks(folder: Path) -> None:
+    """A date is written with or without quotes, and editors may begin a file with a byte order mark."""
+    (folder / FILE).write_bytes(b"\xef\xbb\xbf[alerts]\r\nsince = 2026-11-20\r\nuntil = 2026-11-21T00:00:00Z\r\n")
+    found = run("alerts", str(SAMPLES))
+    assert found.exit_code == 0
+    assert "too old" in found.stderr
+
+
+@pytest.mark.parametrize(("command", "code"), [("alerts", 2), ("check", 2), ("test", 2), ("plan", 1)])
+def test_a_wrong_file_is_misuse(folder: Path, command: str, code: int) -> None:
+    """It is told from a finding of check, a failed case of test, and from something to do of plan."""
+    (folder / FILE).write_text(f"[{command}]\nnosuch = 1\n", encoding="utf-8")
+    assert run(command).exit_code == code
+
+
 def test_other_places(folder: Path) -> None:
     """A table of pyproject.toml does as well; the environment names another file, or none."""
     (folder / "pyproject.toml").write_text('[tool.sigma-stellar-aws.alerts]\nwindow = "1x"\n', encoding="utf-8")
@@ -64,7 +97,7 @@ def test_other_places(folder: Path) -> None:
     assert "'2x' is not a time span" in named.stderr
     assert "options of other.toml count, too" in named.stderr
     gone = run("alerts", str(SAMPLES), SIGMA_STELLAR_AWS_CONFIG="gone.toml")
-    assert gone.exit_code == 1
+    assert gone.exit_code == 2
     assert "the configuration gone.toml cannot be read" in gone.stderr
 
 
@@ -85,7 +118,7 @@ def test_what_is_wrong_is_told(folder: Path, content: str, said: str) -> None:
     """A mistake ends the command before it begins, with the place; a credential is not repeated."""
     (folder / FILE).write_text(content, encoding="utf-8")
     ended = run("alerts", str(SAMPLES))
-    assert ended.exit_code == 1
+    assert ended.exit_code == 2
     assert said in ended.stderr
     assert FILE in ended.stderr
     assert "swordfish" not in ended.output
