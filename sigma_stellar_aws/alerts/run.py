@@ -311,7 +311,7 @@ def raised(
     alerts.extend(
         complete(
             raise_alerts(
-                correlator.follow(events) if pack.correlations else events,
+                correlator.follow(events) if pack.correlations or pack.silent else events,
                 pack.rules,
                 since=since if pack.correlations else None,
                 most_open=options.most_open,

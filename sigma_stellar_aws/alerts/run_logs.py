@@ -85,7 +85,7 @@ def update_alerts_of_logs(
         client,
         alert_index,
         pack.rules,
-        correlator.follow(events) if pack.correlations else events,
+        correlator.follow(events) if pack.correlations or pack.silent else events,
         since=begin if begin is None else later(begin, since),
         most_open=most_open,
         report=messages.problem,

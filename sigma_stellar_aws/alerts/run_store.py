@@ -199,7 +199,7 @@ def update_alert_index(
         client,
         alert_index,
         pack.rules,
-        correlator.follow(events) if pack.correlations else events,
+        correlator.follow(events) if pack.correlations or pack.silent else events,
         since=begin if floor is None or begin is None else max(begin, floor),
         most_open=options.most_open,
         report=messages.problem,

@@ -1,9 +1,24 @@
 """What this project refuses in rules, as errors and warnings that pySigma and sigma-cli know how to show."""
 
+from typing import Any
+
 from sigma.exceptions import SigmaConfigurationError, SigmaError, SigmaRuleLocation
 
 
-class UnsupportedRuleError(SigmaError):
+class _CopyableError(Exception):
+    """What is copied with the rules that it is about, though its constructor takes other than its arguments."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how a copy is made: by what it holds."""
+        return _unmade, (type(self), self.args), self.__dict__
+
+
+def _unmade(kind: type[Exception], arguments: tuple[Any, ...]) -> Exception:
+    """Return an error that has not gone through its constructor."""
+    return kind.__new__(kind, *arguments)
+
+
+class UnsupportedRuleError(_CopyableError, SigmaError):
     """A whole rule that cannot be converted."""
 
     def __init__(self, rule: str, reason: str, source: SigmaRuleLocation | None = None, hint: str = "") -> None:
@@ -25,10 +40,17 @@ class CorrelationError(UnsupportedRuleError):
     """A correlation rule, or a filter of one, that is not as it should be."""
 
     def __init__(
-        self, title: str, reason: str, source: SigmaRuleLocation | None = None, *, is_filter: bool = False
+        self,
+        title: str,
+        reason: str,
+        source: SigmaRuleLocation | None = None,
+        *,
+        is_filter: bool = False,
+        silenced: tuple[str, ...] = (),
     ) -> None:
-        """Name the rule (its title), the reason and the place."""
+        """Name the rule (its title), the reason, the place, and the rules that do not alert by themselves for it."""
         super().__init__(title, reason, source)
+        self.silenced = silenced
         if is_filter:
             self.args = (f"Filter {title!r}: {reason}",)
 
@@ -37,7 +59,7 @@ class RuleBlockError(SigmaConfigurationError):
     """The block ``stellar`` of a rule is not as it should be."""
 
 
-class StoreProfileError(SigmaConfigurationError):
+class StoreProfileError(_CopyableError, SigmaConfigurationError):
     """A store profile is not as it should be."""
 
     def __init__(self, where: str, reason: str) -> None:

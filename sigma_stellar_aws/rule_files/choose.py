@@ -9,7 +9,7 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
-from sigma_stellar_aws.rule_files.correlations import counted_by, only_counted, resolve_correlations
+from sigma_stellar_aws.rule_files.correlations import counted_by, not_silenced, only_counted, resolve_correlations
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 
@@ -37,9 +37,11 @@ def choose_rules(rules: SigmaCollection, only: Sequence[str] = (), exclude: Sequ
     if not chosen:
         raise NotFoundError("no rule is left by --only and --exclude")
     excluded = {id(rules.rules[number]) for number in unwanted}
-    chosen += [only_counted(rule) for rule in counted_by(rules.rules, chosen) if id(rule) not in excluded]
+    counted = [only_counted(rule) for rule in counted_by(rules.rules, chosen) if id(rule) not in excluded]
+    if only:
+        chosen = [not_silenced(rule) for rule in chosen]
     # Their references are resolved by the conversion, where an error names the rule.
-    return SigmaCollection([*chosen], [*rules.errors], resolve_references=False)
+    return SigmaCollection([*chosen, *counted], [*rules.errors], resolve_references=False)
 
 
 def names_of(rule: SigmaRule | SigmaCorrelationRule) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 from uuid import UUID
 
 from sigma.correlations import (
@@ -37,16 +37,19 @@ from sigma_stellar_aws.rule_files.stated_correlation import (
     CorrelationRefusedError,
     MissingMemberError,
     StatedCorrelation,
+    silenced_by,
     stated_correlation,
 )
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 NamedRule: TypeAlias = SigmaRule | SigmaCorrelationRule
+RuleOfAKind = TypeVar("RuleOfAKind", SigmaRule, SigmaCorrelationRule, NamedRule)
 
 _DEEPEST = 10
 """How many correlations may be nested in each other; two are usual."""
 # In no file: keys of YAML have no spaces in them unasked.
 _ONLY_COUNTED = "only counted"
+_SILENCED = "counted by a faulty correlation"
 _WITHIN_LONGER = "a part of a longer burst holds it, too, and an event that arrives late would withdraw the alert"
 _REFUSED_OPERATORS = ("lt", "lte", "eq", "neq")
 _REFUSED_KINDS = {
@@ -83,18 +86,24 @@ def resolve_correlations(rules: Iterable[NamedRule], refused: Mapping[str, str] 
 
 def only_counted(rule: NamedRule) -> NamedRule:
     """Return a rule that is there for correlations alone, and does not alert by itself."""
-    marked = copy.copy(rule)
-    marked.custom_attributes = {**rule.custom_attributes, _ONLY_COUNTED: True}
-    return marked
+    return _marked(rule, _ONLY_COUNTED)
 
 
 def converted_all_the_same(rule: SigmaRule) -> SigmaRule:
     """Return a rule that is converted even if it is there for correlations alone, since events have to be found."""
-    if not is_only_counted(rule):
-        return rule
-    unmarked = copy.copy(rule)
-    unmarked.custom_attributes = {key: value for key, value in rule.custom_attributes.items() if key != _ONLY_COUNTED}
-    return unmarked
+    return _unmarked(rule, _ONLY_COUNTED)
+
+
+def silenced(rules: Sequence[NamedRule], references: Iterable[str]) -> list[NamedRule]:
+    """Return rules of which those that are named do not alert by themselves, unless a correlation generates them."""
+    names = _Names(rules)
+    unheard = {id(rule) for reference in references for rule in names.find(reference)}
+    return [_marked(rule, _SILENCED) if id(rule) in unheard else rule for rule in rules]
+
+
+def not_silenced(rule: NamedRule) -> NamedRule:
+    """Return a rule that alerts by itself though a correlation that is left out counts it."""
+    return _unmarked(rule, _SILENCED)
 
 
 def is_only_counted(rule: NamedRule) -> bool:
@@ -229,18 +238,17 @@ class _Resolver:
         self._result = ResolvedCorrelations([], [], [], set())
 
     def resolved(self) -> ResolvedCorrelations:
-        named: set[int] = set()
+        unheard = {id(rule) for rule in self._names.rules if _SILENCED in rule.custom_attributes}
         generated: set[int] = set()
-        stated: list[tuple[SigmaCorrelationRule, StatedCorrelation]] = []
         for rule in self._names.rules:
             if isinstance(rule, SigmaCorrelationRule):
+                unheard |= {id(found) for name in silenced_by(rule) for found in self._names.find(name)}
                 with suppress(CorrelationFaultError):
-                    stated.append((rule, stated_correlation(rule)))
+                    stated = stated_correlation(rule)
+                    named = stated.references if stated.generate else ()
+                    generated |= {id(found) for name in named for found in self._names.find(name)}
                 self._resolve(rule)
-        for _, each in stated:
-            for found in map(self._names.find, each.references):
-                (generated if each.generate else named).update(map(id, found))
-        self._result.silent = {rule_name(rule) for rule in self._names.rules if id(rule) in named - generated}
+        self._result.silent = {rule_name(rule) for rule in self._names.rules if id(rule) in unheard - generated}
         return self._result
 
     def _resolve(self, rule: SigmaCorrelationRule) -> Correlation | None:
@@ -332,6 +340,20 @@ class _Resolver:
         if missing := [field for field in key if field not in inner.group_by]:
             raise CorrelationFaultError(at, f"the correlation {inner.title!r} does not group by {missing[0]!r}")
         return Member(name, inner.title, True, key)
+
+
+def _marked(rule: RuleOfAKind, mark: str) -> RuleOfAKind:
+    marked = copy.copy(rule)
+    marked.custom_attributes = {**rule.custom_attributes, mark: True}
+    return marked
+
+
+def _unmarked(rule: RuleOfAKind, mark: str) -> RuleOfAKind:
+    if mark not in rule.custom_attributes:
+        return rule
+    unmarked = copy.copy(rule)
+    unmarked.custom_attributes = {key: value for key, value in rule.custom_attributes.items() if key != mark}
+    return unmarked
 
 
 def _has(rules: Iterable[NamedRule], rule: NamedRule) -> bool:

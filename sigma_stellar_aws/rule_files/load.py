@@ -19,7 +19,7 @@ from sigma_stellar_aws.base.sigma_errors import CorrelationError
 from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.rule_files.as_written import misreadings
 from sigma_stellar_aws.rule_files.choose import names_of
-from sigma_stellar_aws.rule_files.correlations import counted_by, filter_errors, resolve_correlations
+from sigma_stellar_aws.rule_files.correlations import counted_by, filter_errors, resolve_correlations, silenced
 from sigma_stellar_aws.rule_files.find import correlations_path as correlations_path
 from sigma_stellar_aws.rule_files.find import files_below as files_below
 from sigma_stellar_aws.rule_files.find import filters_path as filters_path
@@ -35,6 +35,7 @@ from sigma_stellar_aws.rule_files.stated_correlation import (
     document_for_pysigma,
     keep_document,
     read_correlation,
+    silenced_by_document,
 )
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
@@ -72,6 +73,8 @@ def load_rules(
     parsed = [_parsed(file, collect_errors) for file in files]
     # pySigma's own look-up of references, which conversions do, names neither file nor line.
     collection = SigmaCollection.merge(parsed, resolve_references=False)
+    of_faulty = [name for each in collection.errors if isinstance(each, CorrelationError) for name in each.silenced]
+    collection.rules = silenced(collection.rules, of_faulty)
     named = [each for part in parsed for each in part.filters]
     collection.errors += filter_errors(named, collection.rules)
     if not collect_errors and not alone:
@@ -234,7 +237,8 @@ def _correlations_read(
             stated = read_correlation(document)
         except CorrelationFaultError as fault:
             place = SigmaRuleLocation(file, yaml_positions.line_of(text, fault.path, number))
-            faults.append(CorrelationError(str(document.get("title")), fault.reason, place))
+            silenced = silenced_by_document(document)
+            faults.append(CorrelationError(str(document.get("title")), fault.reason, place, silenced=silenced))
             continue
         correlations.append(document)
         for_pysigma.append(document_for_pysigma(document, stated))

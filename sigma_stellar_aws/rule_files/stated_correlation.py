@@ -7,6 +7,7 @@ So the document is kept with the rule, and read here. Meaning as in SigmaHQ's sp
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from typing import NamedTuple
@@ -102,8 +103,31 @@ def stated_correlation(rule: SigmaCorrelationRule) -> StatedCorrelation:
     Raises:
         CorrelationFaultError: something of it is not as it should be.
     """
-    kept = {**rule.to_dict()["correlation"], "generate": rule.generate}
-    return read_correlation({_DOCUMENT: rule.custom_attributes.get(_DOCUMENT, kept)})
+    return read_correlation(_kept_document(rule))
+
+
+def silenced_by(rule: SigmaCorrelationRule) -> tuple[str, ...]:
+    """Return ids and names of the rules that do not alert by themselves for a correlation rule, faulty or not."""
+    return silenced_by_document(_kept_document(rule))
+
+
+def silenced_by_document(document: JsonObject) -> tuple[str, ...]:
+    """Return the same for the document of a correlation rule, as far as it can be read.
+
+    A mistake in a correlation must not let loose what it counts.
+
+    >>> silenced_by_document({"correlation": {"rules": ["login"], "timespan": "five minutes"}})
+    ('login',)
+    """
+    block = _map(document.get(_DOCUMENT))
+    if any(holder.get("generate", False) is not False for holder in (document, block)):
+        return ()
+    listed = block.get("rules")
+    names = [listed] if isinstance(listed, str) else listed if isinstance(listed, list) else []
+    with suppress(CorrelationFaultError):
+        tree = _tree(block.get("condition"), TEMPORAL)
+        names = [*names, *(names_in(tree) if tree is not None else [])]
+    return tuple(name for name in names if isinstance(name, str))
 
 
 def read_correlation(document: JsonObject) -> StatedCorrelation:
@@ -161,6 +185,11 @@ def names_in(condition: ConditionTree) -> list[str]:
     if isinstance(condition, SigmaRuleReference):
         return [condition.reference]
     return list(dict.fromkeys(name for part in condition.args for name in names_in(part)))
+
+
+def _kept_document(rule: SigmaCorrelationRule) -> JsonObject:
+    kept = {**rule.to_dict()["correlation"], "generate": rule.generate}
+    return {_DOCUMENT: rule.custom_attributes.get(_DOCUMENT, kept)}
 
 
 def _map(value: Json) -> JsonObject:

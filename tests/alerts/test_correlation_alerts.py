@@ -303,6 +303,35 @@ def test_what_is_refused_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert "Rule 'Other': the rule 'Rule e' is left out: " in told
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "reason"),
+    [
+        ("timespan: ", "timespan: a", "timespan must be"),
+        ("type: temporal", "type: temporary", "type must be"),
+        ("    rules:", "    field: u\n    rules:", "a correlation has no key 'field'"),
+        ("timespan", "condition: {lt: 2}\n    timespan", "lt is not supported"),
+    ],
+)
+@pytest.mark.parametrize("generate", [False, True])
+def test_a_faulty_correlation_does_not_let_its_rules_loose(
+    tmp_path: Path, right: str, wrong: str, reason: str, generate: bool
+) -> None:
+    """It is left out and told, and they alert as if it were right; all else goes on."""
+    text = CHAIN.replace(right, wrong).replace("correlation:", f"correlation:\n    generate: {str(generate).lower()}")
+    assert text.count(wrong) == 1
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "rules.yml").write_text("\n---\n".join([*map(base, "abc"), text]), encoding="utf-8")
+    logs = tmp_path / "logs"
+    search(logs, load_rules(tmp_path / "rules", collect_errors=True), [event(0, "a", u="1"), event(1, "bc", u="1")])
+    command = ["alerts", str(logs), "--json", "--rules", str(tmp_path / "rules")]
+    result = CliRunner().invoke(main, command, catch_exceptions=False)
+    titles = {json.loads(line)["rule"]["title"] for line in result.stdout.splitlines()}
+    assert titles == ({"Rule a", "Rule b", "Rule c"} if generate else {"Rule c"})
+    assert f"Rule 'Chain': {reason}" in result.stderr
+    result = CliRunner().invoke(main, [*command, "--only", "Rule a"], catch_exceptions=False)
+    assert [json.loads(line)["rule"]["title"] for line in result.stdout.splitlines()] == ["Rule a"]
+
+
 def test_events_that_take_no_part_are_told(tmp_path: Path) -> None:
     """Events without a field that is grouped by are told of once, with their number."""
     found = search(tmp_path / "logs", rules_of(tmp_path, CHAIN), [event(0, "a"), event(1, "a"), event(1, "b", u="1")])
@@ -432,6 +461,14 @@ def test_without_a_correlation_its_rules_do_not_alert(tmp_path: Path) -> None:
     assert {rule.title for rule in rules.rules} == {"Other", "Rule b", "Rule c", "Rule d"}
     found = search(tmp_path / "logs", rules, [event(0, "b", u="1"), event(1, "ac", u="1"), event(1, "d", u="1")])
     assert sorted(alert.rule.title for alert in found.alerts) == ["Other", "Rule d"]
+
+
+def test_a_chosen_rule_of_a_faulty_correlation_is_there_once(tmp_path: Path) -> None:
+    """Also where a correlation that is chosen with it counts it."""
+    faulty = CHAIN.replace("22222222", "33333333").replace("name: chain\n", "").replace("timespan: ", "timespan: a")
+    (tmp_path / "rules.yml").write_text("\n---\n".join([*map(base, "ab"), CHAIN, faulty]), encoding="utf-8")
+    rules = choose_rules(load_rules(tmp_path, collect_errors=True), only=["Rule a", "Chain"])
+    assert sorted(rule.title for rule in rules.rules) == ["Chain", "Rule a", "Rule b"]
 
 
 def test_the_second_event_is_in_a_later_file(opensearch_url: str, tmp_path: Path) -> None:
