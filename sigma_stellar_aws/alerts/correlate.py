@@ -26,6 +26,9 @@ from sigma_stellar_aws.rule_files.counted import Correlation
 MOST_HELD = 400_000
 """How many events may be held for correlations at one time, up to 1 KB of memory each."""
 
+_DROPS_A_SPAN = 8
+"""How often in a timespan keys are forgotten."""
+
 _Values: TypeAlias = Mapping[str, tuple[str, ...]]
 _Events: TypeAlias = Mapping[str, Sequence[tuple[Hit, _Values]]]
 """Events of one time by the rules that they match, each with the values that it has."""
@@ -96,6 +99,7 @@ class Correlator:
         *,
         most_held: int = MOST_HELD,
         told: Callable[[Hit], Hit] | None = None,
+        is_open: Callable[[tuple[str, Key]], bool] | None = None,
     ) -> None:
         """Begin with nothing known.
 
@@ -104,11 +108,14 @@ class Correlator:
             silent: names of the rules, correlations among them, that do not alert by themselves.
             most_held: how many events may be held at one time.
             told: adds to brief hits what alerts say of their events.
+            is_open: tells whether a correlation, by its name, has an open alert for a key, so that what counts for it
+                is of any use; by default, all is.
         """
         self._silent = frozenset(silent)
         self._most_held = most_held
         self._held = 0
         self._told = told
+        self._is_open = is_open
         self._followed = all_followed(correlations, self._silent)
         self._places: defaultdict[str, list[int]] = defaultdict(list)
         for place, followed in enumerate(self._followed):
@@ -163,15 +170,16 @@ class Correlator:
         alerting = tuple(place for place, name in enumerate(names) if name not in self._silent)
         return _Passing(any(name in self._places for name in names), alerting if len(alerting) < len(names) else None)
 
-    def _moment(self, hits: list[Hit]) -> Iterator[Contribution | Completion]:
-        """Take all events of one time."""
+    def _moment(self, hits: list[Hit]) -> list[Contribution | Completion]:
+        """Take all events of one time; return what counts for correlations, and then what is complete."""
         time = hits[0].time
         assert time is not None
         events = _by_rule(hits)
         complete: dict[str, dict[Key, Evidence]] = {}
+        contributions: list[Contribution | Completion] = []
         completions: list[Completion] = []
         for followed, numbers in self._concerned(tuple(events)):
-            if followed.states:
+            if time > followed.next_drop:
                 self._drop(followed, time)
             name = followed.correlation.name
             now: dict[Key, Evidence] = {}
@@ -182,7 +190,8 @@ class Correlator:
                 # Of an inner correlation all events count, and not only those that make it complete.
                 contributed = _of_leaves(followed, events) if followed.inner else arrivals
                 for key, arrived in contributed.items():
-                    yield Contribution(time, name, key, partial(self._events, arrived))
+                    if self._is_open is None or self._is_open((name, key)):
+                        contributions.append(Contribution(time, name, key, partial(self._events, arrived)))
             for key, arrived in arrivals.items():
                 state = self._add(followed, key, time, arrived)
                 if state is None:
@@ -192,8 +201,12 @@ class Correlator:
                 if not followed.is_silent:
                     completions.append(Completion(time, name, key, partial(self._complete, state, time, arrived)))
         if self._held > self._most_held:
-            raise self._too_many()
-        yield from completions
+            for followed in self._followed:
+                self._drop(followed, time)
+            if self._held > self._most_held:
+                raise self._too_many()
+        contributions += completions
+        return contributions
 
     def _find_concerned(self, rules: tuple[str, ...]) -> list[tuple[Followed, list[int]]]:
         """Return the correlations that rules can make complete, in their order, with the numbers of those rules."""
@@ -237,6 +250,8 @@ class Correlator:
         """Add what arrives for a key at one time; return the state if the correlation is complete then."""
         # At the end, where the last one to be forgotten is.
         held = followed.states.pop(key, None)
+        if held is None and followed.starts.isdisjoint([arrival.member for arrival in arrived]):
+            return None
         _, before, state = held if held is not None else (0, 0, followed.new())
         is_complete = state.add(time, arrived)
         if size := state.size():
@@ -246,7 +261,11 @@ class Correlator:
         return state if is_complete else None
 
     def _drop(self, followed: Followed, time: int) -> None:
-        """Forget the keys whose last event is too long ago for any window."""
+        """Forget the keys whose last event is too long ago for any window.
+
+        Not at each event: those keys cannot become complete by what is known of them, they only take memory.
+        """
+        followed.next_drop = time + followed.span // _DROPS_A_SPAN
         over: list[Key] = []
         for key, (last, size, _) in followed.states.items():
             if last >= time - followed.span:

@@ -55,15 +55,22 @@ def new_state(correlation: Correlation) -> Callable[[], KeyState]:
         return lambda: _LastValues(correlation.count, span)
     sets = [frozenset(each) for each in correlation.alternatives]
     if correlation.kind == TEMPORAL:
-        return lambda: _LastOfEach(len(correlation.members), correlation.count, sets, span)
+        return lambda: _LastOfEach(correlation.count, sets, span)
     return lambda: _Chains(correlation.alternatives, span)
+
+
+def first_members(correlation: Correlation) -> frozenset[int]:
+    """Return the numbers of the members that an empty state remembers: in an order, only what it begins with."""
+    if correlation.kind in (EVENT_COUNT, VALUE_COUNT, TEMPORAL):
+        return frozenset(range(len(correlation.members)))
+    return frozenset(order[0] for order in correlation.alternatives)
 
 
 def each_once(parts: Iterable[CountedEvent]) -> Evidence:
     """Return events in order of time, each once with all its rules."""
-    parts = [*parts]
+    parts = tuple(parts)
     if len(parts) < 2:
-        return tuple(parts)
+        return parts
     rules: dict[tuple[int, str], dict[str, None]] = {}
     hits: dict[tuple[int, str], Hit] = {}
     for part in parts:
@@ -71,6 +78,12 @@ def each_once(parts: Iterable[CountedEvent]) -> Evidence:
         hits[place] = part.hit
         rules.setdefault(place, {}).update(dict.fromkeys(part.rules))
     return tuple(CountedEvent(hits[place], tuple(rules[place])) for place in sorted(hits))
+
+
+def _events(arrivals: Sequence[Arrival]) -> Evidence:
+    if len(arrivals) == 1:
+        return arrivals[0].evidence
+    return each_once([part for each in arrivals for part in each.evidence])
 
 
 class _LastEvents:
@@ -84,7 +97,7 @@ class _LastEvents:
 
     def add(self, time: int, arrivals: Sequence[Arrival]) -> bool:
         # One event that matches several rules is one event.
-        self._held += [(time, part) for part in each_once([part for each in arrivals for part in each.evidence])]
+        self._held += [(time, part) for part in _events(arrivals)]
         del self._held[: -self._needed]
         return len(self._held) == self._needed and self._held[0][0] >= time - self._span
 
@@ -125,21 +138,22 @@ class _LastOfEach:
 
     __slots__ = ("_held", "_needed", "_sets", "_span")
 
-    def __init__(self, members: int, needed: int, sets: Sequence[frozenset[int]], span: int) -> None:
+    def __init__(self, needed: int, sets: Sequence[frozenset[int]], span: int) -> None:
         self._needed, self._sets, self._span = needed, sets, span
-        self._held: list[tuple[int, Evidence] | None] = [None] * members
+        self._held: dict[int, tuple[int, Evidence]] = {}
 
     def add(self, time: int, arrivals: Sequence[Arrival]) -> bool:
         for arrival in arrivals:
             self._held[arrival.member] = (time, arrival.evidence)
-        present = {number for number, held in enumerate(self._held) if held and held[0] >= time - self._span}
+        present = {number for number, (last, _) in self._held.items() if last >= time - self._span}
         return any(each <= present for each in self._sets) if self._sets else len(present) >= self._needed
 
     def evidence(self, time: int) -> Iterable[CountedEvent]:
-        return (part for held in self._held if held and held[0] >= time - self._span for part in held[1])
+        held = (self._held[number] for number in sorted(self._held))
+        return (part for last, parts in held if last >= time - self._span for part in parts)
 
     def size(self) -> int:
-        return sum(len(held[1]) for held in self._held if held)
+        return sum([len(parts) for _, parts in self._held.values()])
 
 
 class _Chain(NamedTuple):
@@ -159,7 +173,7 @@ class _Chains:
 
     def add(self, time: int, arrivals: Sequence[Arrival]) -> bool:
         latest = {arrival.member: arrival.evidence for arrival in arrivals}
-        ends = (self._extended(order, held, latest, time) for order, held in zip(self._orders, self._held, strict=True))
+        ends = [self._extended(order, held, latest, time) for order, held in zip(self._orders, self._held, strict=True)]
         self._complete = [end for end in ends if end is not None]
         return bool(self._complete)
 
@@ -167,7 +181,7 @@ class _Chains:
         return (part for chain in self._complete for part in chain.parts)
 
     def size(self) -> int:
-        return sum(len(chain.parts) for held in self._held for chain in held if chain)
+        return sum([len(chain.parts) for held in self._held for chain in held if chain])
 
     def _extended(
         self, order: tuple[int, ...], held: list[_Chain | None], latest: dict[int, Evidence], time: int

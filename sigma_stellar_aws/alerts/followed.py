@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sigma_stellar_aws.alerts.correlation_state import KeyState, new_state
+from sigma_stellar_aws.alerts.correlation_state import KeyState, first_members, new_state
 from sigma_stellar_aws.alerts.hits import Key
 from sigma_stellar_aws.base.times import whole_millis
 from sigma_stellar_aws.reference.flat_schema import flat_name
@@ -49,9 +49,13 @@ class Followed:
     """Of each member."""
     places: Sequence[tuple[int, ...]]
     """Of each member that is a correlation, which parts of its key are the key of this one."""
+    starts: frozenset[int]
+    """Numbers of the members without which nothing has to be remembered of a new key."""
     states: dict[Key, tuple[int, int, KeyState]] = field(default_factory=dict)
     """With the time of the last event, and how many are held."""
     held: int = 0
+    next_drop: int = 0
+    """The time after which keys are to be forgotten."""
 
 
 def all_followed(correlations: Sequence[Correlation], silent: frozenset[str]) -> list[Followed]:
@@ -76,6 +80,7 @@ def all_followed(correlations: Sequence[Correlation], silent: frozenset[str]) ->
                 tuple(member.name for member in each.members if member.is_correlation),
                 tuple(map(_fields, each.members)),
                 tuple(_places(m, known[m.name]) if m.is_correlation else () for m in each.members),
+                first_members(each),
             )
         )
     return all_of_them

@@ -13,7 +13,7 @@ from sigma_stellar_aws.alerts.correlate import Correlator, reading_begin
 from sigma_stellar_aws.alerts.files import scan_files
 from sigma_stellar_aws.alerts.hits import HIT, DistinctHits, Hit
 from sigma_stellar_aws.alerts.pack_rule import Override, Pack, PackRule
-from sigma_stellar_aws.alerts.suppress import MOST_OPEN, raise_alerts
+from sigma_stellar_aws.alerts.suppress import MOST_OPEN, OpenWindows, raise_alerts
 from sigma_stellar_aws.base.external_sort import ExternalSort
 from sigma_stellar_aws.base.garbage import rare_collections
 from sigma_stellar_aws.base.kept_texts import KeptTexts
@@ -306,7 +306,8 @@ def raised(
     """
     told = ToldHits(kept or KeptTexts())
     events = DistinctHits(hits, None if since is None else millis(since), told.identity)
-    correlator = Correlator(pack.correlations, pack.silent, told=told.told)
+    windows: OpenWindows = {}
+    correlator = Correlator(pack.correlations, pack.silent, told=told.told, is_open=windows.__contains__)
     alerts = no_alerts(kept)
     alerts.extend(
         complete(
@@ -316,6 +317,7 @@ def raised(
                 since=since if pack.correlations else None,
                 most_open=options.most_open,
                 told=told.told,
+                windows=windows,
             )
         )
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
+from typing import TypeAlias
 
 from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, ChainEvent, Raised, alert_id, hashed_id, key_id
 from sigma_stellar_aws.alerts.correlate import Completion, Contribution
@@ -34,6 +35,7 @@ def raise_alerts(
     since: datetime | None = None,
     most_open: int = MOST_OPEN,
     told: Callable[[Hit], Hit] | None = None,
+    windows: "OpenWindows | None" = None,
 ) -> Iterator[Alert]:
     """Raise the alerts of events; yield each when its window is over.
 
@@ -51,21 +53,23 @@ def raise_alerts(
         since: earlier events (it is aware of its time zone) are counted but raise nothing.
         most_open: how many windows may be open at one time.
         told: returns a brief hit with the event that an alert shows.
+        windows: an empty dictionary to keep the open windows in, for others to see.
 
     Raises:
         TooManyAlertsError: more windows are open at one time.
     """
-    windows = _Windows(rules, raised, None if since is None else millis(since), most_open, told)
+    begin = None if since is None else millis(since)
+    making = _Windows(rules, raised, begin, most_open, told, {} if windows is None else windows)
     for item in hits:
         if item.time is not None:
-            yield from windows.closed(item.time)
+            yield from making.closed(item.time)
         if isinstance(item, Hit):
-            yield from windows.take(item)
+            yield from making.take(item)
         elif isinstance(item, Contribution):
-            windows.contribute(item)
+            making.contribute(item)
         else:
-            yield from windows.complete(item)
-    yield from windows.rest()
+            yield from making.complete(item)
+    yield from making.rest()
 
 
 def with_earlier(alert: Alert, raised: Raised) -> Alert:
@@ -93,10 +97,11 @@ class _Windows:
         begin: int | None,
         most_open: int,
         told: Callable[[Hit], Hit] | None,
+        windows: "OpenWindows",
     ) -> None:
         self._told = told
         self._rules, self._begin, self._most_open = rules, begin, most_open
-        self._open: dict[tuple[str, Key], _Window] = {}
+        self._open = windows
         self._ends: list[tuple[int, int, tuple[str, Key]]] = []
         self._number = count()
         self._earlier = _Earlier(raised, max((_length(rule) for rule in rules.values()), default=0))
@@ -237,6 +242,10 @@ class _Window:
             place=self.place,
         )
         return alert if self.raised is None else with_earlier(alert, self.raised)
+
+
+OpenWindows: TypeAlias = dict[tuple[str, Key], _Window]
+"""The alerts in the making, by the names of their rules and by their keys."""
 
 
 class _Earlier:

@@ -129,10 +129,13 @@ class KeptTexts:
             return b""
         number, line = place >> _LINE_BITS, place & ((1 << _LINE_BITS) - 1)
         if (texts := self._cache.get(number)) is None:
-            # It may be of the last ones that were added.
-            self.extend(self._own.taken())
-            [data] = self._database.execute("SELECT data FROM chunks WHERE number = ?", (number,)).fetchone()
-            texts = self._cache[number] = zlib_ng.decompress(data).split(b"\n")
+            query = "SELECT data FROM chunks WHERE number = ?"
+            found = self._database.execute(query, (number,)).fetchone()
+            if found is None:
+                # It is of the last ones that were added.
+                self.extend(self._own.taken())
+                found = self._database.execute(query, (number,)).fetchone()
+            texts = self._cache[number] = zlib_ng.decompress(found[0]).split(b"\n")
             if len(self._cache) > _CACHED:
                 self._cache.popitem(last=False)
         return texts[line]
