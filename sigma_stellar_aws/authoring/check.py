@@ -39,7 +39,7 @@ from sigma_stellar_aws.pipelines.transformations import CLOUDTRAIL
 from sigma_stellar_aws.reference.flat_schema import flat_name
 from sigma_stellar_aws.rule_files.load import AnyRule, find_rule_files
 from sigma_stellar_aws.validators import stellar_aws as ours
-from sigma_stellar_aws.validators.rule_keys import meant_key, meant_log_source_key
+from sigma_stellar_aws.validators.unknown_keys import meant_key, meant_log_source_key
 
 NEED_NETWORK = frozenset(
     {

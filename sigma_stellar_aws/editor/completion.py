@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple, TypeAlias
 from sigma_stellar_aws.base.text import first_of
 from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.editor.cursor import Cursor, cursor_at
-from sigma_stellar_aws.editor.rule_keys import MODIFIERS, USUAL_MODIFIERS, RuleKey, keys_of_map
 from sigma_stellar_aws.editor.surroundings import (
     detection_around,
     events_beside,
@@ -32,6 +31,7 @@ from sigma_stellar_aws.reference.aws_parameters import (
 )
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
 from sigma_stellar_aws.reference.field_meanings import MEANINGS
+from sigma_stellar_aws.rule_files.rule_keys import MODIFIERS, USUAL_MODIFIERS, RuleKey, keys_of_map
 from sigma_stellar_aws.rule_files.suppression import DEFAULT_SUPPRESSION
 
 ProposalKind: TypeAlias = Literal["key", "field", "value", "event", "modifier", "selection", "rule"]
@@ -112,7 +112,8 @@ def _keys(text: str, cursor: Cursor) -> Iterator[Proposal]:
         if field_of(cursor.path) is None:
             yield from _fields(text, cursor)
         return
-    known = keys_of_map(cursor.path)
+    of_correlation = "correlation" in keys_in(text, cursor.document, ())
+    known = keys_of_map(cursor.path, of_correlation=of_correlation)
     present = keys_in(text, cursor.document, cursor.path)
     for name, key in known.items():
         if name not in present or name == cursor.before:

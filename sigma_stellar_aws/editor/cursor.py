@@ -4,7 +4,16 @@ import re
 from typing import NamedTuple
 
 from sigma_stellar_aws.base.yaml_positions import YamlPath
-from sigma_stellar_aws.editor.outline import Entry, Line, document_at, new_path, read_line, read_outline, unquoted
+from sigma_stellar_aws.editor.outline import (
+    DEEPEST,
+    Entry,
+    Line,
+    document_at,
+    new_path,
+    read_line,
+    read_outline,
+    unquoted,
+)
 from sigma_stellar_aws.editor.text_positions import Place, line_end, line_of_offset, line_starts
 
 _WORD = re.compile(r"[^\s'\"\[\]{},|:#]")
@@ -58,12 +67,6 @@ def cursor_at(text: str, offset: int) -> Cursor | None:
     )
 
 
-def entry_at(text: str, offset: int) -> Entry | None:
-    """Return the key or element on whose line an offset is, the innermost one."""
-    number = line_of_offset(text, offset)
-    return next((entry for entry in reversed(read_outline(text)) if entry.line == number), None)
-
-
 def _path_of_line(before: list[Entry], document: int, line: Line, start: int, offset: int) -> YamlPath:
     known = before
     for dash in line.dashes:
@@ -93,12 +96,11 @@ def _in_block(text: str, before: list[Entry], number: int) -> bool:
     return not own.strip() or len(own) - len(own.lstrip()) > len(first) - len(first.lstrip())
 
 
-def _in_value(text: str, offset: int, document: int, path: YamlPath, start: int, end: int) -> Cursor:
+def _in_value(text: str, offset: int, document: int, path: YamlPath, start: int, end: int) -> Cursor | None:
     """Return what is written in a value, which may be a list or a map on one line."""
     at = start
     is_key = False
     opened: list[str] = []
-    number = 0
     quote = ""
     for current in range(start, offset):
         character = text[current]
@@ -109,16 +111,19 @@ def _in_value(text: str, offset: int, document: int, path: YamlPath, start: int,
         elif character in "[{" and not text[at:current].strip():
             opened.append(character)
             path = (*path, 0) if character == "[" else path
-            at, number, is_key = current + 1, 0, character == "{"
+            at, is_key = current + 1, character == "{"
+            if len(opened) > DEEPEST:
+                return None
         elif character in "]}" and opened:
             closed = opened.pop()
             path = path[:-1] if closed == "[" or not is_key else path
             at, is_key = current + 1, False
         elif character == "," and opened:
-            number += 1
-            path = (*path[:-1], number) if opened[-1] == "[" else path if is_key else path[:-1]
+            path = _next_element(path) if opened[-1] == "[" else path if is_key else path[:-1]
             at, is_key = current + 1, opened[-1] == "{"
-        elif character == ":" and is_key and text[current + 1 : current + 2] in (" ", ""):
+        elif (
+            character == ":" and is_key and (text[current + 1 : current + 2] in (" ", "") or text[current - 1] in "'\"")
+        ):
             path = (*path, unquoted(text[at:current].strip()))
             at, is_key = current + 1, False
     at += len(text[at:offset]) - len(text[at:offset].lstrip())
@@ -132,6 +137,10 @@ def _in_value(text: str, offset: int, document: int, path: YamlPath, start: int,
         word,
         not text[word.end : end].strip("'\" \t"),
     )
+
+
+def _next_element(path: YamlPath) -> YamlPath:
+    return (*path[:-1], int(path[-1]) + 1)
 
 
 def _word(text: str, offset: int, first: int, end: int) -> Place:

@@ -10,8 +10,8 @@ import yaml
 from sigma_stellar_aws.authoring.check import check_one
 from sigma_stellar_aws.authoring.rule_documents import FileContent, Finding, read_documents
 from sigma_stellar_aws.base.yaml_positions import load_yaml
-from sigma_stellar_aws.editor.rule_keys import COMMON_KEYS, CORRELATION_KEYS, DETECTION_KEYS, KeyKind, RuleKey
 from sigma_stellar_aws.rule_files.find import is_test_file
+from sigma_stellar_aws.rule_files.rule_keys import COMMON_KEYS, CORRELATION_KEYS, DETECTION_KEYS, KeyKind, RuleKey
 
 _OF_RULES = re.compile(r"^(?:title|logsource|detection|correlation|filter|stellar)[ \t]*:", re.MULTILINE)
 _MOST_CHANGED = 8

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sigma_stellar_aws.authoring.rule_documents import Finding
 from sigma_stellar_aws.editor.corrections import correction_of
+from sigma_stellar_aws.editor.flow import entry_at
 from sigma_stellar_aws.editor.outline import Entry, read_outline
 from sigma_stellar_aws.editor.text_positions import Place, line_end, line_of_offset, line_starts, place_of_span
 
@@ -95,8 +96,7 @@ _BY_CHECK: Mapping[str, Callable[[str, Finding], Iterator[Fix]]] = {
 
 
 def _entry_at(text: str, finding: Finding) -> Entry | None:
-    line = line_of_offset(text, place_of_span(text, finding.place).start)
-    return next((entry for entry in reversed(read_outline(text)) if entry.line == line), None)
+    return entry_at(text, place_of_span(text, finding.place).start)
 
 
 def _line_break(text: str) -> str:

@@ -7,10 +7,10 @@ from sigma_stellar_aws.base.text import first_of
 from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.editor.aws_documentation import first_sentence
 from sigma_stellar_aws.editor.completion import KnownRule, parameter_kind
-from sigma_stellar_aws.editor.cursor import Cursor, cursor_at, entry_at
+from sigma_stellar_aws.editor.cursor import Cursor, cursor_at
+from sigma_stellar_aws.editor.flow import entry_at
 from sigma_stellar_aws.editor.outline import Entry, unquoted
 from sigma_stellar_aws.editor.queries import query_text
-from sigma_stellar_aws.editor.rule_keys import MODIFIERS, keys_of_map
 from sigma_stellar_aws.editor.surroundings import detection_around, events_beside, field_of, selections, sources_beside
 from sigma_stellar_aws.editor.text_positions import Place
 from sigma_stellar_aws.reference.attack import attack, tactic_name
@@ -20,6 +20,7 @@ from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS, is_known
 from sigma_stellar_aws.reference.ecs_fields import ecs_field
 from sigma_stellar_aws.reference.field_meanings import meaning_of
 from sigma_stellar_aws.reference.flat_schema import flat_name
+from sigma_stellar_aws.rule_files.rule_keys import MODIFIERS, keys_of_map
 
 _READING = (
     *("BatchGet", "Check", "Describe", "Download", "Filter", "Get", "Head", "List", "Lookup", "Preview", "Query"),

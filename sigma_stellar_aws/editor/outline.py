@@ -17,7 +17,9 @@ _KEY = re.compile(
 )
 _SCALAR = re.compile(r"""'(?:[^']|'')*'?|"(?:[^"\\]|\\.)*"?|(?:[^\s#]|(?<=\S)\#|[ \t]+(?=[^\s#]))*""")
 _BLOCK = re.compile(r"[|>][-+0-9]*$")
-_ITEM = re.compile(r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|[^\s,\[\]][^,\[\]]*""")
+
+DEEPEST = 50
+"""How deeply maps and lists on one line are looked into; no rule needs more than a few."""
 
 
 class Entry(NamedTuple):
@@ -61,7 +63,7 @@ def read_line(text: str, start: int, end: int) -> Line:
     lead = _LEAD.match(text, start, end)
     at = lead.end() if lead else start
     dashes: list[int] = []
-    while dash := _DASH.match(text, at, end):
+    while len(dashes) < DEEPEST and (dash := _DASH.match(text, at, end)):
         dashes.append(at)
         at = dash.end()
     named = _KEY.match(text, at, end)
@@ -74,7 +76,7 @@ def read_line(text: str, start: int, end: int) -> Line:
 
 @lru_cache(maxsize=16)
 def read_outline(text: str) -> tuple[Entry, ...]:
-    """Return the keys and elements of a text in their order; those in one-line maps and lists are not taken apart."""
+    """Return the keys and elements of a text in their order, without those in maps and lists on one line."""
     entries: list[Entry] = []
     document = 0
     has_content = False
@@ -126,17 +128,6 @@ def new_path(entries: Sequence[Entry], document: int, column: int, *, is_item: b
         if entry.indent < column or (is_item and entry.indent == column):
             return (*entry.path, 0) if is_item else entry.path
     return (0,) if is_item else ()
-
-
-def items(value: str) -> list[str]:
-    """Return the elements of a list on one line, or the one value that stands there.
-
-    >>> items("[a, 'b, c']"), items("'a'"), items("")
-    (['a', 'b, c'], ['a'], [])
-    """
-    if value.startswith("["):
-        return [unquoted(found[0].strip()) for found in _ITEM.finditer(value[1:])]
-    return [unquoted(value)] if value else []
 
 
 def unquoted(text: str) -> str:

@@ -4,7 +4,10 @@ import re
 from collections.abc import Mapping
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject
-from sigma_stellar_aws.editor.rule_keys import (
+from sigma_stellar_aws.reference.aws_events import COMMON_SOURCES, IDENTITY_TYPES
+from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
+from sigma_stellar_aws.reference.field_meanings import MEANINGS
+from sigma_stellar_aws.rule_files.rule_keys import (
     COMMON_KEYS,
     CORRELATION_CONDITION_KEYS,
     CORRELATION_KEYS,
@@ -18,9 +21,6 @@ from sigma_stellar_aws.editor.rule_keys import (
     KeyKind,
     RuleKey,
 )
-from sigma_stellar_aws.reference.aws_events import COMMON_SOURCES, IDENTITY_TYPES
-from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
-from sigma_stellar_aws.reference.field_meanings import MEANINGS
 
 _SCALAR: JsonObject = {"type": ["string", "number", "boolean", "null"]}
 _TEXTS: JsonObject = {"type": "array", "items": {"type": "string"}}

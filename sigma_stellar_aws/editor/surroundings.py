@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from sigma_stellar_aws.base.yaml_positions import YamlPath
-from sigma_stellar_aws.editor.outline import Entry, items, read_outline
+from sigma_stellar_aws.editor.flow import entries_with_flow
+from sigma_stellar_aws.editor.outline import Entry, unquoted
 from sigma_stellar_aws.reference.aws_events import canonical_event_name, common, names, sources, sources_of
 from sigma_stellar_aws.reference.aws_parameters import EventKind
 
@@ -52,7 +53,7 @@ def keys_in(text: str, document: int, path: YamlPath) -> list[str]:
     """Return the keys of a map, in order."""
     return [
         entry.key
-        for entry in read_outline(text)
+        for entry in entries_with_flow(text)
         if entry.document == document and entry.key is not None and entry.path[:-1] == path
     ]
 
@@ -60,12 +61,12 @@ def keys_in(text: str, document: int, path: YamlPath) -> list[str]:
 def values_at(text: str, document: int, path: YamlPath) -> list[str]:
     """Return the value at a path, or the elements of the list there."""
     return [
-        value
-        for entry in read_outline(text)
+        unquoted(entry.value)
+        for entry in entries_with_flow(text)
         if entry.document == document
         and (entry.path == path or (entry.key is None and entry.path[:-1] == path))
-        and not entry.value.startswith(("|", ">", "{"))
-        for value in items(entry.value)
+        and entry.value
+        and not entry.value.startswith(("|", ">", "{", "["))
     ]
 
 
@@ -98,7 +99,7 @@ def _beside(text: str, document: int, path: YamlPath, field: str) -> list[str]:
 
 
 def _asking(text: str, document: int, field: str) -> Iterator[Entry]:
-    for entry in read_outline(text):
+    for entry in entries_with_flow(text):
         if entry.document == document and entry.key is not None and entry.key.partition("|")[0] == field:
             yield entry
 

@@ -9,6 +9,7 @@ from sigma.validators.base import SigmaRuleValidator, SigmaValidationIssue
 
 from sigma_stellar_aws.base.sigma_errors import RuleBlockError
 from sigma_stellar_aws.base.yaml_positions import YamlPath
+from sigma_stellar_aws.rule_files.rule_keys import SUPPRESSION_KEYS
 from sigma_stellar_aws.rule_files.stellar_block import SEVERITY_OF_LEVEL, severity, suppression, triage
 from sigma_stellar_aws.validators.attack_tags import tag_faults
 from sigma_stellar_aws.validators.event_names import Fault
@@ -21,7 +22,7 @@ from sigma_stellar_aws.validators.issues import (
     TriageIssue,
 )
 from sigma_stellar_aws.validators.log_source import log_source_faults
-from sigma_stellar_aws.validators.rule_keys import key_faults, unknown_key
+from sigma_stellar_aws.validators.unknown_keys import key_faults, unknown_key
 from sigma_stellar_aws.validators.validator import Found, StellarAwsValidator
 
 
@@ -76,8 +77,8 @@ class StellarAwsSuppressionValidator(StellarAwsValidator):
             return
         at = ("stellar", "suppression")
         stated = block["suppression"]
-        if isinstance(stated, dict) and (unknown := [key for key in stated if key not in ("window", "fields")]):
-            problem = unknown_key("stellar.suppression", str(unknown[0]), ("window", "fields"))
+        if isinstance(stated, dict) and (unknown := [key for key in stated if key not in SUPPRESSION_KEYS]):
+            problem = unknown_key("stellar.suppression", str(unknown[0]), SUPPRESSION_KEYS)
             yield Fault(SuppressionIssue, problem), (*at, str(unknown[0]))
             return
         try:

@@ -6,9 +6,9 @@ import uuid
 import pytest
 
 from sigma_stellar_aws.editor.completion import MOST_PROPOSALS, KnownRule, complete
-from sigma_stellar_aws.editor.rule_keys import MODIFIERS
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
 from sigma_stellar_aws.reference.field_meanings import MEANINGS
+from sigma_stellar_aws.rule_files.rule_keys import MODIFIERS
 from tests.editor.writing import HEAD, cut, proposed
 
 
@@ -68,6 +68,44 @@ def test_selections_of_a_list_have_their_own_source() -> None:
     listed = first + "    - eventSource: s3.amazonaws.com\n      eventName: Put^"
     assert "PutBucketAcl" in proposed(listed)
     assert "PutUserPolicy" not in proposed(listed)
+
+
+@pytest.mark.parametrize(
+    ("selection", "first"),
+    [
+        ("{eventSource: iam.amazonaws.com, eventName: 'CreateU^'}", "CreateUser"),
+        ("{eventName: CreateU^, eventSource: iam.amazonaws.com}", "CreateUser"),
+        ('{"eventSource":"iam.amazonaws.com","eventName":"CreateU^', "CreateUser"),
+        (
+            "[{eventSource: s3.amazonaws.com}, {eventSource: [iam.amazonaws.com], eventName: PutGroupP^}]",
+            "PutGroupPolicy",
+        ),
+        ("\n    - {eventSource: iam.amazonaws.com, eventName: [GetUser, CreateU^", "CreateUser"),
+        (
+            "{eventSource: iam.amazonaws.com, eventName: AttachUserPolicy, requestParameters.pol^}",
+            "requestParameters.policyArn",
+        ),
+    ],
+)
+def test_maps_on_one_line_have_a_source_too(selection: str, first: str) -> None:
+    """What stands before or behind the cursor on its line is beside it, in the map of a list that it is in."""
+    found = proposed("detection:\n  s: " + selection)
+    assert found[0] == first
+    assert "PutBucketAcl" not in found
+
+
+def test_keys_of_maps_on_one_line() -> None:
+    """They have those of other maps, but for those that are there."""
+    found = proposed("stellar: {severity: 5, ^}")
+    assert "triage" in found
+    assert "severity" not in found
+
+
+def test_a_correlation_has_other_keys() -> None:
+    """It corrects no published query, and suppresses by what it groups by."""
+    correlation = "correlation: {type: event_count}\nstellar:\n  "
+    assert proposed(correlation + "^") == ["severity", "suppression", "triage"]
+    assert proposed(correlation + "suppression:\n    ^") == ["window"]
 
 
 def test_request_parameters_are_those_of_the_events_beside() -> None:

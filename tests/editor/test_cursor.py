@@ -45,6 +45,8 @@ def test_a_key(marked: str, path: YamlPath, before: str) -> None:
         (HEAD + "        eventName: [A, 'B^", ("detection", "selection", "eventName", 1), "B"),
         ("detection:\n  s: {eventSource: a, eventName: B^}", ("detection", "s", "eventName"), "B"),
         ("detection:\n  s: [{a: b}, {c: d^", ("detection", "s", 1, "c"), "d"),
+        ("detection:\n  s: [x, {a: b}, {c: d^", ("detection", "s", 2, "c"), "d"),
+        ('detection:\n  s: {"a":"b^', ("detection", "s", "a"), "b"),
         ("tags: [attack.a, at^tack.b]", ("tags", 1), "attack.b"),
         ("detection:\n  condition: a and n^ot b", ("detection", "condition"), "not"),
         ("title: a\r\nlevel: lo^\r\n", ("level",), "lo"),

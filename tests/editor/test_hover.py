@@ -36,6 +36,13 @@ def shown(marked: str) -> str:
         ),
         ("tags:\n  - attack.t1136^.003", ["techniques/T1136/003/", "Cloud Account"]),
         ("tags: [attack.imp^act]", ["TA0040 Impact"]),
+        ("detection:\n  s: {event^Name: x}", ["operation that was called"]),
+        ("detection:\n  s: {eventName|starts^with: x}", ["begins with the value"]),
+        (
+            "detection:\n  s: [{'eventSource': iam.amazonaws.com, eventName: Create^User}]",
+            ["`CreateUser` of iam.amazonaws.com\n"],
+        ),
+        ("stellar: {severity: 5, tri^age: [x]}", ["short steps"]),
         ("correlation:\n  rules:\n    - login^_failed", ["Login Failed"]),
         ("correlation:\n  group-by:\n    - source^IPAddress", ["Where the call came from"]),
         (

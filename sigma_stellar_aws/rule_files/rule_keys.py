@@ -1,4 +1,4 @@
-"""The keys of rules, correlations and filters, with what they mean: for completion, hover and the JSON schema.
+"""The keys of rules, correlations and filters, with what they mean: for checks, completion, hover and the JSON schema.
 
 Sources: the specification of Sigma (https://github.com/SigmaHQ/sigma-specification) for its own keys and modifiers, and
 ``sigma_stellar_aws.rule_files`` for the block ``stellar``.
@@ -129,6 +129,12 @@ SUPPRESSION_KEYS: Mapping[str, RuleKey] = {
     "fields": RuleKey("texts", "Fields that make two events the same; [] stands for all events of the rule."),
 }
 
+CORRELATION_STELLAR_KEYS = {name: key for name, key in STELLAR_KEYS.items() if name != "published"}
+"""Those of a correlation, which corrects no published query."""
+
+CORRELATION_SUPPRESSION_KEYS = {name: key for name, key in SUPPRESSION_KEYS.items() if name != "fields"}
+"""Those of a correlation, which suppresses by what it groups by."""
+
 PUBLISHED_KEYS: Mapping[str, RuleKey] = {
     "detection": RuleKey("map", "The detection as it was published, word by word."),
     "reason": RuleKey("text", "Why the rule corrects it."),
@@ -178,15 +184,20 @@ USUAL_MODIFIERS = ("contains", "startswith", "endswith", "re", "cidr", "exists",
 """Those that rules for CloudTrail use, most of them first."""
 
 
-def keys_of_map(path: tuple[str | int, ...]) -> Mapping[str, RuleKey]:
+def keys_of_map(path: tuple[str | int, ...], *, of_correlation: bool = False) -> Mapping[str, RuleKey]:
     """Return the keys that a map of a rule can have, by where it stands; none where names are the author's.
+
+    Args:
+        path: of the map.
+        of_correlation: whether it is in a correlation rule.
 
     >>> list(keys_of_map(("stellar", "suppression")))
     ['window', 'fields']
     >>> keys_of_map(("detection", "selection"))
     {}
     """
-    return _MAPS.get(tuple("*" if isinstance(step, int) else step for step in path), {})
+    place = tuple("*" if isinstance(step, int) else step for step in path)
+    return (_MAPS_OF_CORRELATION.get(place) if of_correlation else None) or _MAPS.get(place, {})
 
 
 _MAPS: Mapping[tuple[str, ...], Mapping[str, RuleKey]] = {
@@ -202,3 +213,9 @@ _MAPS: Mapping[tuple[str, ...], Mapping[str, RuleKey]] = {
     ("stellar", "published"): PUBLISHED_KEYS,
     ("stellar", "published", "detection"): DETECTION_KEYS,
 }
+
+_MAPS_OF_CORRELATION: Mapping[tuple[str, ...], Mapping[str, RuleKey]] = {
+    ("stellar",): CORRELATION_STELLAR_KEYS,
+    ("stellar", "suppression"): CORRELATION_SUPPRESSION_KEYS,
+}
+"""Where it has others than a rule."""

@@ -9,29 +9,32 @@ from sigma.rule import SigmaRule
 from sigma_stellar_aws.base.json_types import Json
 from sigma_stellar_aws.base.text import nearest
 from sigma_stellar_aws.base.yaml_positions import YamlPath
+from sigma_stellar_aws.rule_files.rule_keys import (
+    COMMON_KEYS,
+    CORRELATION_STELLAR_KEYS,
+    CORRELATION_SUPPRESSION_KEYS,
+    LOGSOURCE_KEYS,
+    PUBLISHED_KEYS,
+    RULE_KEYS,
+    STELLAR_KEYS,
+    SUPPRESSION_KEYS,
+)
 from sigma_stellar_aws.validators.event_names import Fault
 from sigma_stellar_aws.validators.issues import MisspeltKeyIssue, UnknownKeyIssue
 
 _BLOCK = "stellar"
 """The key of a rule under which this project has its own."""
 
-# Sigma specification 2.1.0, rules, correlation rules and filters: https://github.com/SigmaHQ/sigma-specification
-_OF_SIGMA = frozenset(
-    {
-        *("title", "id", "related", "name", "taxonomy", "status", "description", "license", "author", "references"),
-        *("date", "modified", "logsource", "detection", "fields", "falsepositives", "level", "tags", "scope"),
-        *("correlation", "generate", "filter", "action"),
-    }
-)
-_OF_LOG_SOURCE = frozenset({"category", "product", "service", "definition"})
+# What pySigma reads besides: an action for all documents of a file, and generate at the top as earlier versions had it.
+_AT_TOP = frozenset({*COMMON_KEYS, *RULE_KEYS, "action", "generate"})
 _OF_BLOCK: Mapping[str, Collection[str]] = {
-    "": ("severity", "suppression", "triage", "published"),
-    "suppression": ("window", "fields"),
-    "published": ("detection", "reason"),
+    "": STELLAR_KEYS,
+    "suppression": SUPPRESSION_KEYS,
+    "published": PUBLISHED_KEYS,
 }
 _OF_CORRELATION: Mapping[str, Collection[str]] = {
-    "": ("severity", "suppression", "triage"),
-    "suppression": ("window",),
+    "": CORRELATION_STELLAR_KEYS,
+    "suppression": CORRELATION_SUPPRESSION_KEYS,
 }
 # Validators of their own judge what is within.
 _JUDGED_ELSEWHERE = "suppression"
@@ -45,12 +48,12 @@ def meant_key(key: str) -> str | None:
     """
     if key in _OF_BLOCK[""]:
         return f"{key} under {_BLOCK}"
-    return nearest(key, _OF_SIGMA | {_BLOCK})
+    return nearest(key, _AT_TOP)
 
 
 def meant_log_source_key(key: str) -> str | None:
     """Return the key of a log source that another one was probably meant to be."""
-    return nearest(key, _OF_LOG_SOURCE)
+    return nearest(key, LOGSOURCE_KEYS)
 
 
 def key_faults(rule: SigmaRule | SigmaFilter | SigmaCorrelationRule) -> Iterator[tuple[Fault, YamlPath]]:
@@ -58,7 +61,7 @@ def key_faults(rule: SigmaRule | SigmaFilter | SigmaCorrelationRule) -> Iterator
     for key, value in rule.custom_attributes.items():
         if key == _BLOCK:
             yield from _block_faults(value, _OF_CORRELATION if isinstance(rule, SigmaCorrelationRule) else _OF_BLOCK)
-        elif key not in _OF_SIGMA and (meant := meant_key(str(key))):
+        elif key not in _AT_TOP and (meant := meant_key(str(key))):
             yield Fault(MisspeltKeyIssue, f"Nothing reads the key {key!r}; write {meant}."), (str(key),)
     if not isinstance(rule, SigmaCorrelationRule):
         for key in rule.logsource.custom_attributes or {}:
