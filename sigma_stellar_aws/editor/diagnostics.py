@@ -13,7 +13,10 @@ from sigma_stellar_aws.base.yaml_positions import load_yaml
 from sigma_stellar_aws.rule_files.find import is_test_file
 from sigma_stellar_aws.rule_files.rule_keys import COMMON_KEYS, CORRELATION_KEYS, DETECTION_KEYS, KeyKind, RuleKey
 
-_OF_RULES = re.compile(r"^(?:title|logsource|detection|correlation|filter|stellar)[ \t]*:", re.MULTILINE)
+# Rules in a list are none, which is to be told: but a title or a filter in a list may be of anything.
+_OF_RULES = re.compile(
+    r"^(?:(?:title|logsource|detection|correlation|filter|stellar)|[- ] +logsource)[ \t]*:", re.MULTILINE
+)
 _MOST_CHANGED = 8
 _LINE = re.compile("(\r\n|[\n\r\x85\u2028\u2029])")
 _KEY = re.compile(r"[\s-]*([\w-]+)")

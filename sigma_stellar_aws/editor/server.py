@@ -5,6 +5,7 @@ Everything that is known of rules is in the modules beside this one, most of whi
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
@@ -189,10 +190,18 @@ async def _code_lens(session: Session, params: lsp.CodeLensParams) -> list[lsp.C
     ]
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        # A name that no file can have.
+        return False
+
+
 async def _run_tests(session: Session, uri: str) -> dict[str, object]:
     """Run the tests beside a rule, and tell what failed: in a message, in the log, and at the cases."""
     path = path_of(uri)
-    if path is None or not path.is_file():
+    if path is None or not _is_file(path):
         message = "The rule was never saved, so that there is no test beside it."
         session.client.window_show_message(lsp.ShowMessageParams(lsp.MessageType.Warning, message))
         return {"passed": False, "summary": message, "failed": []}

@@ -65,8 +65,14 @@ class Session:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
     def text(self, uri: str) -> str:
-        """Return a text as the client has it, or else as it is on disk."""
-        return self.opened[uri] if uri in self.opened else str(self.client.workspace.get_text_document(uri).source)
+        """Return a text as the client has it, or else as it is on disk; empty if it is nowhere."""
+        path = path_of(uri)
+        if uri in self.opened or path is None:
+            return self.opened.get(uri, "")
+        try:
+            return path.read_text(encoding="utf-8", errors="replace")
+        except (OSError, ValueError):
+            return ""
 
     def range(self, text: str, place: Place) -> lsp.Range:
         """Return a part of a text in the client's units."""
@@ -168,18 +174,21 @@ class Session:
                 self._publish(uri, found)
 
     def _publish(self, uri: str, diagnostics: list[lsp.Diagnostic]) -> None:
-        document = self.client.workspace.text_documents.get(uri)
+        # pygls keeps them by URIs without escapes.
+        document = self.client.workspace.text_documents.get(unquote(uri))
         version = document.version if document else None
         self.client.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, diagnostics, version))
 
 
 def path_of(uri: str) -> Path | None:
     """Return the file of a URI; None for a text that was never saved, or is in no file."""
-    if urlsplit(uri).scheme != "file":
+    try:
+        path = to_fs_path(uri) if urlsplit(uri).scheme == "file" else None
+    except ValueError:
+        # Such as an address in brackets that is none.
         return None
-    path = to_fs_path(uri)
     return Path(path) if path else None
 
 
 def _name_of(uri: str) -> str:
-    return unquote(urlsplit(uri).path).rpartition("/")[2] or "untitled"
+    return unquote(uri.partition("?")[0].partition("#")[0]).rpartition("/")[2] or "untitled"

@@ -129,6 +129,8 @@ def test_what_never_was_saved_has_no_name() -> None:
         ("aws_x.test.yaml", "title: a\n", False),
         ("ci.yml", "on: push\njobs:\n  title: x\n", False),
         ("aws_x.yml", "", False),
+        ("rules.yml", "- title: A\n  logsource:\n    product: aws\n", True),
+        ("posts.yml", "- title: A\n  filter: x\n", False),
     ],
 )
 def test_other_yaml_is_left_alone(name: str, text: str, expected: bool) -> None:

@@ -46,9 +46,7 @@ def test_it_is_what_a_loader_reads(value: Json, quote: str | None) -> None:
         assert text.startswith(entry.value, entry.value_start)
 
 
-@pytest.mark.parametrize(
-    "text", ["x: {a", "x: [", "x: {}}", "x: []] ,", "x: {, :", "x: [}", "x: {: a", "x: {a: # b"]
-)
+@pytest.mark.parametrize("text", ["x: {a", "x: [", "x: {}}", "x: []] ,", "x: {, :", "x: [}", "x: {: a", "x: {a: # b"])
 def test_what_is_not_yet_whole(text: str) -> None:
     """What is there is taken; nothing else is made up."""
     assert {entry.path for entry in entries_with_flow(text)} <= {("x",), ("x", "a")}

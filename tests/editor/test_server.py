@@ -178,6 +178,55 @@ def test_rules_of_a_folder(tmp_path: Path) -> None:
     talk(script, tmp_path, watches=True)
 
 
+def test_files_that_are_not_open(tmp_path: Path) -> None:
+    """What is asked of one is answered from the disk; of one that is nowhere, or cannot be, nothing is known."""
+    rule = tmp_path / "aws_a_rule.yml"
+    rule.write_text(GOOD)
+    nowhere = [
+        UNSAVED,
+        "http://[example",
+        "file://[example/a.yml",
+        tmp_path.as_uri(),
+        (tmp_path / "none.yml").as_uri(),
+        (tmp_path / ("a" * 300)).as_uri(),
+        "file:///a%00b.yml",
+    ]
+    word = at(GOOD, GOOD.index("eventSource"))
+
+    async def script(one: Editor) -> None:
+        for uri in [rule.as_uri(), *nowhere]:
+            document = lsp.TextDocumentIdentifier(uri)
+            shown = await one.client.text_document_hover_async(lsp.HoverParams(document, word))
+            assert (shown is not None) is (uri == rule.as_uri())
+            await one.client.text_document_completion_async(lsp.CompletionParams(document, word))
+            assert not await one.client.text_document_code_lens_async(lsp.CodeLensParams(document))
+            everything = lsp.Range(lsp.Position(0, 0), lsp.Position(99, 0))
+            fixes = lsp.CodeActionParams(document, everything, lsp.CodeActionContext([]))
+            assert not await one.client.text_document_code_action_async(fixes)
+            if uri != rule.as_uri():
+                run = lsp.ExecuteCommandParams("sigma-stellar-aws.runTests", [uri])
+                assert (await one.run(run))["passed"] is False
+        assert set(one.messages) == {"The rule was never saved, so that there is no test beside it."}
+
+    talk(script, tmp_path)
+
+
+def test_uris_with_escapes(tmp_path: Path) -> None:
+    """What is said of a file names its version, whatever its name; a client may leave out what is older."""
+    folder = tmp_path / "a b %41 \u00fc [x]#"
+    folder.mkdir()
+    rule = folder / "aws_a_rule.yml"
+    rule.write_text(FAULTY)
+
+    async def script(one: Editor) -> None:
+        one.open(rule.as_uri(), FAULTY)
+        assert [each.code for each in await one.diagnostics(rule.as_uri())] == FOUND
+        one.change(rule.as_uri(), 2, GOOD)
+        assert await one.diagnostics(rule.as_uri(), 2) == ()
+
+    talk(script, folder)
+
+
 def test_two_documents_that_know_each_other(tmp_path: Path) -> None:
     """What is written in one is told in the other, too: a rule is renamed that a correlation names."""
     rule, correlation = tmp_path / "aws_a_rule.yml", tmp_path / "correlation_of_rules.yml"
