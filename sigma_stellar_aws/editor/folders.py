@@ -1,6 +1,7 @@
 """The rules in the folders that an editor has opened."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ MOST_FILES = 5_000
 """Most YAML files that are looked at: a folder may hold much else."""
 
 _LARGEST = 1_000_000
+_STEP_SECONDS = 0.02
 # Folders of what others wrote.
 _PASSED_OVER = frozenset({"node_modules", "site-packages", "venv"})
 
@@ -37,21 +39,29 @@ class RuleFolders:
         self.folders = tuple(folders)
         self._files: dict[Path, _Read] = {}
 
-    def refresh(self) -> bool:
-        """Read what is new or has changed; tell whether anything has."""
+    def refresh(self) -> Iterator[bool | None]:
+        """Read what is new or has changed, a few files at a time.
+
+        Yields:
+            None after each step but the last; then whether anything has changed.
+        """
         found: dict[Path, _Read] = {}
+        until = time.monotonic() + _STEP_SECONDS
         for file in _rule_files(self.folders):
+            if time.monotonic() > until:
+                yield None
+                until = time.monotonic() + _STEP_SECONDS
             try:
                 status = file.stat()
                 stamp = (status.st_mtime_ns, status.st_size)
                 before = self._files.get(file)
                 found[file] = before if before and before.stamp == stamp else _Read(stamp, _content_of_file(file))
             except OSError:
-                # It went away meanwhile.
+                # It went away meanwhile, or nobody may read it.
                 continue
-        changed = found != self._files
+        has_changed = found != self._files
         self._files = found
-        return changed
+        yield has_changed
 
     def others(self, path: Path | None, opened: Mapping[Path, str]) -> list[FileContent]:
         """Return the contents of the files beside one, as the editor shows them where it has them open.

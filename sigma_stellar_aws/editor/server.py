@@ -76,7 +76,7 @@ async def _initialized(session: Session, params: lsp.InitializedParams) -> None:
         registration = lsp.Registration("rules", lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
         await session.client.client_register_capability_async(lsp.RegistrationParams([registration]))
     session.take_folders()
-    await session.refresh()
+    session.refresh_soon()
     await session.in_thread(_read_tables)
 
 
@@ -100,9 +100,8 @@ def _changed(session: Session, params: lsp.DidChangeTextDocumentParams) -> None:
     session.check_others_soon(uri, LONGER_PAUSE_SECONDS)
 
 
-async def _saved(session: Session, params: lsp.DidSaveTextDocumentParams) -> None:
-    await session.refresh()
-    _refresh_lenses(session)
+def _saved(session: Session, params: lsp.DidSaveTextDocumentParams) -> None:
+    session.refresh_soon()
 
 
 def _closed(session: Session, params: lsp.DidCloseTextDocumentParams) -> None:
@@ -110,20 +109,13 @@ def _closed(session: Session, params: lsp.DidCloseTextDocumentParams) -> None:
     session.check_others_soon(params.text_document.uri, LONGER_PAUSE_SECONDS)
 
 
-async def _files_changed(session: Session, params: lsp.DidChangeWatchedFilesParams) -> None:
-    await session.refresh()
-    _refresh_lenses(session)
+def _files_changed(session: Session, params: lsp.DidChangeWatchedFilesParams) -> None:
+    session.refresh_soon()
 
 
-async def _folders_changed(session: Session, params: lsp.DidChangeWorkspaceFoldersParams) -> None:
+def _folders_changed(session: Session, params: lsp.DidChangeWorkspaceFoldersParams) -> None:
     session.take_folders()
-    await session.refresh()
-
-
-def _refresh_lenses(session: Session) -> None:
-    capabilities = session.client.client_capabilities.workspace
-    if capabilities and capabilities.code_lens and capabilities.code_lens.refresh_support:
-        session.client.workspace_code_lens_refresh(None)
+    session.refresh_soon()
 
 
 def _completion(session: Session, params: lsp.CompletionParams) -> lsp.CompletionList | None:

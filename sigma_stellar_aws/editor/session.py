@@ -4,6 +4,7 @@ What takes pySigma runs in one thread, so that completions need not wait for a c
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -25,6 +26,10 @@ from sigma_stellar_aws.editor.text_positions import Encoding, Place, offset_of, 
 NAME = "sigma-stellar-aws"
 """The name of the server, and the source of its diagnostics."""
 
+_GATHERED_SECONDS = 0.1
+"""How long changes of files are gathered before anything is read."""
+
+_NAMES_OTHERS = re.compile(r"^(?:correlation|filter)[ \t]*:", re.MULTILINE)
 _SEVERITIES: Mapping[FindingSeverity, lsp.DiagnosticSeverity] = {
     "high": lsp.DiagnosticSeverity.Error,
     "medium": lsp.DiagnosticSeverity.Warning,
@@ -52,6 +57,9 @@ class Session:
         # What was found last, and in which text: fixes are asked for where diagnostics are shown already.
         self._found: dict[str, tuple[str, list[Finding]]] = {}
         self._failed: dict[Path, set[Path]] = {}
+        self._is_stale = False
+        self._refreshing: asyncio.Task[None] | None = None
+        self._folders_read = asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rules")
 
     @property
@@ -121,10 +129,31 @@ class Session:
         uris = [*workspace.folders] or [uri for uri in [workspace.root_uri] if uri]
         self.rules = RuleFolders([path for uri in uris if (path := path_of(uri)) is not None])
 
-    async def refresh(self) -> None:
-        """Look for files that changed; if any has, what is open is checked again."""
-        if await self.in_thread(self.rules.refresh):
-            self.names = known_rules(await self.in_thread(partial(self.rules.others, None, {})))
+    def refresh_soon(self) -> None:
+        """Look for files that changed, once for all that is said of them meanwhile."""
+        self._is_stale = True
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
+
+    async def _refresh(self) -> None:
+        while self._is_stale:
+            self._is_stale = False
+            # A change of branch is told file by file.
+            await asyncio.sleep(_GATHERED_SECONDS)
+            await self._look_for_changes()
+        self._folders_read.set()
+        capabilities = self.client.client_capabilities.workspace
+        if capabilities and capabilities.code_lens and capabilities.code_lens.refresh_support:
+            self.client.workspace_code_lens_refresh(None)
+
+    async def _look_for_changes(self) -> None:
+        rules = self.rules
+        steps = rules.refresh()
+        # Step by step, so that questions are answered meanwhile.
+        while (has_changed := await self.in_thread(partial(next, steps))) is None:
+            pass
+        if has_changed and rules is self.rules:
+            self.names = known_rules(await self.in_thread(partial(rules.others, None, {})))
             self._found.clear()
             for uri in self.opened:
                 self.check_soon(uri, 0)
@@ -144,6 +173,9 @@ class Session:
 
     async def _check(self, uri: str, seconds: float) -> None:
         await asyncio.sleep(seconds)
+        if _NAMES_OTHERS.search(self.opened.get(uri, "")):
+            # A rule that was not read yet is not missing.
+            await self._folders_read.wait()
         text = self.opened.get(uri)
         if text is None:
             return

@@ -21,6 +21,7 @@ class Editor:
         """Begin with nothing open."""
         self.client = LanguageClient("test", "1")
         self.published: dict[str, lsp.PublishDiagnosticsParams] = {}
+        self.ever_found: set[str] = set()
         self.messages: list[str] = []
         self.logged: list[str] = []
         self.registered: list[str] = []
@@ -32,6 +33,7 @@ class Editor:
 
     def _publish(self, params: lsp.PublishDiagnosticsParams) -> None:
         self.published[params.uri] = params
+        self.ever_found |= {str(each.code) for each in params.diagnostics}
         self._news.set()
 
     def _register(self, params: lsp.RegistrationParams) -> None:

@@ -42,7 +42,7 @@ def test_they_are_those_of_check(tmp_path: Path) -> None:
     for name, text in texts.items():
         (tmp_path / f"{name}.yml").write_text(text, encoding="utf-8")
     folders = RuleFolders([tmp_path])
-    folders.refresh()
+    assert [*folders.refresh()][-1] is True
     report = check_rules([tmp_path])
     for file in sorted(tmp_path.glob("*.yml")):
         expected = [finding for finding in report.findings if finding.path == file]
@@ -56,7 +56,7 @@ def test_texts_of_the_editor_count_not_those_on_disk(tmp_path: Path) -> None:
     rule.write_text(GOOD.replace("'DeleteAlarms'", "No"))
     other.write_text(CORRELATION)
     folders = RuleFolders([tmp_path])
-    folders.refresh()
+    assert [*folders.refresh()][-1] is True
     assert told(findings_of_text(rule, GOOD, folders.others(rule, {}))) == []
     renamed = GOOD.replace("9f01", "9f09")
     beside = folders.others(other, {rule: renamed})

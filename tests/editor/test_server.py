@@ -227,6 +227,46 @@ def test_uris_with_escapes(tmp_path: Path) -> None:
     talk(script, folder)
 
 
+def test_a_rule_that_was_not_read_yet_is_not_missing(tmp_path: Path) -> None:
+    """Of a correlation nothing is said before the folder has been read, however many files that has."""
+    (tmp_path / "aws_z_rule.yml").write_text(GOOD)
+    for number in range(60):
+        (tmp_path / f"aws_rule_{number}.yml").write_text(GOOD.replace("9f01", f"9e{number:02}"))
+    correlation = (tmp_path / "correlation_of_rules.yml").as_uri()
+
+    async def script(one: Editor) -> None:
+        one.open(correlation, CORRELATION)
+        assert await one.diagnostics(correlation) == ()
+        assert one.ever_found == set()
+
+    talk(script, tmp_path, watches=True)
+
+
+def test_many_changes_are_looked_at_together(tmp_path: Path) -> None:
+    """A change of branch tells of each file; questions are answered meanwhile, and the end is what counts."""
+    rule, correlation = tmp_path / "aws_a_rule.yml", tmp_path / "correlation_of_rules.yml"
+    rule.write_text(GOOD)
+    correlation.write_text(CORRELATION)
+
+    async def script(one: Editor) -> None:
+        one.open(correlation.as_uri(), CORRELATION)
+        await one.until(correlation.as_uri(), [])
+        changes = [lsp.FileEvent(rule.as_uri(), lsp.FileChangeType.Changed)]
+        for _ in range(300):
+            one.client.workspace_did_change_watched_files(lsp.DidChangeWatchedFilesParams(changes))
+        rule.write_text(GOOD.replace("9f01", "9f08"))
+        one.client.workspace_did_change_watched_files(lsp.DidChangeWatchedFilesParams(changes))
+        await one.until(correlation.as_uri(), ["reference"])
+        rule.unlink()
+        rule.mkdir()
+        other = tmp_path / "aws_other_rule.yml"
+        other.write_text(GOOD)
+        one.save(other.as_uri())
+        await one.until(correlation.as_uri(), [])
+
+    talk(script, tmp_path, watches=True)
+
+
 def test_two_documents_that_know_each_other(tmp_path: Path) -> None:
     """What is written in one is told in the other, too: a rule is renamed that a correlation names."""
     rule, correlation = tmp_path / "aws_a_rule.yml", tmp_path / "correlation_of_rules.yml"
