@@ -33,9 +33,12 @@ from sigma_stellar_aws.authoring.rule_documents import (
 )
 from sigma_stellar_aws.authoring.unfinished import unfinished_parts
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
+from sigma_stellar_aws.base.json_types import Json
+from sigma_stellar_aws.base.text import did_you_mean, nearest
 from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
 from sigma_stellar_aws.pipelines.transformations import CLOUDTRAIL
+from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
 from sigma_stellar_aws.reference.flat_schema import flat_name
 from sigma_stellar_aws.rule_files.load import AnyRule, find_rule_files
 from sigma_stellar_aws.validators import stellar_aws as ours
@@ -74,6 +77,10 @@ OWN_CHECKS: Mapping[str, str] = {
 
 _OWN_KEY = "stellar"
 _KEYS = "stellar_aws_unknown_key"
+_WIDE = "stellar_aws_wide_condition"
+_QUOTED = "number_as_string"
+_OF_FILTERS = (("detection",), ("logsource",))
+_ACCOUNT = re.compile(r"\d{12}")
 _ABOUT_KEYS: Mapping[str, Callable[[str], str | None]] = {
     "custom_attributes": meant_key,
     "fieldname_logsource": meant_log_source_key,
@@ -187,6 +194,10 @@ def _missing_references(about: Sequence[Subject], subjects: Sequence[Subject]) -
                 message = f"The rule {reference!r} is not among those checked; if it exists, name its file too."
                 # A single file may be right to name the rule of another.
                 severity: FindingSeverity = "low"
+                names = [name for rule in known.rules if isinstance(name := rule.name, str)]
+                if close := nearest(reference, names):
+                    severity = "medium"
+                    message = f"There is no rule {reference!r} among those checked{did_you_mean(close)}"
                 if meant := [rule.name or rule.id for rule in known.rules if rule.title == reference]:
                     severity = "high"
                     message = f"{reference!r} is the title of a rule; write its name or id, {meant[0]}."
@@ -256,8 +267,13 @@ def _of_issue(name: str, issue: SigmaValidationIssue, subject: Subject, limits: 
         message = f"{' '.join(issue.description.split()).rstrip('.')}{': ' if named else '.'}{', '.join(named)}"
         if limits:
             message = f"{message.rstrip('.')} ({limits})."
-    # A filter has no level, no tags and so on: of the rule that represents it, only the detections are its own.
-    is_own = not subject.is_filter or at[:1] == ("detection",) or name == _KEYS
+    # A filter has no level, no tags and so on: of the rule that represents it, only some parts are its own.
+    is_own = not subject.is_filter or at[:1] in _OF_FILTERS or name == _KEYS
+    if subject.is_filter and name == _WIDE:
+        # Whatever it is joined to asks for something.
+        return
+    if name == _QUOTED and at and _is_text_of_digits(subject, at):
+        return
     if is_own and not _is_left_out(name, at, subject):
         others = sorted({str(rule.source.path) for rule in issue.rules if rule.source} - {str(subject.path)})
         yield subject.finding(
@@ -266,6 +282,20 @@ def _of_issue(name: str, issue: SigmaValidationIssue, subject: Subject, limits: 
             _SEVERITIES[issue.severity],
             message + (f" (also in {', '.join(others)})" if others else ""),
         )
+
+
+def _is_text_of_digits(subject: Subject, at: YamlPath) -> bool:
+    """Tell whether a text of digits is rightly one: the id of an account, or a value of a field that holds texts."""
+    field = next((str(key).partition("|")[0] for key in reversed(at) if isinstance(key, str)), "")
+    value: Json = subject.document
+    for key in at:
+        if isinstance(value, dict):
+            value = value.get(str(key))
+        elif isinstance(value, list) and isinstance(key, int):
+            value = value[key]
+    values = value if isinstance(value, list) else [value]
+    is_account = any(isinstance(one, str) and _ACCOUNT.fullmatch(one) for one in values)
+    return is_account or (field in FIELDS and FIELDS[field].kind == "text")
 
 
 def _is_left_out(validator: str, at: YamlPath, subject: Subject) -> bool:

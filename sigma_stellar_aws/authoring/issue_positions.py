@@ -44,11 +44,14 @@ def path_of_issue(
 ) -> YamlPath:
     """Return the path to what an issue is about in the document of one of its rules; empty for the whole rule."""
     section = _SECTIONS.get(type(issue).__module__.rpartition(".")[2], ())
-    for subject in _subjects(issue):
+    is_double = "Duplicate" in type(issue).__name__
+    subjects = list(_subjects(issue))
+    # Of a value that is there twice, the field comes first, and the second value is meant.
+    for subject in reversed(subjects) if is_double else subjects:
         if isinstance(subject, SigmaDetectionItem | SigmaString):
             found = _in_detection(subject, rule, document)
         else:
-            found = find_text(document, section[:1], str(subject), last="Duplicate" in type(issue).__name__)
+            found = find_text(document, section[:1], str(subject), last=is_double)
         if found:
             return found
     return section

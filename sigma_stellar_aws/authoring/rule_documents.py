@@ -53,6 +53,9 @@ _PLACES_OF_ERRORS: Mapping[str, YamlPath] = {
     "Type": ("detection",),
     "Value": ("detection",),
 }
+# What pySigma's messages quote, or name without quotes.
+_NAMED = re.compile(r"'([^']+)'|CIDR expression: ([^\s']+) |^(\S+) is not a Sigma")
+_LIST_WANTED = re.compile(r"Sigma (?:rule )?(\w+) (?:fields )?must be a list")
 _OF_WHAT_IS_MISREAD = (SigmaConditionError, SigmaModifierError, SigmaTypeError, SigmaValueError)
 # https://github.com/SigmaHQ/sigma-specification; pySigma accepts other things in them, on which validators fail.
 _LISTS_OF_TEXTS = ("references", "tags", "falsepositives", "fields")
@@ -167,7 +170,9 @@ def _unreadable(file: Path, text: str, error: Exception) -> Finding:
     elif isinstance(error, RecursionError):
         message = "This is nested too deeply."
     elif isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark or error.context_mark
+        is_open = "end of stream" in str(error.problem) and error.context_mark is not None
+        # What is not closed is told where it was opened.
+        mark = error.context_mark if is_open else error.problem_mark or error.context_mark
         place = Span(mark.line + 1, mark.column + 1, mark.column + 2) if mark else None
         message = f"This is not valid YAML: {' '.join(filter(None, (error.context, error.problem)))}."
     return _finding(file, text, place, file.name, "yaml", "high", message)
@@ -199,6 +204,10 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
     if misread:
         # pySigma says less about the same parts, or fails on them.
         errors = [e for e in errors if isinstance(e, SigmaError) and not isinstance(e, _OF_WHAT_IS_MISREAD)]
+    for at in _in_capitals(document):
+        place = yaml_positions.place_of(text, at, number)
+        message = f"Sigma writes every {at[0]} in small letters: {str(document[str(at[0])]).lower()}."
+        content.findings.append(_finding(file, text, place, title, "sigma", "low", message))
     odd_entries = _entries_not_strings(document)
     for at in odd_entries:
         place = yaml_positions.place_of(text, at, number)
@@ -252,6 +261,16 @@ def _correlation_fault(document: JsonObject) -> CorrelationFaultError | None:
         except CorrelationFaultError as fault:
             return fault
     return None
+
+
+def _in_capitals(document: JsonObject) -> list[YamlPath]:
+    """Return the keys whose values pySigma knows only since it ignores case, as other tools do not."""
+    stated = {path: str(document.get(str(path[0]))) for path in _ENUMERATED}
+    return [
+        path
+        for path, value in stated.items()
+        if value != value.lower() and value.upper() in _ENUMERATED[path].__members__
+    ]
 
 
 def _entries_not_strings(document: JsonObject) -> list[YamlPath]:
@@ -328,7 +347,12 @@ def _place_of_error(document: JsonObject, error: Exception) -> YamlPath:
     section = _PLACES_OF_ERRORS.get(name, (name.lower(),))
     if section[0] not in document and "filter" in document:
         section = ("filter", *section[1:])
-    named = (find_text(document, section[:1], text) for text in re.findall("'([^']+)'", str(error)))
+    message = str(error)
+    if (key := _LIST_WANTED.match(message)) and key[1] in document:
+        return (key[1],)
+    if message.startswith("Sigma tag must") and isinstance(tags := document.get("tags"), list):
+        return next((("tags", number) for number, tag in enumerate(tags) if "." not in str(tag)), ("tags",))
+    named = (find_text(document, section[:1], text) for found in _NAMED.findall(message) for text in found if text)
     return next(filter(None, named), section)
 
 

@@ -152,7 +152,10 @@ FIELDS: Mapping[str, Field] = {
 """Every field with a name of its own in the documentation, by its dotted name; lists count as what is in them."""
 
 # From 0 to 1: eventNmae is like eventName (0.89), but event is not like eventID (0.83).
-_ALIKE = 0.85
+_ALIKE = 0.84
+
+# Of a name at the top, such as region for awsRegion.
+_SHORTEST_END = 6
 
 
 def is_known(field: str) -> bool:
@@ -174,7 +177,8 @@ def nearest_field(field: str) -> str | None:
         return found
     # A second underscore in a row belongs to the name, as in responseElements__return.
     dotted = re.sub(r"(?<=[^_.])_", ".", field)
-    return _closest_path([part for part in dotted.split(".") if part])
+    parts = [part for part in dotted.split(".") if part]
+    return _closest_path(parts) or _only_with_parts(parts)
 
 
 def _is_in_open_object(field: str) -> bool:
@@ -201,6 +205,20 @@ def _closest_path(parts: list[str]) -> str | None:
     return name or None
 
 
+def _only_with_parts(parts: list[str]) -> str | None:
+    """Return the one name that has these parts in this order, and others between them; None if several have."""
+    wanted = [part.casefold() for part in parts]
+    found = [name for name, split in _SPLIT.items() if wanted[-1:] == split[-1:] and _in_order(wanted, split)]
+    if not found and len(wanted) == 1 and len(wanted[0]) >= _SHORTEST_END:
+        found = [name for name, split in _SPLIT.items() if len(split) == 1 and split[0].endswith(wanted[0])]
+    return found[0] if len(found) == 1 else None
+
+
+def _in_order(wanted: list[str], split: list[str]) -> bool:
+    rest = iter(split)
+    return all(part in rest for part in wanted)
+
+
 def _names_in(parent: str) -> list[str]:
     """Return the last parts of the names in an object, or the first level of the table for ""."""
     split = [name.rpartition(".") for name in FIELDS]
@@ -208,4 +226,5 @@ def _names_in(parent: str) -> list[str]:
 
 
 _BY_SQUASHED = {_squash(name): name for name in FIELDS}
+_SPLIT = {name: name.casefold().split(".") for name in FIELDS}
 _FOLDED = {name.casefold() for name in FIELDS}

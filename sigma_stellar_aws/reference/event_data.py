@@ -9,6 +9,7 @@ Lambda, Lake Formation, IAM Identity Center and Organizations, and published rec
 from collections.abc import Mapping
 
 from sigma_stellar_aws.base.text import nearest
+from sigma_stellar_aws.reference.aws_events import IDENTITY_TYPES
 
 DETAILS: Mapping[str, frozenset[str]] = {
     "additionalEventData": frozenset(
@@ -35,6 +36,26 @@ DETAILS: Mapping[str, frozenset[str]] = {
     ),
 }
 """Names directly in the objects, by the name of the object."""
+
+VALUES: Mapping[str, frozenset[str]] = {
+    "eventType": frozenset(
+        {
+            "AwsApiCall",
+            "AwsCloudTrailInsight",
+            "AwsConsoleAction",
+            "AwsConsoleSignIn",
+            "AwsServiceEvent",
+            "AwsVpceEvent",
+        }
+    ),
+    "eventCategory": frozenset({"Data", "Insight", "Management", "NetworkActivity"}),
+    "userIdentity.type": IDENTITY_TYPES,
+    "additionalEventData.MFAUsed": frozenset({"No", "Yes"}),
+    "additionalEventData.MobileVersion": frozenset({"No", "Yes"}),
+    "responseElements.ConsoleLogin": frozenset({"Failure", "Success"}),
+    "responseElements.SwitchRole": frozenset({"Failure", "Success"}),
+}
+"""All values that some fields have, by the same guide (also cloudtrail-event-reference-record-contents.html)."""
 
 # From 0 to 1: MFAUsd is like MFAUsed (0.92), but Status is not like state (0.73).
 _ALIKE = 0.87

@@ -18,6 +18,7 @@ import yaml
 from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.base.yaml_positions import Span, YamlPath, composed, double_keys, span_of_node
+from sigma_stellar_aws.rule_files.condition_words import condition_faults
 from sigma_stellar_aws.rule_files.plainly_written import is_plainly_written
 
 
@@ -51,10 +52,7 @@ _TEXT_MODIFIERS = frozenset(
     }
 )
 _NUMBER_MODIFIERS = frozenset({"gt", "gte", "lt", "lte"})
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
-_PATTERN = re.compile(r"[A-Za-z0-9_*]+")
-_OPERATORS = ("not", "and", "or")
-_QUANTIFIERS = ("1", "any", "all")
+_VALUE_IN_COMMENT = re.compile(r" +(#[^\s#].*?)\s*$")
 
 
 def misreadings(text: str) -> list[Misreading]:
@@ -67,6 +65,7 @@ def misreadings(text: str) -> list[Misreading]:
     """
     found: list[Misreading] = []
     documents = composed(text)
+    lines = text.split("\n")
     # Of templates (key ``action``), selections and conditions may be in different documents.
     is_whole = not any(_inside(document, ("action",)) for document in documents)
     for number, document in enumerate(documents):
@@ -74,7 +73,7 @@ def misreadings(text: str) -> list[Misreading]:
         for section in _SECTIONS:
             node = _inside(document, section)
             if isinstance(node, yaml.MappingNode):
-                found += _Section(number, rule, is_whole).faults(node, section)
+                found += _Section(number, rule, is_whole, lines).faults(node, section)
     return found
 
 
@@ -169,10 +168,11 @@ def _text_of(document: yaml.Node, key: str) -> str:
 class _Section:
     """The selections and conditions of one detection."""
 
-    def __init__(self, document: int, rule: tuple[str, str], is_whole: bool) -> None:
+    def __init__(self, document: int, rule: tuple[str, str], is_whole: bool, lines: Sequence[str]) -> None:
         self._document = document
         self._rule = rule
         self._is_whole = is_whole
+        self._lines = lines
         # An alias stands for a part that is looked at where it is written.
         self._seen: set[int] = set()
 
@@ -200,7 +200,7 @@ class _Section:
         if id(node) in self._seen:
             return
         self._seen.add(id(node))
-        if isinstance(node, yaml.CollectionNode) and not node.value:
+        if (isinstance(node, yaml.CollectionNode) and not node.value) or node.tag == f"{_TAG}null":
             reason = f"selection {path[-1]!r} is empty, and so asks nothing; write what it should ask, or remove it"
             yield self._fault(path, key, reason, node)
         elif isinstance(node, yaml.MappingNode):
@@ -246,6 +246,10 @@ class _Section:
     ) -> Iterator[Misreading]:
         if not isinstance(node, yaml.ScalarNode) or node.tag == f"{_TAG}str":
             return
+        if comment := _comment_for_value(node, self._lines):
+            reason = f"{comment} is a comment to YAML, and so there is no value; quote it ('{comment}'), or write null"
+            yield self._fault(path, key, _about(field) + reason)
+            return
         is_flag = "exists" in modifiers and node.tag == f"{_TAG}bool"
         if not is_flag and (reason := _no_text(node, field, modifiers) or _guess(node, modifiers)):
             yield self._fault(path, key, _about(field) + reason, node)
@@ -257,6 +261,13 @@ class _Section:
         elif isinstance(node, yaml.ScalarNode) and node.tag == f"{_TAG}str":
             for reason in condition_faults(str(node.value), names):
                 yield self._fault(path, node, f"condition {str(node.value)!r}: {reason}")
+
+
+def _comment_for_value(node: yaml.ScalarNode, lines: Sequence[str]) -> str:
+    """Return the comment where a value is missing if it begins as a value may: # without a blank after it."""
+    mark = node.start_mark
+    found = _VALUE_IN_COMMENT.match(lines[mark.line][mark.column :]) if not node.value and lines[mark.line :] else None
+    return found[1] if found else ""
 
 
 def _is_selection(key: yaml.Node, value: yaml.Node, others: Collection[str]) -> bool:
@@ -315,79 +326,3 @@ def _no_text(node: yaml.ScalarNode, field: str, modifiers: Sequence[str]) -> str
     if kind in ("null", "a boolean") and (compares := [name for name in modifiers if name in _NUMBER_MODIFIERS]):
         return f"|{compares[0]} compares numbers, and {node.value or 'an empty value'} is {kind}; write a number"
     return ""
-
-
-def condition_faults(condition: str, names: Sequence[str]) -> Iterator[str]:
-    """Yield what pySigma would misread or refuse in a condition, each with the cure.
-
-    Args:
-        condition: the condition.
-        names: the selections that it may name.
-
-    >>> list(condition_faults("selection and notmfa", ["selection", "notmfa"]))
-    ["pySigma reads 'notmfa' as 'not mfa'; rename the selection"]
-    """
-    if "|" in condition:
-        # pySigma explains what has become of aggregations.
-        return
-    tokens = re.findall(r"[()]|[^\s()]+", condition)
-    at = 0
-    # Of each open parenthesis, whether it is negated.
-    negated: list[bool] = []
-    while at < len(tokens):
-        token, before = tokens[at], tokens[max(at - 2, 0) : at]
-        if token == "(":
-            negated.append(before[-1:] == ["not"])
-        elif token == ")" and negated:
-            negated.pop()
-        if at + 2 < len(tokens) and tokens[at + 1].lower() == "of":
-            # A negation that changes nothing is all of a condition, or one of the parts that have to hold.
-            holds = before in (["not"], ["and", "not"], ["(", "not"]) and tokens[at + 3 : at + 4] != ["or"]
-            is_idle = holds and not any(negated)
-            yield from _selector_faults(token, tokens[at + 1], tokens[at + 2], is_idle, names)
-            at += 3
-        else:
-            yield from _word_faults(token, names)
-            at += 1
-
-
-def _selector_faults(quantifier: str, of: str, pattern: str, is_idle: bool, names: Sequence[str]) -> Iterator[str]:
-    written = f"{quantifier} {of} {pattern}"
-    if quantifier not in _QUANTIFIERS or of != "of":
-        yield f"Sigma knows '1 of', 'any of' and 'all of', in small letters, not '{quantifier} {of}'"
-        return
-    if pattern == "(":
-        yield f"write '{quantifier} of PATTERN' without parentheses"
-        return
-    if not _PATTERN.fullmatch(pattern):
-        yield f"the pattern {pattern!r} may hold letters, digits, _ and * only; rename the selections"
-        return
-    expression = re.compile(".*" if pattern == "them" else re.escape(pattern).replace(r"\*", ".*"))
-    if any(expression.fullmatch(name) for name in names if pattern.startswith("_") or not name.startswith("_")):
-        return
-    if close := [name for name in names if re.fullmatch(expression.pattern, name, re.IGNORECASE)]:
-        yield f"{written!r} selects nothing, since case counts in names; did you mean {close[0]!r}?"
-        return
-    # Nothing excluded is what such a negation means where a rule has no filters.
-    if is_idle and quantifier != "all":
-        return
-    yield f"{written!r} selects nothing, since no selection is named so; Sigma would drop it; remove it, or rename"
-
-
-def _word_faults(token: str, names: Sequence[str]) -> Iterator[str]:
-    if token in ("(", ")", *_OPERATORS):
-        return
-    if token.lower() in _OPERATORS:
-        yield f"write {token.lower()!r} in small letters, not {token!r}"
-    elif not _NAME.fullmatch(token):
-        yield f"the name {token!r} may hold letters, digits, _ and - only; rename the selection"
-    elif token.startswith("not"):
-        meant = f"'not {token[3:].lstrip('-_') or token[3:]}'"
-        if token in names:
-            yield f"pySigma reads {token!r} as 'not {token[3:]}'; rename the selection"
-        else:
-            yield f"there is no selection {token!r}; for a negation write {meant}"
-    elif token not in names:
-        close = [name for name in names if name.lower() == token.lower()]
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        yield f"there is no selection {token!r}{hint}"

@@ -7,7 +7,8 @@ file with anything else is one for a closer look, even if that finds nothing.
 import re
 
 # Tabs and the other line breaks of YAML; also whatever may stand at the very beginning.
-_UNUSUAL = re.compile("[\t\r\x85\u2028\u2029\ufeff]")
+# Or what looks like a value, and is a comment.
+_UNUSUAL = re.compile("[\t\r\x85\u2028\u2029\ufeff]|[:-] +#[^\\s#]")
 _REST = r"(?:[^:\#\n]|:(?=[^ ])|(?<=[^ ])\#)*?"
 _LINE = re.compile(
     # A key, after a dash or not, or the dash of an item.
@@ -26,6 +27,7 @@ _NOTHING = re.compile(r" *(?:#.*)?")
 _NO_TEXTS = frozenset({"yes", "no", "on", "off", "true", "false", "null", ".inf", ".nan"})
 _WHOLE = re.compile(r"0|[1-9][0-9]*")
 _SECTIONS = ("detection", "filter", "stellar")
+_SELECTION = 2
 _MOST_MAPS = 3
 """A file, its detection, and a selection: a map further down would be the value of a field."""
 
@@ -43,7 +45,7 @@ def is_plainly_written(text: str) -> bool:
     if _UNUSUAL.search(text):
         return False
     lines = _Lines()
-    return all(map(lines.is_plain, text.split("\n"))) and not lines.needs_items
+    return all(map(lines.is_plain, text.split("\n"))) and not lines.needs_items and not lines.needs_part
 
 
 class _Lines:
@@ -52,6 +54,8 @@ class _Lines:
     def __init__(self) -> None:
         self.needs_items = False
         """Whether the last key has no value as yet, and must have one."""
+        self.needs_part = False
+        """Whether the last key is a selection without anything in it as yet."""
         self._maps: list[tuple[int, set[str]]] = []
         """The column and the keys of each map around the last key."""
         self._section = self._key = ""
@@ -67,9 +71,10 @@ class _Lines:
         if found is None:
             return False
         if found["key"]:
-            return not self.needs_items and self._is_plain_entry(found)
+            is_empty = self.needs_items or (self.needs_part and len(found["before"]) <= self._column)
+            return not is_empty and self._is_plain_entry(found)
         is_of_key = not self._has_value and len(found["item"]) >= self._column
-        self.needs_items = False
+        self.needs_items = self.needs_part = False
         return is_of_key and not found["block"] and self._is_certain(found)
 
     def _is_plain_entry(self, found: re.Match[str]) -> bool:
@@ -88,6 +93,7 @@ class _Lines:
         self._key, self._column, self._has_value = key, column, found.lastgroup not in ("key", "dash", "before")
         self._is_in_block = bool(found["block"])
         self.needs_items = "|" in key and not self._has_value
+        self.needs_part = depth == _SELECTION and self._section in _SECTIONS and not self._has_value
         return depth == 1 if found["block"] else not self._has_value or self._is_certain(found)
 
     def _is_certain(self, found: re.Match[str]) -> bool:
@@ -97,6 +103,8 @@ class _Lines:
         if len(self._maps) == 2 and (self._key == "condition" or (self._key == "timeframe" and found["key"])):
             return True
         word, modifiers = found["word"], self._key.partition("|")[2]
+        if word == "null" and len(self._maps) == _SELECTION:
+            return False
         if word in ("true", "false", "null"):
             return not modifiers or (modifiers == "exists" and word != "null")
         if word:

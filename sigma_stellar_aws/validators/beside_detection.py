@@ -15,6 +15,7 @@ from sigma_stellar_aws.validators.attack_tags import tag_faults
 from sigma_stellar_aws.validators.event_names import Fault
 from sigma_stellar_aws.validators.fields import field_problem
 from sigma_stellar_aws.validators.issues import (
+    NeedlessPartIssue,
     SeverityIssue,
     SeverityOfLevelIssue,
     SuppressionFieldIssue,
@@ -91,6 +92,9 @@ class StellarAwsSuppressionValidator(StellarAwsValidator):
         for number, field in enumerate(fields):
             if reason := field_problem(field):
                 yield Fault(SuppressionFieldIssue, reason), (*at, "fields", number)
+            elif field in fields[:number]:
+                problem = f"{field} is in this list before; leave it out."
+                yield Fault(NeedlessPartIssue, problem), (*at, "fields", number)
 
 
 class StellarAwsTriageValidator(StellarAwsValidator):

@@ -7,11 +7,11 @@ from sigma.types import SigmaCIDRExpression, SigmaRegularExpression, SigmaString
 
 from sigma_stellar_aws.base.text import nearest
 from sigma_stellar_aws.base.yaml_positions import YamlPath
-from sigma_stellar_aws.reference.aws_events import IDENTITY_TYPES
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
+from sigma_stellar_aws.reference.event_data import VALUES
 from sigma_stellar_aws.validators.condition_tree import FieldComparison, Value, Way
 from sigma_stellar_aws.validators.event_names import Fault
-from sigma_stellar_aws.validators.issues import ImpossibleConditionIssue, UnknownIdentityTypeIssue
+from sigma_stellar_aws.validators.issues import ImpossibleConditionIssue, ParameterKindIssue, UnknownValueIssue
 from sigma_stellar_aws.validators.sigma_values import (
     any_matches,
     covers,
@@ -20,6 +20,7 @@ from sigma_stellar_aws.validators.sigma_values import (
     is_missing,
     shown,
     text,
+    wrong_comparison,
 )
 
 _SUCCESS = frozenset(
@@ -48,14 +49,17 @@ def value_fault(field: str | None, value: SigmaType) -> Fault | None:
         verb = "is never" if exact is not None else "never matches"
         problem = f"{field} {verb} {shown(value)!r}, for a call that worked has no {field}; write {field}: null."
         return Fault(ImpossibleConditionIssue, problem)
-    if field == "userIdentity.type" and not is_missing(value) and not any_matches(value, IDENTITY_TYPES):
+    known = VALUES.get(field or "", frozenset())
+    if known and is_comparable(value) and not is_missing(value) and not any_matches(value, known):
         written = shown(value)
-        close = nearest(written, IDENTITY_TYPES)
-        hint = f"did you mean {close}?" if close else f"it is one of {', '.join(sorted(IDENTITY_TYPES))}."
-        return Fault(UnknownIdentityTypeIssue, f"userIdentity.type has no value {written!r}; {hint}")
+        close = nearest(written.strip("*"), known)
+        hint = f"did you mean {close}?" if close else f"it is one of {', '.join(sorted(known))}."
+        return Fault(UnknownValueIssue, f"{field} has no value {written!r}; {hint}")
     kind = FIELDS[field].kind if field is not None and field in FIELDS else None
     if kind == "boolean" and exact is not None and exact.lower() not in ("true", "false"):
         return Fault(ImpossibleConditionIssue, f"{field} is true or false, never {exact!r}.")
+    if field is not None and kind is not None and (reason := wrong_comparison(field, kind, value)):
+        return Fault(ParameterKindIssue, reason)
     return None
 
 

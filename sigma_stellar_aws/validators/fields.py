@@ -1,8 +1,12 @@
 """Names of fields that CloudTrail does not have, and what was probably meant by them."""
 
 import re
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
 
 from sigma_stellar_aws.reference import cloudtrail_fields
+from sigma_stellar_aws.reference.ecs_fields import ecs_places
 from sigma_stellar_aws.reference.flat_schema import flat_name
 from sigma_stellar_aws.validators.event_names import Fault
 from sigma_stellar_aws.validators.issues import FieldCaseIssue, ListPositionIssue, UnknownFieldIssue
@@ -23,6 +27,14 @@ ELSEWHERE = {
     "user_type": "userIdentity.type",
 }
 """Names of the Elastic Common Schema and of Splunk's add-on for AWS, and the names of the same fields in CloudTrail."""
+
+
+@cache
+def _elsewhere() -> Mapping[str, str]:
+    """Return what CloudTrail calls the fields of other schemas, those of Elastic's integration included."""
+    places = [(place.field, name) for name, place in ecs_places().items() if place.field and "." in place.field]
+    times = Counter(field for field, _ in places)
+    return {**{field: name for field, name in places if times[field] == 1}, **ELSEWHERE}
 
 
 _POSITION = re.compile(r"\.\d+(?=\.|$)|\[(?:\d+|\*)?\]|\{\}")
@@ -61,13 +73,13 @@ def field_problem(field: str) -> str | None:
         return f"{field!r} is an object; name the field inside it that tells events apart."
     if cloudtrail_fields.is_known(field):
         return None
-    meant = name_of_flattened(field) or ELSEWHERE.get(field) or cloudtrail_fields.nearest_field(field)
+    meant = name_of_flattened(field) or _elsewhere().get(field) or cloudtrail_fields.nearest_field(field)
     return f"CloudTrail has no field {field!r}{f'; write {meant}' if meant else ''}."
 
 
 def unknown_field(field: str) -> Fault:
     """Return what is wrong with a name that no CloudTrail record has."""
-    meant = ELSEWHERE.get(field) or cloudtrail_fields.nearest_field(field)
+    meant = _elsewhere().get(field) or cloudtrail_fields.nearest_field(field)
     if meant is None:
         return Fault(UnknownFieldIssue, f"CloudTrail has no field {field!r}.")
     if meant.casefold() == field.casefold():

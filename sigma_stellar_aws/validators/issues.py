@@ -81,10 +81,10 @@ class ImpossibleConditionIssue(CloudTrailIssue):
     severity: ClassVar[SigmaValidationIssueSeverity] = _HIGH
 
 
-class UnknownIdentityTypeIssue(CloudTrailIssue):
-    """A string that is not a known value of userIdentity.type."""
+class UnknownValueIssue(CloudTrailIssue):
+    """A value that a field is documented not to have, such as a type of identity."""
 
-    description: ClassVar[str] = "userIdentity.type has no such value"
+    description: ClassVar[str] = "The field has no such value"
 
 
 class FlattenedFieldIssue(CloudTrailIssue):
@@ -181,6 +181,25 @@ class DeadPartIssue(CloudTrailIssue):
     """A part of a condition that decides nothing."""
 
     description: ClassVar[str] = "A part of the condition decides nothing"
+
+
+class NeedlessPartIssue(CloudTrailIssue):
+    """A part of a rule without which it would say the same."""
+
+    description: ClassVar[str] = "A part of the rule changes nothing"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _LOW
+
+
+class WideConditionIssue(CloudTrailIssue):
+    """A condition that almost every event meets."""
+
+    description: ClassVar[str] = "Almost every event meets this condition"
+
+
+class PlainPatternIssue(CloudTrailIssue):
+    """A regular expression without the modifier for it."""
+
+    description: ClassVar[str] = "A regular expression needs the modifier |re"
 
 
 class UnversionedEventNameIssue(CloudTrailIssue):

@@ -1,9 +1,10 @@
 """Fields inside requests and responses that the events of a rule do not have, and values that they never hold."""
 
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from sigma.types import SigmaCompareExpression, SigmaType
+from sigma.types import SigmaType
 
 from sigma_stellar_aws.base.text import did_you_mean, first_of, nearest
 from sigma_stellar_aws.base.yaml_positions import YamlPath
@@ -14,6 +15,7 @@ from sigma_stellar_aws.reference.aws_parameters import (
     Parameter,
     nearest_parameter,
     parameter,
+    parameter_names,
     parameters,
 )
 from sigma_stellar_aws.validators.asked_events import AskedEvents, asked_events, events_key
@@ -26,8 +28,16 @@ from sigma_stellar_aws.validators.issues import (
     UnlistedParameterValueIssue,
     WholeObjectIssue,
 )
-from sigma_stellar_aws.validators.sigma_values import any_matches, is_comparable, is_missing, shown, text
+from sigma_stellar_aws.validators.sigma_values import (
+    any_matches,
+    is_comparable,
+    is_missing,
+    shown,
+    text,
+    wrong_comparison,
+)
 
+_FEW_EVENTS = 3
 _SIDES = {REQUEST: "request", RESPONSE: "response"}
 
 
@@ -85,7 +95,18 @@ def parameter_fault(asked: AskedField) -> Fault | None:
     # Of an event whose parameters are not known, any name may be one.
     if len(described) < len(asked.events.kinds):
         return None
-    return Fault(UnlistedParameterIssue, f"{problem}; AWS may have added it lately.")
+    there = _like(asked.name, described)
+    hint = f"; it has {first_of(there)}" if there else ""
+    return Fault(UnlistedParameterIssue, f"{problem}{hint}; AWS may have added it lately.")
+
+
+def _like(name: str, events: frozenset[EventKind]) -> list[str]:
+    """Return what there is where a wrong name is, what is most like it first; nothing for that of many events."""
+    if len(events) > _FEW_EVENTS:
+        return []
+    parent, _, last = name.rpartition(".")
+    there = parameter_names(parent, events)
+    return sorted(there, key=lambda one: (-SequenceMatcher(None, last.casefold(), one.casefold()).ratio(), one))
 
 
 def value_faults(asked: AskedField) -> Iterator[tuple[Fault, YamlPath]]:
@@ -114,8 +135,8 @@ def object_fault(asked: AskedField) -> Fault | None:
 
 def _value_fault(name: str, held: Parameter, value: SigmaType) -> Fault | None:
     exact = text(value)
-    if held.kind == "text" and isinstance(value, SigmaCompareExpression):
-        return Fault(ParameterKindIssue, f"{name} holds a text, which is neither less nor greater than a number.")
+    if reason := wrong_comparison(name, held.kind, value):
+        return Fault(ParameterKindIssue, reason)
     if held.kind == "boolean" and exact is not None and exact.lower() not in ("true", "false"):
         return Fault(ParameterKindIssue, f"{name} is true or false, never {exact!r}.")
     if held.kind == "number" and exact is not None and not _is_number(exact):

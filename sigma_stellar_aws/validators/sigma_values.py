@@ -8,6 +8,8 @@ from sigma.types import (
     Placeholder,
     SigmaBool,
     SigmaCasedString,
+    SigmaCIDRExpression,
+    SigmaCompareExpression,
     SigmaExists,
     SigmaNull,
     SigmaNumber,
@@ -23,6 +25,9 @@ Matcher: TypeAlias = Callable[[str], object]
 
 # Two "any text" in one expression, and none of a group, keep the time that a match takes short.
 _SLOW = re.compile(r"\)[*+]|\{|(?:[*+].*){3}", re.DOTALL)
+
+# Of the last name of a field that may hold a network address. Keys and values of free maps may be anything.
+_ADDRESS = re.compile(r"ip|cidr|addr|host|net|range|source|dest|dns|endpoint|target|prefix|value|key|location", re.I)
 
 
 def text(value: SigmaType) -> str | None:
@@ -72,6 +77,31 @@ def matcher(value: SigmaType, *, ignore_case: bool = False) -> Matcher | None:
     if exact is None:
         return None
     return (lambda other: other.lower() == exact.lower()) if flags else exact.__eq__
+
+
+def wrong_comparison(field: str, kind: str, value: SigmaType) -> str | None:
+    """Return why a field of a kind cannot be compared in this way, as a sentence; None if it can.
+
+    Args:
+        field: its name.
+        kind: what it holds: a "text", or a "boolean"; of any other kind nothing is known to be wrong.
+        value: with what its modifiers have made of it.
+    """
+    if isinstance(value, SigmaCompareExpression) and kind in ("text", "boolean"):
+        what = "a text" if kind == "text" else "true or false"
+        return f"{field} holds {what}, which is neither less nor greater than a number."
+    if kind == "boolean" and (is_pattern(value) or isinstance(value, SigmaCIDRExpression)):
+        return f"{field} is true or false, and no text to look into; write {field}: true, or false."
+    if kind == "text" and isinstance(value, SigmaCIDRExpression) and not _ADDRESS.search(field.rpartition(".")[2]):
+        return f"{field} holds no network address, by its name; |cidr is for those, such as sourceIPAddress."
+    return None
+
+
+def is_pattern(value: SigmaType) -> bool:
+    """Return whether a value asks for a part of a text: an expression, or wildcards beside other characters."""
+    if isinstance(value, SigmaRegularExpression):
+        return True
+    return isinstance(value, SigmaString) and text(value) is None and any(isinstance(part, str) for part in value.s)
 
 
 def any_matches(value: SigmaType, texts: Iterable[str]) -> bool:

@@ -54,7 +54,9 @@ from sigma_stellar_aws.validators.issues import (
 )
 from sigma_stellar_aws.validators.list_elements import shared_lists
 from sigma_stellar_aws.validators.lone_star import lone_stars
+from sigma_stellar_aws.validators.needless import loose_pairs, needless_alternatives, needless_values, wide_conditions
 from sigma_stellar_aws.validators.parameters import asked_fields, object_fault, parameter_fault, value_faults
+from sigma_stellar_aws.validators.plain_patterns import plain_patterns
 from sigma_stellar_aws.validators.sigma_values import is_missing
 from sigma_stellar_aws.validators.validator import Found, StellarAwsValidator
 
@@ -168,6 +170,36 @@ class StellarAwsListPositionValidator(StellarAwsValidator):
                 yield fault, at
 
 
+class StellarAwsPlainPatternValidator(StellarAwsValidator):
+    """A regular expression without the modifier for it."""
+
+    def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
+        """Yield values such as ``^admin.*$``."""
+        yield from plain_patterns(comparisons(*detections_of(rule)))
+
+
+class StellarAwsNeedlessPartValidator(StellarAwsValidator):
+    """Parts of a rule that change nothing."""
+
+    def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
+        """Yield values that another one matches, and alternatives that ask for more than another."""
+        detections, at = detections_of(rule)
+        yield from needless_values(comparisons(detections, at))
+        yield from needless_alternatives(conditions(detections, at), (*at, "condition"))
+
+
+class StellarAwsWideConditionValidator(StellarAwsValidator):
+    """Conditions that almost every event meets."""
+
+    def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
+        """Yield conditions that only exclude, and lists that ask for a source or a name."""
+        detections, at = detections_of(rule)
+        trees = conditions(detections, at)
+        yield from loose_pairs(trees)
+        if not isinstance(rule, SigmaFilter):
+            yield from wide_conditions(trees, (*at, "condition"))
+
+
 class StellarAwsLoneStarValidator(StellarAwsValidator):
     """A value ``*`` where AWS means the character."""
 
@@ -190,6 +222,9 @@ validators: dict[str, type[SigmaRuleValidator]] = {
     "stellar_aws_shared_list": StellarAwsSharedListValidator,
     "stellar_aws_list_position": StellarAwsListPositionValidator,
     "stellar_aws_lone_star": StellarAwsLoneStarValidator,
+    "stellar_aws_plain_pattern": StellarAwsPlainPatternValidator,
+    "stellar_aws_needless_part": StellarAwsNeedlessPartValidator,
+    "stellar_aws_wide_condition": StellarAwsWideConditionValidator,
     "stellar_aws_severity": StellarAwsSeverityValidator,
     "stellar_aws_suppression": StellarAwsSuppressionValidator,
     "stellar_aws_triage": StellarAwsTriageValidator,
