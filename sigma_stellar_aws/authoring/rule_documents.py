@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, cast
@@ -204,15 +204,10 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
     if misread:
         # pySigma says less about the same parts, or fails on them.
         errors = [e for e in errors if isinstance(e, SigmaError) and not isinstance(e, _OF_WHAT_IS_MISREAD)]
-    for at in _in_capitals(document):
-        place = yaml_positions.place_of(text, at, number)
-        message = f"Sigma writes every {at[0]} in small letters: {str(document[str(at[0])]).lower()}."
-        content.findings.append(_finding(file, text, place, title, "sigma", "low", message))
     odd_entries = _entries_not_strings(document)
-    for at in odd_entries:
+    for at, severity, message in _of_form(document, odd_entries):
         place = yaml_positions.place_of(text, at, number)
-        message = f"Every entry of {at[0]} has to be a string; quote it, since YAML reads it as something else."
-        content.findings.append(_finding(file, text, place, title, "sigma", "high", message))
+        content.findings.append(_finding(file, text, place, title, "sigma", severity, message))
     if not errors and not misread and not odd_entries:
         content.subjects.append(Subject(file, text, number, title, document, rule, references))
         return
@@ -263,14 +258,14 @@ def _correlation_fault(document: JsonObject) -> CorrelationFaultError | None:
     return None
 
 
-def _in_capitals(document: JsonObject) -> list[YamlPath]:
-    """Return the keys whose values pySigma knows only since it ignores case, as other tools do not."""
-    stated = {path: str(document.get(str(path[0]))) for path in _ENUMERATED}
-    return [
-        path
-        for path, value in stated.items()
-        if value != value.lower() and value.upper() in _ENUMERATED[path].__members__
-    ]
+def _of_form(document: JsonObject, odd_entries: list[YamlPath]) -> Iterator[tuple[YamlPath, FindingSeverity, str]]:
+    """Yield entries that are no strings, and what pySigma knows only since it ignores case, as other tools do not."""
+    for at in odd_entries:
+        yield at, "high", f"Every entry of {at[0]} has to be a string; quote it, since YAML reads it as something else."
+    for at, choices in _ENUMERATED.items():
+        value = str(document.get(str(at[0])))
+        if value != value.lower() and value.upper() in choices.__members__:
+            yield at, "low", f"Sigma writes every {at[0]} in small letters: {value.lower()}."
 
 
 def _entries_not_strings(document: JsonObject) -> list[YamlPath]:

@@ -6,6 +6,7 @@ Lambda, Lake Formation, IAM Identity Center and Organizations, and published rec
 (Yamato-Security/suzaku-sample-data, adanalvarez/TrailDiscover).
 """
 
+import re
 from collections.abc import Mapping
 
 from sigma_stellar_aws.base.text import nearest
@@ -50,6 +51,7 @@ VALUES: Mapping[str, frozenset[str]] = {
     ),
     "eventCategory": frozenset({"Data", "Insight", "Management", "NetworkActivity"}),
     "userIdentity.type": IDENTITY_TYPES,
+    "userIdentity.sessionContext.attributes.mfaAuthenticated": frozenset({"false", "true"}),
     "additionalEventData.MFAUsed": frozenset({"No", "Yes"}),
     "additionalEventData.MobileVersion": frozenset({"No", "Yes"}),
     "responseElements.ConsoleLogin": frozenset({"Failure", "Success"}),
@@ -59,6 +61,33 @@ VALUES: Mapping[str, frozenset[str]] = {
 
 # From 0 to 1: MFAUsd is like MFAUsed (0.92), but Status is not like state (0.73).
 _ALIKE = 0.87
+_ACCOUNT_DIGITS = 12
+
+
+# General reference, "Regions and Availability Zones" and "Amazon Resource Names".
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d")
+_ARN = re.compile(r"arn:[^:]+:[^:]*:[^:]*:[^:]*:.+", re.DOTALL)
+
+
+def malformed(field: str, value: str) -> str | None:
+    """Return why a field never has a value, as a sentence, by the form that AWS gives to regions, accounts and ARNs.
+
+    Args:
+        field: a dotted name.
+        value: as a whole, not a part of one.
+
+    >>> malformed("awsRegion", "eu-west-1a")
+    "'eu-west-1a' is an availability zone; awsRegion has the region, eu-west-1."
+    """
+    if field == "awsRegion" and not _REGION.fullmatch(value.lower()):
+        if _REGION.fullmatch(value[:-1].lower()) and value[-1:].isalpha():
+            return f"{value!r} is an availability zone; awsRegion has the region, {value[:-1]}."
+        return f"{value!r} has not the form of a region, such as eu-west-1."
+    if field.endswith(("ccountId", "ccountID")) and value.isdecimal() and len(value) != _ACCOUNT_DIGITS:
+        return f"An account has {_ACCOUNT_DIGITS} digits, not {len(value)} as {value!r}."
+    if value.lower().startswith("arn:") and not _ARN.fullmatch(value):
+        return f"{value!r} is no whole ARN, which has five colons before the resource; a part needs |contains or a *."
+    return None
 
 
 def nearest_detail(field: str) -> str | None:

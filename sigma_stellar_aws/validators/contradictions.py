@@ -3,12 +3,12 @@
 import re
 from typing import Literal, NamedTuple, TypeAlias
 
-from sigma.types import SigmaCIDRExpression, SigmaRegularExpression, SigmaString, SigmaType
+from sigma.types import SigmaCIDRExpression, SigmaExists, SigmaRegularExpression, SigmaString, SigmaType
 
 from sigma_stellar_aws.base.text import nearest
 from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
-from sigma_stellar_aws.reference.event_data import VALUES
+from sigma_stellar_aws.reference.event_data import VALUES, malformed
 from sigma_stellar_aws.validators.condition_tree import FieldComparison, Value, Way
 from sigma_stellar_aws.validators.event_names import Fault
 from sigma_stellar_aws.validators.issues import ImpossibleConditionIssue, ParameterKindIssue, UnknownValueIssue
@@ -55,6 +55,8 @@ def value_fault(field: str | None, value: SigmaType) -> Fault | None:
         close = nearest(written.strip("*"), known)
         hint = f"did you mean {close}?" if close else f"it is one of {', '.join(sorted(known))}."
         return Fault(UnknownValueIssue, f"{field} has no value {written!r}; {hint}")
+    if exact is not None and (reason := malformed(field or "", exact)):
+        return Fault(UnknownValueIssue, reason)
     kind = FIELDS[field].kind if field is not None and field in FIELDS else None
     if kind == "boolean" and exact is not None and exact.lower() not in ("true", "false"):
         return Fault(ImpossibleConditionIssue, f"{field} is true or false, never {exact!r}.")
@@ -144,5 +146,7 @@ def _exclude(one: SigmaType, other: SigmaType, field: str) -> bool:
 def _said(value: SigmaType, comparison: FieldComparison) -> str:
     if is_missing(value):
         return f"{comparison.field} is missing"
+    if isinstance(value, SigmaExists):
+        return f"{comparison.field} is there"
     plain = is_comparable(value) or isinstance(value, SigmaCIDRExpression)
     return f"{comparison.field} is {shown(value)!r}" if plain else f"{comparison.field} is as asked for"

@@ -1,21 +1,21 @@
 """Parts of a rule that change nothing, and conditions that ask for almost nothing."""
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, product
 
 from sigma.types import SigmaString, SpecialChars
 
 from sigma_stellar_aws.base.yaml_positions import YamlPath
+from sigma_stellar_aws.reference.aws_events import canonical_event_name
 from sigma_stellar_aws.validators.condition_tree import AllOf, AnyOf, FieldComparison, Tree, Way, parts_of, ways
 from sigma_stellar_aws.validators.event_names import Fault
 from sigma_stellar_aws.validators.issues import NeedlessPartIssue, WideConditionIssue
-from sigma_stellar_aws.validators.sigma_values import covers, is_missing, is_pattern, shown
+from sigma_stellar_aws.validators.sigma_values import covers, is_missing, is_pattern, shown, text
 
 # What every record has, by the CloudTrail user guide.
 _EVER_PRESENT = frozenset(
     {"eventID", "eventName", "eventSource", "eventTime", "eventType", "eventVersion", "awsRegion"}
 )
-_BOTH = frozenset({"eventSource", "eventName"})
 # Of longer lists, each two are too many to compare.
 _MOST_COMPARED = 200
 
@@ -80,12 +80,21 @@ def loose_pairs(trees: Iterable[Tree]) -> Iterator[tuple[Fault, YamlPath]]:
                 and len(leaves) == len(alone)
                 and len({one.at[:-2] for one in leaves}) == 1
             )
-            if is_one_list and {one.field for one in leaves} == _BOTH:
+            if is_one_list and _is_pair(leaves):
                 problem = (
                     "One of the maps in a list is enough for Sigma, so this asks for any event of the source, or for "
                     "the name; write both into one map, without dashes."
                 )
                 yield Fault(WideConditionIssue, problem), leaves[0].at
+
+
+def _is_pair(leaves: Iterable[FieldComparison]) -> bool:
+    """Tell whether one of some comparisons asks for a source, and another for a name that events of it have."""
+    asked: dict[str | None, list[str]] = {}
+    for one in leaves:
+        asked.setdefault(one.field, []).extend(filter(None, (text(value.value) for value in one.values)))
+    pairs = product(asked.get("eventSource", []), asked.get("eventName", []))
+    return any(canonical_event_name(name, source.lower()) is not None for source, name in pairs)
 
 
 def _asked(way: Way) -> frozenset[tuple[str | None, YamlPath, bool]]:

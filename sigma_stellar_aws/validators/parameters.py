@@ -85,6 +85,9 @@ def _together(each: list[AskedEvents | None]) -> AskedEvents:
 def parameter_fault(asked: AskedField) -> Fault | None:
     """Return what is wrong with the name of a field: that none of the events has it, as far as that is known."""
     described = asked.described
+    if asked.name.startswith(RESPONSE) and asked.events.named and all(map(_only_lists, asked.events.kinds)):
+        problem = f"{asked.events.said} only reads, and CloudTrail records no response of such calls."
+        return Fault(UnlistedParameterIssue, problem)
     if not described or parameter(asked.name, described) is not None:
         return None
     meant = nearest_parameter(asked.name, described)
@@ -98,6 +101,11 @@ def parameter_fault(asked: AskedField) -> Fault | None:
     there = _like(asked.name, described)
     hint = f"; it has {first_of(there)}" if there else ""
     return Fault(UnlistedParameterIssue, f"{problem}{hint}; AWS may have added it lately.")
+
+
+def _only_lists(event: EventKind) -> bool:
+    # The user guide says so of all calls that read, but of others there are records with a response.
+    return event[1].startswith(("Describe", "List"))
 
 
 def _like(name: str, events: frozenset[EventKind]) -> list[str]:

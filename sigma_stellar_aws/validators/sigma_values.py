@@ -113,7 +113,7 @@ def any_matches(value: SigmaType, texts: Iterable[str]) -> bool:
 def excludes(one: SigmaType, other: SigmaType) -> bool:
     """Return whether no single string can match both values."""
     if is_missing(one) or is_missing(other):
-        return is_missing(one) != is_missing(other) and is_comparable(one) and is_comparable(other)
+        return is_missing(one) != is_missing(other) and _tells_of_field(one) and _tells_of_field(other)
     exact, pattern = (one, other) if text(one) is not None else (other, one)
     known = text(exact)
     if known is None:
@@ -146,6 +146,10 @@ def _same(one: SigmaType, other: SigmaType) -> bool:
 def is_comparable(value: SigmaType) -> bool:
     """Return whether a value is compared with what is in the field itself."""
     return is_missing(value) or isinstance(value, SigmaString | SigmaBool | SigmaNumber | SigmaRegularExpression)
+
+
+def _tells_of_field(value: SigmaType) -> bool:
+    return is_comparable(value) or isinstance(value, SigmaExists)
 
 
 def _part(part: str | SpecialChars | Placeholder) -> str:

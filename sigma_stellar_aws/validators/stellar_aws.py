@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
+from sigma.types import SigmaFieldReference
 from sigma.validators.base import SigmaRuleValidator
 
 from sigma_stellar_aws.base.yaml_positions import YamlPath
@@ -235,7 +236,10 @@ validators: dict[str, type[SigmaRuleValidator]] = {
 
 def _fields(rule: SigmaRule | SigmaFilter) -> Iterator[tuple[str, YamlPath]]:
     """Yield every field that a rule compares with something, once for each place."""
-    found = {(one.field, one.at): None for one in comparisons(*detections_of(rule)) if one.field is not None}
+    every = list(comparisons(*detections_of(rule)))
+    found: dict[tuple[str | None, YamlPath], None] = {(one.field, one.at): None for one in every if one.field}
+    values = (value for one in every for value in one.values)
+    found |= {(one.value.field, one.at): None for one in values if isinstance(one.value, SigmaFieldReference)}
     yield from ((field, at) for field, at in found if field is not None)
 
 

@@ -64,7 +64,8 @@ def _read(entry: dict[str, str | list[str]]) -> Seeded:
     blocks = parts if isinstance(parts, dict) else {"detection": _detection(*parts)}
     if "correlation" in blocks:
         named = RULE | {"title": f"title: {{title}} Base\nname: {name}_base", "id": f"id: {_id(name + '_base')}"}
-        text = f"{_document(name, named, {})}---\n{_document(name, CORRELATION, blocks)}".replace("BASE", f"{name}_base")
+        text = f"{_document(name, named, {})}---\n{_document(name, CORRELATION, blocks)}"
+        text = text.replace("BASE", f"{name}_base")
         file = f"correlation_aws_{name}.yml"
     else:
         text, file = _document(name, FILTER if "filter" in blocks else RULE, blocks), f"aws_seeded_{name}.yml"
@@ -74,8 +75,8 @@ def _read(entry: dict[str, str | list[str]]) -> Seeded:
 
 
 def _detection(source: str, name: str, *more: str) -> str:
-    lines = [f"eventSource: {source}", f"eventName: {name}", *more]
-    return "\n".join(["detection:", "    selection:", *(f"        {line}" for line in lines), "    condition: selection"])
+    lines = "\n        ".join([f"eventSource: {source}", f"eventName: {name}", *more])
+    return f"detection:\n    selection:\n        {lines}\n    condition: selection"
 
 
 def _document(name: str, usual: dict[str, str], blocks: dict[str, str]) -> str:
