@@ -6,7 +6,7 @@ from itertools import chain, product
 from sigma.types import SigmaString, SpecialChars
 
 from sigma_stellar_aws.base.yaml_positions import YamlPath
-from sigma_stellar_aws.reference.aws_events import canonical_event_name
+from sigma_stellar_aws.reference.aws_events import canonical_event_name, known
 from sigma_stellar_aws.validators.condition_tree import AllOf, AnyOf, FieldComparison, Tree, Way, parts_of, ways
 from sigma_stellar_aws.validators.event_names import Fault
 from sigma_stellar_aws.validators.issues import NeedlessPartIssue, WideConditionIssue
@@ -94,7 +94,7 @@ def _is_pair(leaves: Iterable[FieldComparison]) -> bool:
     for one in leaves:
         asked.setdefault(one.field, []).extend(filter(None, (text(value.value) for value in one.values)))
     pairs = product(asked.get("eventSource", []), asked.get("eventName", []))
-    return any(canonical_event_name(name, source.lower()) is not None for source, name in pairs)
+    return any(known(source.lower(), canonical_event_name(name, source.lower()) or name) for source, name in pairs)
 
 
 def _asked(way: Way) -> frozenset[tuple[str | None, YamlPath, bool]]:
