@@ -1,6 +1,7 @@
 """Print alerts as a table, grouped by their rules or by who acted, as wide as the terminal is."""
 
 import heapq
+import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from typing import NamedTuple, TextIO
@@ -24,6 +25,11 @@ _FEW = 10
 _ONE_LINE = 120
 """Columns from which on an alert has one line if its values are short."""
 _WITH_REGION = 150
+_LONGEST = 500
+"""Characters of a value: more than names and almost all ARNs have."""
+_LONGEST_LIST = 5000
+"""Characters of values that stand together."""
+_BETWEEN = re.compile(r"(, |  |\n)")
 
 
 class _Column(NamedTuple):
@@ -62,7 +68,7 @@ def _print_groups(alerts: list[Alert], group_by: str, labels: Mapping[str, str],
     ordered = sorted(alerts, key=lambda a: (-worst[group(a)], group(a), -a.rule.severity, a.first is None, a.first))
     columns = _columns(console.width, name, other)
     for number, (title, same) in enumerate(groupby(ordered, key=group)):
-        console.print(Text(f"{worst[title]:3} {printable(title)}", f"bold {style_of(worst[title])}"))
+        console.print(Text(f"{worst[title]:3} {_shown(title)}", f"bold {style_of(worst[title])}"))
         table = Table(box=None, expand=True, padding=(0, 0, 0, 2), pad_edge=True, header_style="dim")
         table.show_header = not number
         for column in columns:
@@ -84,7 +90,7 @@ def _columns(width: int, name: str, other: Callable[[Alert], str]) -> list[_Colu
         # Who did it, and where from, is below what was done.
         return [severity, time, _Column(f"event, {name}, source, account", 0, _two_lines(other), _step, share=1)]
     event = _Column("event", 0, _event_once, _step, share=3)
-    who = _Column(name, 0, lambda alert: Text(printable(other(alert))), share=2)
+    who = _Column(name, 0, lambda alert: Text(_shown(other(alert))), share=2)
     source = _Column("source", 15, lambda alert: _below(_sources(alert, "{}\n{}")), _step_source)
     account = _Column("account", 12, lambda alert: _below(alert.accounts))
     count = _Column("events", 6, lambda alert: Text(f"{alert.events:,}", justify="right"))
@@ -111,17 +117,17 @@ def _event_once(alert: Alert) -> Text:
 
 def _what(alert: Alert) -> Text:
     names = dict.fromkeys(map(_name, alert.event_names))
-    text = Text(printable(", ".join(names)) or "event without a name")
+    text = Text(_shown(", ".join(names)) or "event without a name")
     event = first_event(alert.event, alert.rule)
     # Behind several names, it would seem to be what all of them acted on.
     if event is not None and event.resource and len(names) < 2:
-        text.append(f" {printable(short_resource(event.resource))}", "dim")
+        text.append(f" {_shown(short_resource(event.resource))}", "dim")
     return text
 
 
 def _failure(alert: Alert) -> Text:
     told = failure_text(alert)
-    return Text(f" {printable(told)}" if told else "", "red" if alert.failed == alert.events else "yellow")
+    return Text(f" {_shown(told)}" if told else "", "red" if alert.failed == alert.events else "yellow")
 
 
 def _event(alert: Alert) -> Text:
@@ -135,7 +141,7 @@ def _event(alert: Alert) -> Text:
 def _two_lines(other: Callable[[Alert], str]) -> Callable[[Alert], Text]:
     def lines(alert: Alert) -> Text:
         values = [other(alert), ", ".join(_sources(alert, "{} ({})")), ", ".join(alert.accounts)]
-        return _event(alert).append("\n").append(printable("  ".join(filter(None, values))))
+        return _event(alert).append("\n").append(_shown("  ".join(filter(None, values))))
 
     return lines
 
@@ -147,17 +153,17 @@ def _sources(alert: Alert, form: str) -> list[str]:
 
 
 def _step(step: ChainEvent) -> Text:
-    told = " ".join(filter(None, (_name(step.event), short_resource(step.resource), step.error_code)))
+    told = " ".join(filter(None, map(_cut, (_name(step.event), short_resource(step.resource), step.error_code))))
     return Text(printable(f"\N{MIDDLE DOT} {told} ({', '.join(title for _, title in step.rules)})"), "dim")
 
 
 def _step_source(step: ChainEvent) -> Text:
-    return Text(printable(step.source_address), "dim")
+    return Text(_shown(step.source_address), "dim")
 
 
 def _below(values: Iterable[str]) -> Text:
     """Return values one below the other, for a column that is as wide as one."""
-    return Text(printable("\n".join(values)))
+    return Text(_shown("\n".join(values)))
 
 
 def _print_summary(summary: AlertSummary, console: Console) -> None:
@@ -165,7 +171,7 @@ def _print_summary(summary: AlertSummary, console: Console) -> None:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for title, text in summary.lines():
-        table.add_row(title, Text(printable(text)))
+        table.add_row(title, Text(_shown(text)))
     console.print()
     console.print(table)
 
@@ -180,6 +186,19 @@ def _print_authors(alerts: list[Alert], console: Console) -> None:
         console.print()
     for author, titles in sorted(rules.items()):
         console.print(Text(printable(f"by {author}: {', '.join(sorted(titles))}"), "dim"))
+
+
+def _shown(text: str) -> str:
+    """Return values as they are shown: none, of what attackers typed, may push all else out of sight.
+
+    >>> len(_shown(f"{'a' * 1000}, b")), len(_shown(", ".join("abc" * 2000)))
+    (503, 5000)
+    """
+    return printable(_cut("".join(map(_cut, _BETWEEN.split(text))), _LONGEST_LIST))
+
+
+def _cut(value: str, longest: int = _LONGEST) -> str:
+    return value if len(value) <= longest else f"{value[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _short_time(time: int | None) -> str:

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-e
 """
 
 import re
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
 from typing import NamedTuple
 
@@ -61,6 +62,16 @@ def _moved(time: datetime, by: timedelta) -> datetime | None:
         return time + by
     except OverflowError:
         return None
+
+
+def days_of(paths: Iterable[str]) -> tuple[date, date] | None:
+    """Return the first and the last day of which files are, by their paths; None where none says.
+
+    >>> days_of(["us-east-1/2026/01/05/a.json", "eu-west-1/2025/12/30/b.json", "c.json"])
+    (datetime.date(2025, 12, 30), datetime.date(2026, 1, 5))
+    """
+    days = [begin.date() for begin, _ in map(_delivered, paths) if begin]
+    return (min(days), max(days)) if days else None
 
 
 def _delivered(path: str) -> tuple[datetime | None, datetime | None]:

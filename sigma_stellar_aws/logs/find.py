@@ -9,9 +9,9 @@ from pathlib import Path, PurePath
 from zlib_ng import zlib_ng
 
 from sigma_stellar_aws.base.errors import NotFoundError
-from sigma_stellar_aws.base.text import not_read
+from sigma_stellar_aws.base.text import not_read, plural
 from sigma_stellar_aws.logs.beginnings import OPENING, STAMP, TABLE, UTF8_MARK, UTF16_MARKS, bare_name
-from sigma_stellar_aws.logs.deliveries import EVER, Deliveries
+from sigma_stellar_aws.logs.deliveries import EVER, Deliveries, days_of
 from sigma_stellar_aws.logs.problem import OnProblem, Problem
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".log", ".csv", ".parquet")
@@ -73,8 +73,13 @@ def require_log_files(
     if left_out:
         note(not_read(left_out))
     if not found:
-        if deliveries != EVER and find_log_files(paths, report, left_out.append):
-            note("no file was delivered in the time that is asked for, as their paths say")
+        others = find_log_files(paths, report, left_out.append) if deliveries != EVER else []
+        if days := days_of(map(str, others)):
+            count, first, last = len(others), *days
+            note(
+                "no file was delivered in the time that is asked for: "
+                f"{plural(count, 'file')}, by the paths of {first} to {last}"
+            )
             return []
         raise NotFoundError(
             f"no CloudTrail files in {', '.join(map(str, paths))}; looked for {', '.join(SUFFIXES)}, also with .gz"

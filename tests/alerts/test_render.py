@@ -225,7 +225,7 @@ def test_authors_are_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_nothing_is_cut_off(capsys: pytest.CaptureFixture[str]) -> None:
-    """A long value is folded in the table, not shortened."""
+    """A long value that may be a real one is folded in the table, not shortened."""
     text = written(capsys, "table", FIRST._replace(actors=("x" * 500,)))
     assert text.count("x") == 500
 
@@ -271,6 +271,29 @@ def test_no_width_loses_an_alert(
     assert text == (least if columns else unstated)
     for word in ("Rule one", "25  2025-11-09 06:12:12", "alice", "192.0.2.44", "123456789012"):
         assert word in text
+
+
+@pytest.mark.parametrize("columns", [80, 120, 160])
+@pytest.mark.parametrize("group_by", ["rule", "actor"])
+def test_no_value_pushes_others_out_of_sight(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int, group_by: str
+) -> None:
+    """A value of a record that is very long is cut in the table, and the rest of the alert is there."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    long = "x" * 5000
+    for values in (
+        {"actors": (long, "alice")},
+        {"source_addresses": (long, "192.0.2.44")},
+        {"accounts": (long, "123456789012")},
+        {"event_names": (f"a {long}", "b AssumeRole")},
+        {"error_codes": (long,)},
+        {"chain": (ChainEvent(None, (("r", "Rule two"),), f"a {long}", "", "", "", long, long, long),)},
+    ):
+        text = written(capsys, "table", FIRST._replace(**values), group_by=group_by)
+        assert text.count("\n") < 60
+        assert "\N{HORIZONTAL ELLIPSIS}" in text
+        for word in ("192.0.2.44", "123456789012", "alice"):
+            assert word in text
 
 
 @pytest.mark.parametrize("columns", [80, 100, 120, 160])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sigma_stellar_aws.logs.deliveries import EVER, deliveries_of
-from sigma_stellar_aws.logs.find import find_log_files
+from sigma_stellar_aws.logs.find import find_log_files, require_log_files
 from tests.logs.test_reader import refuse
 
 NAME = "111122223333_CloudTrail_eu-west-1_20260105T1000Z_0123456789abcdef.json.gz"
@@ -55,3 +55,16 @@ def test_days_in_folders_are_passed_over(tmp_path: Path) -> None:
     wanted = deliveries_of(time("2026-01-03"), time("2026-01-05"))
     assert find_log_files([tmp_path], refuse, deliveries=wanted) == days[1:6]
     assert find_log_files([days[7]], refuse, deliveries=wanted) == [days[7]]
+
+
+def test_of_which_days_there_are_files(tmp_path: Path) -> None:
+    """Where no file is of the time that is asked for, it is said of which days there are some."""
+    for path in ("us-east-1/2026/01/05/a.json", "eu-west-1/2026/01/02/b.json", f"eu-west-1/2026/01/03/{NAME}"):
+        file = tmp_path / "AWSLogs/111122223333/CloudTrail" / path
+        file.parent.mkdir(parents=True)
+        file.touch()
+    notes: list[str] = []
+    assert require_log_files([tmp_path], refuse, notes.append, deliveries_of(time("2026-02-01"), None)) == []
+    assert notes == [
+        "no file was delivered in the time that is asked for: 3 files, by the paths of 2026-01-02 to 2026-01-05"
+    ]
