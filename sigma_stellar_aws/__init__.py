@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sigma_stellar_aws.alerts.alert import Alert as Alert
+    from sigma_stellar_aws.alerts.alert_update import AlertUpdate as AlertUpdate
     from sigma_stellar_aws.alerts.run import AlertOptions as AlertOptions
     from sigma_stellar_aws.alerts.run import AlertSearch as AlertSearch
     from sigma_stellar_aws.alerts.run import alerts_of_files as alerts_of_files
-    from sigma_stellar_aws.alerts.run_store import AlertUpdate as AlertUpdate
     from sigma_stellar_aws.alerts.run_store import alerts_of_store as alerts_of_store
     from sigma_stellar_aws.alerts.run_store import update_alert_index as update_alert_index
     from sigma_stellar_aws.authoring.check import CheckReport as CheckReport
@@ -41,7 +41,7 @@ _MODULES = {
     "Alert": "alerts.alert",
     "AlertOptions": "alerts.run",
     "AlertSearch": "alerts.run",
-    "AlertUpdate": "alerts.run_store",
+    "AlertUpdate": "alerts.alert_update",
     "CheckReport": "authoring.check",
     "UserError": "base.errors",
     "alerts_of_files": "alerts.run",

@@ -92,29 +92,26 @@ class _Counters(msgspec.Struct):
     error_codes: tuple[str, ...] = ()
 
 
-def index_exists(client: OpenSearch, index: str) -> bool:
-    """Tell whether there is such an index.
-
-    Raises:
-        StoreError: the store cannot be asked.
-    """
-    with as_store_errors(index):
-        return bool(answered(lambda: client.indices.exists(index=index)))
-
-
-def prepare_alert_index(client: OpenSearch, index: str, search: str) -> None:
+def prepare_alert_index(client: OpenSearch, index: str, search: str, *, must_exist: bool = False) -> None:
     """Create an index of alerts unless it exists, and make all that was written to it visible.
 
     Args:
         client: the data store.
         index: its name, or an alias of a single index.
         search: the indices that its alerts are about: alerts of two searches, counted into each other, would be wrong.
+        must_exist: whether it has to be there, since an earlier run has created it.
 
     Raises:
-        StoreError: an index of that name holds something else, or it cannot be created.
+        StoreError: an index of that name holds something else, cannot be created, or is gone.
     """
     check_index_name(index)
-    if not index_exists(client, index):
+    with as_store_errors(index):
+        exists = bool(answered(lambda: client.indices.exists(index=index)))
+    if not exists:
+        if must_exist:
+            raise StoreError(
+                f"the index {index!r} is gone, and its alerts with it; to raise them again, remove the checkpoint"
+            )
         with as_store_errors(index):
             create(client, index, {"mappings": {"_meta": mappings_meta(search), **ALERT_MAPPINGS}})
     with as_store_errors(index):

@@ -1,4 +1,4 @@
-"""How the fields of alerts are mapped in an index of them; the mappings have a version, and older ones go on."""
+"""The mappings of an index of alerts. They have a version; indices with an older one get the fields that they lack."""
 
 from collections.abc import Mapping
 

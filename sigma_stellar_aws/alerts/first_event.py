@@ -43,8 +43,6 @@ _FIRST_EVENT = (
     b'"parameters":[%b],"matched":%b,"record":%b}'
 )
 _ARN = re.compile(r"arns?$", re.IGNORECASE)
-
-
 _LIST = b"["[0]
 _decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 

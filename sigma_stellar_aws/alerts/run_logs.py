@@ -7,16 +7,14 @@ from typing import NamedTuple
 from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.alerts.alert import Alert
-from sigma_stellar_aws.alerts.alert_index import begin_of_count, index_exists, prepare_alert_index, store_alerts
+from sigma_stellar_aws.alerts.alert_index import begin_of_count, prepare_alert_index
 from sigma_stellar_aws.alerts.alert_packing import with_events
-from sigma_stellar_aws.alerts.checkpoint import later
-from sigma_stellar_aws.alerts.correlate import Correlator, look_back, reading_begin
-from sigma_stellar_aws.alerts.hits import DistinctHits, Hit
+from sigma_stellar_aws.alerts.alert_update import AlertUpdate, keep_alerts
+from sigma_stellar_aws.alerts.correlate import look_back, reading_begin
+from sigma_stellar_aws.alerts.hits import Hit
 from sigma_stellar_aws.alerts.log_checkpoint import LogCheckpoint
 from sigma_stellar_aws.alerts.pack_rule import Pack
 from sigma_stellar_aws.alerts.run import Messages, hits_in_order, hits_of_portions
-from sigma_stellar_aws.alerts.run_store import AlertUpdate, all_stored
-from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.external_sort import ExternalSort
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.logs.portions import Portion
@@ -70,28 +68,24 @@ def update_alerts_of_logs(
         TooManyAlertsError: more alerts are open at one time than that.
     """
     through = checkpoint.through if checkpoint else None
-    if through is not None and not index_exists(client, alert_index):
-        raise StoreError(
-            f"the index {alert_index!r} is gone, and its alerts with it; to raise them again, remove the checkpoint"
-        )
-    prepare_alert_index(client, alert_index, searched)
+    prepare_alert_index(client, alert_index, searched, must_exist=through is not None)
     earliest = reading_begin(pack.correlations, since)
     found, records, kept, *_ = hits_of_portions(portions, pack, earliest, until, messages)
     begin = begin_of_count(client, alert_index, _begin(found, through, since))
     hits = _all_hits(found, checkpoint, reading_begin(pack.correlations, begin))
-    events = DistinctHits(hits, None if begin is None else millis(begin))
-    correlator = Correlator(pack.correlations, pack.silent)
-    stored = store_alerts(
+    update = keep_alerts(
         client,
         alert_index,
-        pack.rules,
-        correlator.follow(events) if pack.correlations or pack.silent else events,
-        since=begin if begin is None else later(begin, since),
+        hits,
+        pack,
+        messages,
+        begin=begin,
+        floor=since,
         most_open=most_open,
-        report=messages.problem,
         complete=lambda alerts: located(with_events(alerts, kept)),
+        records=records,
     )
-    return LogUpdate(all_stored(stored, events, correlator, pack, messages, records, late=None), found, _keep(pack))
+    return LogUpdate(update, found, _keep(pack))
 
 
 def _begin(found: ExternalSort[Hit], through: datetime | None, since: datetime | None) -> datetime | None:

@@ -1,8 +1,7 @@
 """Search a data store for events that match rules, raise their alerts, and keep them in an index."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -11,17 +10,11 @@ from sigma.collection import SigmaCollection
 from sigma.exceptions import SigmaError
 
 from sigma_stellar_aws.alerts.alert import Alert
-from sigma_stellar_aws.alerts.alert_index import (
-    Outcome,
-    StoredAlert,
-    begin_of_count,
-    index_exists,
-    prepare_alert_index,
-    store_alerts,
-)
+from sigma_stellar_aws.alerts.alert_index import begin_of_count, prepare_alert_index
+from sigma_stellar_aws.alerts.alert_update import AlertUpdate, keep_alerts
 from sigma_stellar_aws.alerts.clock_doubts import clock_problems, looked_at_until
-from sigma_stellar_aws.alerts.correlate import Correlator, reading_begin
-from sigma_stellar_aws.alerts.hits import DistinctHits, Hit
+from sigma_stellar_aws.alerts.correlate import reading_begin
+from sigma_stellar_aws.alerts.hits import Hit
 from sigma_stellar_aws.alerts.pack import asked_in_process
 from sigma_stellar_aws.alerts.pack_rule import Pack, PackRule
 from sigma_stellar_aws.alerts.repeat import OVERLAP
@@ -31,7 +24,6 @@ from sigma_stellar_aws.alerts.run import (
     AlertSearch,
     Messages,
     OnProgress,
-    no_alerts,
     pack_of,
     raised,
 )
@@ -49,20 +41,6 @@ from sigma_stellar_aws.reference.flat_schema import STELLAR_INDEX
 from sigma_stellar_aws.store.clock import newest_events, store_clock
 from sigma_stellar_aws.store.mapping import describe_store
 from sigma_stellar_aws.store.trial import accepted_queries
-
-
-@dataclass(frozen=True)
-class AlertUpdate(AlertSearch):
-    """What a search found, and what became of it in the index of alerts.
-
-    ``alerts`` are those that are new or have changed.
-    """
-
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    through: datetime | None = None
-    """Up to when all events were looked at that the store has; None where the search had no end."""
 
 
 def alerts_of_store(
@@ -177,12 +155,8 @@ def update_alert_index(
         SigmaError: no rule can be converted, or not all, if the options are strict.
         TooManyAlertsError: more alerts are open at one time than the options allow.
     """
-    if must_exist and not index_exists(client, alert_index):
-        raise StoreError(
-            f"the index {alert_index!r} is gone, and its alerts with it; to raise them again, remove the checkpoint"
-        )
     messages = Messages(progress)
-    prepare_alert_index(client, alert_index, index)
+    prepare_alert_index(client, alert_index, index, must_exist=must_exist)
     fitted = _fitted(client, index, rules, time_field, options, messages, dated=True)
     clock = store_clock(client, index, fitted.time_field)
     messages.add(clock_problems(clock, times.now(), until, overlap, index))
@@ -190,66 +164,20 @@ def update_alert_index(
     pack = fitted.pack
     first = reading_begin(pack.correlations, begin)
     told = StoredEvents(client, fitted.layout, messages.note)
-    events = DistinctHits(
-        _hits(client, index, fitted, first, until, told, undated=True), None if begin is None else millis(begin)
-    )
-    correlator = Correlator(pack.correlations, pack.silent)
     complete = _completion(told, rules, options)
-    stored = store_alerts(
+    update = keep_alerts(
         client,
         alert_index,
-        pack.rules,
-        correlator.follow(events) if pack.correlations or pack.silent else events,
-        since=begin if floor is None or begin is None else max(begin, floor),
+        _hits(client, index, fitted, first, until, told, undated=True),
+        pack,
+        messages,
+        begin=begin,
+        floor=floor,
         most_open=options.most_open,
-        report=messages.problem,
         complete=lambda alerts: located(complete(alerts)),
+        late=since if must_exist else None,
     )
-    update = all_stored(stored, events, correlator, pack, messages, late=since if must_exist else None)
     return replace(update, through=until and looked_at_until(clock, until))
-
-
-def all_stored(
-    stored: Iterable[StoredAlert],
-    events: DistinctHits,
-    correlator: Correlator,
-    pack: Pack,
-    messages: Messages,
-    records: int | None = None,
-    *,
-    late: datetime | None,
-) -> AlertUpdate:
-    """Wait until all alerts are stored; keep those that are new or have changed.
-
-    New alerts whose events are all before the time ``late`` are told: an earlier run should have raised them.
-    """
-    too_late = 0
-    alerts = no_alerts()
-    outcomes: Counter[Outcome] = Counter()
-    for alert, outcome in stored:
-        outcomes[outcome] += 1
-        too_late += late is not None and outcome == "created" and alert.last is not None and alert.last < millis(late)
-        if outcome != "unchanged":
-            alerts.extend([alert])
-    for text in correlator.notes():
-        messages.note(text)
-    if too_late:
-        messages.note(
-            f"{plural(too_late, 'alert')} of events that arrived later than runs overlap, or of new rules; other such "
-            "events may not have been looked at: for the former, choose a longer --overlap"
-        )
-    return AlertUpdate(
-        alerts,
-        pack.alerting(),
-        events.count,
-        records,
-        problems=messages.problems,
-        problem_count=messages.problem_count,
-        notes=messages.notes,
-        created=outcomes["created"],
-        updated=outcomes["updated"],
-        unchanged=outcomes["unchanged"],
-    )
 
 
 def _completion(

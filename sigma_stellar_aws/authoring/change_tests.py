@@ -37,8 +37,8 @@ class ChangeResult(NamedTuple):
 def try_changes(results: Sequence[TrialResult]) -> Iterator[ChangeResult]:
     """Change each rule that has cases, one thing at a time, and yield whether a case notices.
 
-    Only cases that pass count. Correlations, and rules in files with templates (key ``action``), are not changed; nor
-    is what cannot be converted, or asks for the very same, a change.
+    Only cases that pass count. Correlations, and rules in files with templates (key ``action``), are not changed. A
+    change that cannot be converted, or that asks for the same as before, is passed over.
 
     Args:
         results: what came of all cases with the rules as they are.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.base.yaml_positions import YamlPath
 
-# Said of a stand-in, it is not said of the rule.
+# What is found in a stand-in is not the rule's, and is not told.
 _STAND_INS: JsonObject = {
     "title": "Untitled",
     "logsource": {"product": "aws", "service": "cloudtrail"},

@@ -1,20 +1,21 @@
-"""How often Python looks for objects that hold each other."""
+"""How often Python's garbage collector looks for objects that refer to each other."""
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-MANY = 100_000
+_RARELY = 100_000
+"""New objects between two looks; Python's own threshold is 2,000 or less."""
 
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
-    """Look for cycles seldom while records are read.
+    """Look for reference cycles rarely while records are read.
 
-    They come and go by the million, and have no cycles in them; to look for some takes a tenth of the time.
+    Records come and go by the million and hold no cycles; looking for some takes a tenth of the time.
     """
     before = gc.get_threshold()
-    gc.set_threshold(MANY)
+    gc.set_threshold(_RARELY)
     try:
         yield
     finally:

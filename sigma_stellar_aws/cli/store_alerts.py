@@ -4,18 +4,20 @@ Loaded only for that: files are searched without the packages of the extra ``sto
 """
 
 import os
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from datetime import timedelta
 
 from opensearchpy import OpenSearch
 
+from sigma_stellar_aws.alerts.alert_update import AlertUpdate
 from sigma_stellar_aws.alerts.checkpoint import Checkpoint
 from sigma_stellar_aws.alerts.correlate import reading_begin
 from sigma_stellar_aws.alerts.log_checkpoint import ReadFile, open_log_checkpoint
-from sigma_stellar_aws.alerts.repeat import OVERLAP, RunSpan, repeat
+from sigma_stellar_aws.alerts.repeat import OVERLAP, Run, RunSpan, repeat
 from sigma_stellar_aws.alerts.run import Messages
 from sigma_stellar_aws.alerts.run_logs import update_alerts_of_logs
-from sigma_stellar_aws.alerts.run_store import AlertUpdate, alerts_of_store, update_alert_index
+from sigma_stellar_aws.alerts.run_store import alerts_of_store, update_alert_index
 from sigma_stellar_aws.base import run_limit
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.cli.alert_options import Output, RuleChoice, StoreChoice, TimeBounds, Writing
@@ -61,22 +63,19 @@ def update_index(
     index, time_field = store.index or STELLAR_INDEX, store.time_field or TIME_FIELD
     search = {"index": index, "time_field": time_field, "url": url, "write": alert_index}
     with connect(url, store.ca_file, os.environ) as client:
-        for run in repeat(
+        runs = repeat(
             since=times.since,
             until=times.until,
             checkpoint=Checkpoint(writing.checkpoint, search) if writing.checkpoint else None,
             overlap=writing.overlap or OVERLAP,
             interval=writing.follow,
-        ):
-            problems.begin_anew()
-            run_limit.begin_anew()
+        )
+        for run in _told(runs, problems):
             with run as span:
                 update = _update(client, store, alert_index, span, rules, writing.overlap or OVERLAP, output, problems)
                 if update.through:
                     run.reached(update.through)
                 _print_update(update, alert_index, index, times, output, problems)
-            if run.error:
-                note(f"this run failed; the next run will make up for it: {run.error}")
 
 
 def update_from_logs(
@@ -96,9 +95,8 @@ def update_from_logs(
     search = {"logs": searched, "url": url, "write": alert_index}
     overlap = max(writing.overlap or OVERLAP, LATEST)
     with connect(url, store.ca_file, os.environ) as client:
-        for run in repeat(since=times.since, until=times.until, interval=writing.follow):
-            problems.begin_anew()
-            run_limit.begin_anew()
+        runs = repeat(since=times.since, until=times.until, interval=writing.follow)
+        for run in _told(runs, problems):
             checkpoints = open_log_checkpoint(writing.checkpoint, search) if writing.checkpoint else nullcontext()
             with run as span, checkpoints as checkpoint:
                 pack = rules.pack(Messages(on_progress(problems)))
@@ -133,8 +131,16 @@ def update_from_logs(
                         all_listed=selection.all_listed,
                     )
                 _print_update(done.update, alert_index, searched, times, output, problems)
-            if run.error:
-                note(f"this run failed; the next run will make up for it: {run.error}")
+
+
+def _told(runs: Iterable[Run], problems: Problems) -> Iterator[Run]:
+    """Yield each run when it is to begin, with no problems yet and all of its time; say of one that it failed."""
+    for run in runs:
+        problems.begin_anew()
+        run_limit.begin_anew()
+        yield run
+        if run.error:
+            note(f"this run failed; the next run will make up for it: {run.error}")
 
 
 def _update(

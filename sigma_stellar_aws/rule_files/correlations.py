@@ -29,7 +29,7 @@ from sigma_stellar_aws.base.text import LOOSELY_ALIKE, did_you_mean, nearest
 from sigma_stellar_aws.base.yaml_positions import YamlPath, line_of, load_yaml
 from sigma_stellar_aws.rule_files.counted import Correlation as Correlation
 from sigma_stellar_aws.rule_files.counted import Member as Member
-from sigma_stellar_aws.rule_files.needed import needed
+from sigma_stellar_aws.rule_files.needed_members import needed_members
 from sigma_stellar_aws.rule_files.stated_correlation import (
     TEMPORAL_KINDS,
     ConditionTree,
@@ -275,7 +275,7 @@ class _Resolver:
         aliases = self._aliases(stated, members)
         _refuse(stated)
         known = [self._member(stated, number, member, aliases) for number, member in enumerate(members)]
-        count, alternatives = needed(stated)
+        count, alternatives = needed_members(stated)
         title = rule.title or rule_name(rule)
         return Correlation(
             rule_name(rule), title, stated.kind, tuple(known), stated.group_by, stated.timespan, count, alternatives

@@ -18,7 +18,7 @@ from sigma_stellar_aws.rule_files.stated_correlation import (
 _MOST_ALTERNATIVES = 100
 
 
-def needed(stated: StatedCorrelation) -> tuple[int, tuple[tuple[int, ...], ...]]:
+def needed_members(stated: StatedCorrelation) -> tuple[int, tuple[tuple[int, ...], ...]]:
     """Return how many events, values or rules are needed, and the sets of rules of which one has to be complete."""
     at = ("correlation", "condition")
     number = len(stated.references)
