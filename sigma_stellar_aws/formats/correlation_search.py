@@ -43,9 +43,9 @@ def correlation_search(converted: ConvertedCorrelation) -> JsonObject:
     correlation, whole = converted.correlation, converted.whole
     present = [dsl.exists(field) for field in converted.values]
     counts, condition = _counts(converted)
-    page = min(_PAGE, _MOST_BUCKETS // (1 + correlation.count)) if correlation.kind == VALUE_COUNT else _PAGE
+    page = min(_PAGE, _MOST_BUCKETS // 2 // (1 + correlation.count)) if correlation.kind == VALUE_COUNT else _PAGE
     if not page:
-        converted.refuse(f"it counts {correlation.count:,} values, and one answer has room for {_MOST_BUCKETS:,}")
+        converted.refuse(f"it counts {correlation.count:,} values twice, and one answer has room for {_MOST_BUCKETS:,}")
     aggregations: JsonObject = {**counts, "can_be_complete": {"bucket_selector": condition}}
     meta: JsonObject = {
         "rule": rule_name(whole.rule),
