@@ -18,7 +18,7 @@ from sigma_stellar_aws.alerts.pack_rule import Override as Override
 from sigma_stellar_aws.alerts.pack_rule import Pack as Pack
 from sigma_stellar_aws.alerts.pack_rule import PackRule as PackRule
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
-from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedRuleError
+from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedRuleError, reason_of
 from sigma_stellar_aws.pipelines.of_store import pipeline_for
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
 from sigma_stellar_aws.query import dsl
@@ -89,7 +89,7 @@ def convert_pack(
             if strict:
                 raise
             errors.append(error)
-            left_out[rule_name(rule)] = str(error)
+            left_out[rule_name(rule)] = reason_of(error)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         bodies = backend.convert(SigmaCollection([*good], resolve_references=False), "pack")
@@ -98,7 +98,9 @@ def convert_pack(
     asked = dict(dsl.named_clauses(query)) if bodies else {}
     if store is None:
         known |= {name: known[name]._replace(asked=json.dumps(clause)) for name, clause in asked.items()}
-    left_out.update((rule_name(rule), str(error)) for rule, error in backend.errors if rule_name(rule) not in asked)
+    left_out.update(
+        (rule_name(rule), reason_of(error)) for rule, error in backend.errors if rule_name(rule) not in asked
+    )
     counted = _counted(rules, left_out, known, override)
     errors += counted.errors
     if strict and counted.errors:

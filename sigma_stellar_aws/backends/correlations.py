@@ -17,7 +17,7 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.backends.outputs import AnyConverted, OneCondition, OutputFormats
 from sigma_stellar_aws.base.json_types import JsonObject
-from sigma_stellar_aws.base.sigma_errors import UnsupportedRuleError
+from sigma_stellar_aws.base.sigma_errors import UnsupportedRuleError, reason_of
 from sigma_stellar_aws.formats.converted_correlation import ConvertedCorrelation, converted_correlation
 from sigma_stellar_aws.formats.converted_rule import ConvertedRule, joined
 from sigma_stellar_aws.formats.correlation_search import correlation_search
@@ -148,7 +148,7 @@ class Correlations(OutputFormats):
             raise _refused(rule, f"{reason}; sigma-stellar-aws alerts can")
         if member.name not in self._members:
             failed = [error for failed, error in self.errors if rule_name(failed) == member.name]
-            reasons = [str(getattr(error, "reason", error)) for error in failed]
+            reasons = [reason_of(error) for error in failed]
             raise _refused(rule, f"the rule {member.title!r}, which it counts, is left out: {'; '.join(reasons)}")
         counted = self._members[member.name]
         return joined([self._converted(counted, *asked) for asked in self._asked[id(counted)]])

@@ -55,8 +55,13 @@ class CorrelationError(UnsupportedRuleError):
             self.args = (f"Filter {title!r}: {reason}",)
 
 
-class RuleBlockError(SigmaConfigurationError):
+class RuleBlockError(_CopyableError, SigmaConfigurationError):
     """The block ``stellar`` of a rule is not as it should be."""
+
+    def __init__(self, rule: str, reason: str, source: SigmaRuleLocation | None = None) -> None:
+        """Name the rule (its title), the reason and the file."""
+        super().__init__(f"Rule {rule!r}: stellar: {reason}", source=source)
+        self.reason = f"stellar: {reason}"
 
 
 class StoreProfileError(_CopyableError, SigmaConfigurationError):
@@ -90,3 +95,13 @@ class LeftOutWarning(UserWarning):
 
 class AssumptionWarning(UserWarning):
     """What was made of rules is right only if its target is as it is told here, which nobody knows yet."""
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a rule is refused, without its title and its file, for a text that has these.
+
+    >>> reason_of(UnsupportedRuleError("Some Rule", "it has no id"))
+    'it has no id'
+    """
+    reason = getattr(error, "reason", None)
+    return reason if isinstance(reason, str) else str(error.args[0] if error.args else error)

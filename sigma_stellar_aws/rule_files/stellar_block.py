@@ -169,4 +169,4 @@ def stellar_block(rule: _AnyRule) -> Mapping[str, Json]:
 
 
 def _error(rule: _AnyRule, reason: str) -> RuleBlockError:
-    return RuleBlockError(f"Rule {rule.title!r}: stellar: {reason}", source=rule.source)
+    return RuleBlockError(rule.title, reason, rule.source)

@@ -23,6 +23,7 @@ from sigma_stellar_aws.alerts.alert import Alert, alert_json
 from sigma_stellar_aws.alerts.pack import convert_pack
 from sigma_stellar_aws.alerts.run import AlertOptions, AlertSearch, alerts_of_files
 from sigma_stellar_aws.alerts.run_store import alerts_of_store, update_alert_index
+from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.logs.flatten import flatten
@@ -301,6 +302,20 @@ def test_what_is_refused_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
     told = "\n".join(found.problems)
     assert "Rule 'Less': lt is not supported" in told
     assert "Rule 'Other': the rule 'Rule e' is left out: " in told
+
+
+def test_why_a_rule_is_left_out_is_said_without_its_title_and_file_again(tmp_path: Path) -> None:
+    """In what is told of a correlation that counts it, in alerts and in conversions."""
+    wrong = base("d") + "stellar: {suppression: {window: 1y}}\n"
+    text = "\n---\n".join([base("a"), wrong, CHAIN.replace("[a, b]", "[a, d]")])
+    (tmp_path / "rules.yml").write_text(text, encoding="utf-8")
+    reason = "is left out: stellar: suppression.window must be a number with m, h or d, such as 24h, not '1y'"
+    place = f"in {(tmp_path / 'rules.yml').resolve()}"
+    told = search(tmp_path / "logs", load_rules(tmp_path), [event(0, "a", u="1")]).problems
+    assert f"Rule 'Chain': the rule 'Rule d' {reason} {place}:22" in "\n".join(told)
+    backend = StellarAwsBackend(stellar_aws(), collect_errors=True)
+    backend.convert(load_rules(tmp_path), "elastic_rule")
+    assert f"Rule 'Chain': the rule 'Rule d', which it counts, {reason} {place}" in [str(e) for _, e in backend.errors]
 
 
 @pytest.mark.parametrize(

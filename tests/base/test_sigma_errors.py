@@ -9,6 +9,7 @@ from sigma.exceptions import SigmaRuleLocation
 
 from sigma_stellar_aws.base.sigma_errors import (
     CorrelationError,
+    RuleBlockError,
     StoreProfileError,
     UnsupportedConditionError,
     UnsupportedRuleError,
@@ -24,6 +25,7 @@ PLACE = SigmaRuleLocation(Path("rules.yml"), 3)
         UnsupportedConditionError("Some Rule", "eventName", "it is refused", PLACE),
         CorrelationError("Some Rule", "it is refused", PLACE),
         CorrelationError("Some Filter", "it is refused", PLACE, is_filter=True),
+        RuleBlockError("Some Rule", "it is refused", PLACE),
         StoreProfileError("store.json", "it is refused"),
     ],
     ids=lambda error: type(error).__name__,
