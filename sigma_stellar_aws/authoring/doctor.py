@@ -4,7 +4,7 @@ import copy
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Literal, NamedTuple
 
@@ -26,7 +26,9 @@ from sigma_stellar_aws.query.by_field_type import cut_values
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import StoreProfile
 from sigma_stellar_aws.reference.ecs_fields import ecs_field
+from sigma_stellar_aws.reference.flat_schema import flat_name
 from sigma_stellar_aws.rule_files.correlations import counted_by
+from sigma_stellar_aws.rule_files.counted import TEMPORAL_KINDS
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 from sigma_stellar_aws.store.mapping import Counted, count_each
 from sigma_stellar_aws.store.trial import accepted_queries
@@ -111,7 +113,10 @@ def diagnose(
             *kept_otherwise(client, profile),
             *map(str, rules.errors),
         ],
-        [_diagnosis(rule, pack, *of_rule) for rule, pack, of_rule in zip(rules.rules, packs, counts, strict=True)],
+        [
+            _diagnosis(rule, pack, profile, *of_rule)
+            for rule, pack, of_rule in zip(rules.rules, packs, counts, strict=True)
+        ],
     )
 
 
@@ -200,7 +205,11 @@ def _problems(profile: StoreProfile, time_field: str, undated: str, since: datet
 
 
 def _diagnosis(
-    rule: SigmaRule | SigmaCorrelationRule, pack: Pack | SigmaError, cut: int | None, of_service: int | None
+    rule: SigmaRule | SigmaCorrelationRule,
+    pack: Pack | SigmaError,
+    profile: StoreProfile,
+    cut: int | None,
+    of_service: int | None,
 ) -> RuleDiagnosis:
     def diagnosis(verdict: Verdict, reasons: Iterable[str]) -> RuleDiagnosis:
         return RuleDiagnosis(rule_name(rule), rule.title, verdict, list(dict.fromkeys(reasons)))
@@ -211,8 +220,9 @@ def _diagnosis(
         [f"field {doubt.field!r}: {doubt.reason}" for doubt in pack.doubts if doubt.kind == kind]
         for kind in ("missing", "cut", "loose")
     )
-    if not dsl.can_match(pack.query, {doubt.field for doubt in pack.doubts if doubt.kind == "missing"}):
+    if not _can_match(rule_name(rule), pack, {doubt.field for doubt in pack.doubts if doubt.kind == "missing"}):
         return diagnosis("cannot match", missing)
+    wrong += _without_part(rule_name(rule), pack, profile)
     if cut:
         wrong.append(f"values too long to be found, in a field of this rule, in {plural(cut, 'event')}")
     elif cut is None and too_long:
@@ -222,6 +232,28 @@ def _diagnosis(
     if of_service == 0:
         return diagnosis("no events", [*missing, *too_long, "no event of its service was ever seen"])
     return diagnosis("can match", [*missing, *too_long])
+
+
+def _can_match(name: str, pack: Pack, missing: Collection[str]) -> bool:
+    """Tell whether a rule can match, or a correlation be complete, where events lack some fields."""
+    correlation = next((each for each in pack.correlations if each.name == name), None)
+    if correlation is None:
+        return dsl.can_match(dict(dsl.named_clauses(pack.query))[name], missing)
+    possible = [_can_match(member.name, pack, missing) for member in correlation.members]
+    if correlation.alternatives:
+        return any(all(possible[number] for number in numbers) for numbers in correlation.alternatives)
+    return sum(possible) >= (correlation.count if correlation.kind in TEMPORAL_KINDS else 1)
+
+
+def _without_part(name: str, pack: Pack, profile: StoreProfile) -> Iterator[str]:
+    """Say which fields that a correlation groups or counts by the store does not have, if it has CloudTrail's own."""
+    members = [member for each in pack.correlations if each.name == name for member in each.members]
+    if profile.layout == "ecs":
+        return
+    for field in dict.fromkeys(field for member in members for field in (*member.key, *member.values)):
+        stored = flat_name(field) if profile.layout == "flattened" else field
+        if not profile.mappings(stored):
+            yield f"field {stored!r}: {profile.indices} has no such field, and events without it take no part"
 
 
 def _without_rule(message: str, title: str) -> str:

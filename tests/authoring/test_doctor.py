@@ -420,6 +420,33 @@ def test_a_correlation_is_told(engine_url: str, rules: Any) -> None:
         assert verdicts["Few"][1][0].startswith("lt is not supported: ")
 
 
+@pytest.mark.parametrize(
+    ("block", "verdict"),
+    [
+        ("{type: temporal, group-by: [eventSource], condition: a and b}", "cannot match"),
+        ("{type: temporal_ordered, rules: [a, b], group-by: [eventSource]}", "cannot match"),
+        ("{type: temporal, group-by: [eventSource], condition: a or b}", "can match"),
+        ("{type: event_count, rules: [a, b], group-by: [eventSource], condition: {gte: 3}}", "can match"),
+        ("{type: event_count, rules: [a], group-by: [eventName], condition: {gte: 3}}", "may be wrong"),
+        ("{type: value_count, rules: [a], condition: {gte: 3, field: eventName}}", "may be wrong"),
+        ("{type: event_count, rules: [b], group-by: [eventName], condition: {gte: 3}}", "cannot match"),
+    ],
+)
+def test_a_correlation_can_be_complete_where_enough_of_it_can_match(
+    engine_url: str, rules: Any, block: str, verdict: str
+) -> None:
+    """Of the rules a and b, whose field no event has, and by fields that events have."""
+    with index(engine_url, "ill", {**DATE, "eventSource": KEYWORD}, [recent({"eventSource": SOURCE})]):
+        folder = rules("{eventSource: iam.amazonaws.com}", "{errorCode: AccessDenied}")
+        for name, file in (("a", folder / "0.yml"), ("b", folder / "1.yml")):
+            file.write_text(f"{file.read_text()}\nname: {name}\n")
+        (folder / "both.yml").write_text(f"title: Both\ncorrelation: {block[:-1]}, timespan: 5m}}\n")
+        found = diagnosis(engine_url, "ill", folder, exit_code=3)
+        both = next(rule for rule in found["rules"] if rule["title"] == "Both")
+        field = "eventName" if verdict == "may be wrong" else "errorCode"
+        assert (both["verdict"], f"field '{field}': " in str(both["reasons"])) == (verdict, True)
+
+
 def test_a_time_field_that_differs_between_indices(engine_url: str, rules: Any) -> None:
     """Indices that disagree about the time field are diagnosed, not an error."""
     document = recent({"eventSource": SOURCE})
