@@ -118,6 +118,14 @@ def alert_id(key_id: str, start: int | None) -> str:
     return hashed_id([key_id, start])
 
 
+def id_of_event(key_id: str, time: int | None, event: str) -> str:
+    """Return the id of the alert of a single event, at a time (milliseconds since 1970-01-01 UTC)."""
+    # JSON of what has nothing to escape, as almost all ids of events: to encode it takes longer than to hash it.
+    if event.isascii() and event.replace("-", "").isalnum():
+        return _hashed(f'["{key_id}", {"null" if time is None else time}, "{event}"]')
+    return hashed_id([key_id, time, event])
+
+
 def key_id(rule: PackRule, key: Key) -> str:
     """Hash a rule and the values of the fields that it suppresses by."""
     return _key_id(rule.id, rule.suppression.fields, key)
@@ -228,7 +236,7 @@ def _json_of_events(alert: Alert) -> JsonObject:
 def _correlation_json(alert: Alert, correlation: Correlation) -> JsonObject:
     return {
         "type": correlation.kind,
-        "timespan": duration_text(correlation.timespan),
+        "timespan": _duration_text(correlation.timespan),
         "since": time_text(alert.since),
         "chain": [
             {
@@ -247,19 +255,24 @@ def _correlation_json(alert: Alert, correlation: Correlation) -> JsonObject:
     }
 
 
-# Alerts come in order of time.
+# Alerts come in order of time, and most rules have one of a few windows.
 _time_text = lru_cache(maxsize=1000)(time_text)
+_duration_text = lru_cache(maxsize=1000)(duration_text)
 
 
 def suppression_json(alert: Alert) -> JsonObject:
     """Write the window and the key of an alert as a JSON object."""
     suppression = alert.rule.suppression
     return {
-        "window": duration_text(suppression.window),
+        "window": _duration_text(suppression.window),
         "key": dict(zip(suppression.fields, alert.key, strict=True)),
     }
 
 
 def hashed_id(parts: list[Json]) -> str:
     """Hash JSON values into a short id that is the same in every run."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    return _hashed(json.dumps(parts))
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import TypeAlias
 
-from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, ChainEvent, Raised, alert_id, hashed_id, key_id
+from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, ChainEvent, Raised, alert_id, id_of_event, key_id
 from sigma_stellar_aws.alerts.correlate import Completion, Contribution
 from sigma_stellar_aws.alerts.correlation_state import CountedEvent
 from sigma_stellar_aws.alerts.hits import Hit, Key, common_texts
@@ -291,7 +291,7 @@ def _of_one_event(rule: PackRule, key: Key, hit: Hit) -> Alert:
     # The same for a file and a store, of which a search reads different parts of the record.
     event = hit.event_id if is_uuid(hit.event_id) else hit.identity
     return Alert(
-        id=hashed_id([identity, hit.time, event]),
+        id=id_of_event(identity, hit.time, event),
         key_id=identity,
         rule=rule,
         key=key,
@@ -302,13 +302,13 @@ def _of_one_event(rule: PackRule, key: Key, hit: Hit) -> Alert:
         events=1,
         counted=1,
         sample=((hit.event_id, hit.origin),),
-        event_names=_with((), _event_text(hit)),
-        accounts=_with((), hit.account),
-        regions=_with((), hit.region),
-        actors=_with((), hit.actor),
-        source_addresses=_with((), hit.source_address),
+        event_names=(name,) if (name := _event_text(hit)) else (),
+        accounts=(hit.account,) if hit.account else (),
+        regions=(hit.region,) if hit.region else (),
+        actors=(hit.actor,) if hit.actor else (),
+        source_addresses=(hit.source_address,) if hit.source_address else (),
         failed=int(bool(hit.error_code)),
-        error_codes=_with((), hit.error_code),
+        error_codes=(hit.error_code,) if hit.error_code else (),
         place=hit.event,
     )
 

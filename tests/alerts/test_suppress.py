@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, Raised, alert_id, alert_json, key_id
+from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, Raised, alert_id, alert_json, hashed_id, id_of_event, key_id
 from sigma_stellar_aws.alerts.hits import DistinctHits, Hit, Key, to_hit
 from sigma_stellar_aws.alerts.pack import PackRule
 from sigma_stellar_aws.alerts.store_events import within
@@ -109,6 +109,15 @@ def test_without_a_window_every_event_is_an_alert() -> None:
     found = list(raise_alerts([hit(time, identity=str(n)) for n, time in enumerate(times)], rules))
     assert [(alert.first, alert.events) for alert in found] == [(time, 1) for time in times]
     assert len({alert.id for alert in found}) == len(times)
+
+
+@pytest.mark.parametrize("time", [None, 0, 1793491200000])
+@pytest.mark.parametrize(
+    "event", ["6f0c7a2e-9d8b-4c1f-8a35-2b7e1d4c9f60", "a b", 'a"b', "a\\n", "\u00e9", "\ud800", "\x7f", ""]
+)
+def test_the_id_of_an_event(time: int | None, event: str) -> None:
+    """It is a hash of JSON like all ids, so that it stays what it was."""
+    assert id_of_event("0" * 32, time, event) == hashed_id(["0" * 32, time, event])
 
 
 def test_copies_count_once() -> None:
