@@ -1,5 +1,7 @@
 """The command lsp."""
 
+import asyncio
+import logging
 import os
 import sys
 from contextlib import redirect_stdout
@@ -10,6 +12,19 @@ from sigma_stellar_aws.cli.problems import note
 from sigma_stellar_aws.editor.server import make_server
 
 
+class _InALine(logging.Formatter):
+    """Leaves out tracebacks: editors show what a server says to people."""
+
+    def formatException(self, ei: object) -> str:  # noqa: N802
+        """Return what went wrong."""
+        return repr(ei[1]) if isinstance(ei, tuple) else ""
+
+
+def _is_of_interest(record: logging.LogRecord) -> bool:
+    # What an editor still waits for when it ends the server is cancelled, which is no error.
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
 @click.command()
 def lsp() -> None:
     """Serve an editor in which rules are written: a language server (LSP) on standard input and output.
@@ -18,6 +33,10 @@ def lsp() -> None:
     """
     if sys.stdin.isatty():
         note('waiting for an editor on standard input; Ctrl-C ends it; see "sigma-stellar-aws reference editors"')
+    log = logging.StreamHandler()
+    log.setFormatter(_InALine())
+    log.addFilter(_is_of_interest)
+    logging.basicConfig(level=logging.WARNING, handlers=[log])
     # The server closes its stream at the end; and what anything else prints must not come between its messages.
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as output, redirect_stdout(sys.stderr):
         make_server().start_io(sys.stdin.buffer, output)

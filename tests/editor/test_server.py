@@ -397,3 +397,28 @@ def test_a_client_that_goes_away_ends_the_server() -> None:
         [sys.executable, "-m", "sigma_stellar_aws", "lsp"], input=b"", capture_output=True, timeout=60
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_a_client_that_goes_away_in_a_request() -> None:
+    """What was asked is not answered, and nobody is told of that; of what is no message, in a line."""
+    initialize = (
+        '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"processId":null,"rootUri":null,"capabilities":{}}}'
+    )
+    opened = (
+        '{"jsonrpc":"2.0","method":"textDocument/didOpen","params":{"textDocument":'
+        '{"uri":"untitled:1","languageId":"yaml","version":1,"text":"title: x"}}}'
+    )
+    hover = (
+        '{"jsonrpc":"2.0","id":2,"method":"textDocument/hover","params":{"textDocument":{"uri":"untitled:1"},'
+        '"position":{"line":0,"character":1}}}'
+    )
+    messages = [initialize, '{"jsonrpc":"2.0","method":"initialized","params":{}}', opened, hover, "{no json}"]
+    sent = "".join(f"Content-Length: {len(message)}\r\n\r\n{message}" for message in messages) + "Content-Length: 9"
+    done = subprocess.run(
+        [sys.executable, "-m", "sigma_stellar_aws", "lsp"], input=sent.encode(), capture_output=True, timeout=60
+    )
+    assert done.returncode == 0
+    said = done.stderr.decode()
+    assert "Traceback" not in said
+    assert "JSON" in said
+    assert len(said.splitlines()) == 2
