@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 import sys
 from contextlib import redirect_stdout
 
@@ -37,6 +38,8 @@ def lsp() -> None:
     log.setFormatter(_InALine())
     log.addFilter(_is_of_interest)
     logging.basicConfig(level=logging.WARNING, handlers=[log])
+    # A thread waits for standard input, so that Python would end only with that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # The server closes its stream at the end; and what anything else prints must not come between its messages.
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as output, redirect_stdout(sys.stderr):
         make_server().start_io(sys.stdin.buffer, output)

@@ -16,7 +16,7 @@ from sigma_stellar_aws.editor.outline import (
 )
 from sigma_stellar_aws.editor.text_positions import Place, line_end, line_of_offset, line_starts
 
-_WORD = re.compile(r"[^\s'\"\[\]{},|:#]")
+_WORD = re.compile(r"[^\s'\"\[\](){},|:#]")
 _COMMENT = re.compile(r"(?:^|\s)#")
 
 

@@ -60,14 +60,20 @@ def keys_in(text: str, document: int, path: YamlPath) -> list[str]:
 
 def values_at(text: str, document: int, path: YamlPath) -> list[str]:
     """Return the value at a path, or the elements of the list there."""
-    return [
-        unquoted(entry.value)
+    values = [
+        _value(text, entry)
         for entry in entries_with_flow(text)
-        if entry.document == document
-        and (entry.path == path or (entry.key is None and entry.path[:-1] == path))
-        and entry.value
-        and not entry.value.startswith(("|", ">", "{", "["))
+        if entry.document == document and (entry.path == path or (entry.key is None and entry.path[:-1] == path))
     ]
+    return [unquoted(value) for value in values if value and not value.startswith(("|", ">", "{", "["))]
+
+
+def _value(text: str, entry: Entry) -> str:
+    """Return a value without its anchor; of an alias, the value that it stands for."""
+    if entry.value.startswith("*"):
+        named = (other.value for other in entries_with_flow(text) if other.document == entry.document)
+        return next((value.partition(" ")[2] for value in named if value.startswith(f"&{entry.value[1:]} ")), "")
+    return entry.value.partition(" ")[2] if entry.value.startswith("&") else entry.value
 
 
 def selections(text: str, document: int, detection: YamlPath) -> list[str]:
@@ -77,7 +83,8 @@ def selections(text: str, document: int, detection: YamlPath) -> list[str]:
 
 def sources_beside(text: str, document: int, path: YamlPath) -> list[str]:
     """Return the known event sources that a selection asks for, or else all that its detection does."""
-    return [source for source in _beside(text, document, path, "eventSource") if source in sources()]
+    asked = (source.lower() for source in _beside(text, document, path, "eventSource"))
+    return [source for source in asked if source in sources()]
 
 
 def names_beside(text: str, document: int, path: YamlPath) -> list[str]:

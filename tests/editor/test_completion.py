@@ -30,6 +30,7 @@ from tests.editor.writing import HEAD, cut, proposed
         (HEAD + "    cond^", "condition"),
         (HEAD + "    condition: sel^", "selection"),
         (HEAD + "    condition: not sel^", "selection"),
+        (HEAD + "    condition: not (sel^)", "selection"),
         ("detection:\n  s:\n    eventSource: clo^", "cloudformation.amazonaws.com"),
         ("tags:\n    - attack.t1485^", "attack.t1485"),
         ("tags: [attack.imp^", "attack.impact"),
@@ -91,6 +92,22 @@ def test_maps_on_one_line_have_a_source_too(selection: str, first: str) -> None:
     """What stands before or behind the cursor on its line is beside it, in the map of a list that it is in."""
     found = proposed("detection:\n  s: " + selection)
     assert found[0] == first
+    assert "PutBucketAcl" not in found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "    s:\n        eventSource: IAM.amazonaws.com\n",
+        "    s:\n        eventSource: &iam iam.amazonaws.com\n",
+        "    t:\n        eventSource: &iam 'iam.amazonaws.com'\n    s:\n        eventSource: *iam\n",
+        "    t: &iam\n        eventSource: iam.amazonaws.com\n    s:\n        <<: *iam\n",
+    ],
+)
+def test_a_source_may_be_written_in_capitals_or_by_an_alias(source: str) -> None:
+    """As a rule is read."""
+    found = proposed("detection:\n" + source + "        eventName: PutU^")
+    assert found[0] == "PutUserPermissionsBoundary"
     assert "PutBucketAcl" not in found
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -422,3 +424,20 @@ def test_a_client_that_goes_away_in_a_request() -> None:
     assert "Traceback" not in said
     assert "JSON" in said
     assert len(said.splitlines()) == 2
+
+
+def test_an_interrupt_ends_the_server() -> None:
+    """Whoever starts it at a terminal, to see what it does, can end it."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "sigma_stellar_aws", "lsp"], stdin=PIPE, stdout=PIPE, stderr=PIPE, bufsize=0
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    message = (
+        '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"processId":null,"rootUri":null,"capabilities":{}}}'
+    )
+    server.stdin.write(f"Content-Length: {len(message)}\r\n\r\n{message}".encode())
+    assert server.stdout.read(1)
+    server.send_signal(signal.SIGINT)
+    assert server.wait(30) == -signal.SIGINT
+    assert server.communicate()[1] == b""
