@@ -222,8 +222,10 @@ def _rate(noise: RuleNoise, background: Background) -> str:
 def _span_text(background: Background) -> str:
     if background.span is None:
         return ""
+    if background.days >= 1:
+        return f" in {background.days:.1f} days"
     hours = background.days * 24
-    return f" in {background.days:.1f} days" if background.days >= 1 else f" in {hours:.1f} hours"
+    return f" in {hours:.1f} hours" if hours >= 1 else " in less than an hour"
 
 
 def _details(noise: RuleNoise) -> Iterator[tuple[str, str]]:

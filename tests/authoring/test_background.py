@@ -118,6 +118,14 @@ def test_hours_are_not_made_a_day_of(folder: Path) -> None:
     assert "5 records in 12.0 hours" in summary_of_background(found)
 
 
+def test_logs_of_a_moment_have_no_rate(folder: Path) -> None:
+    """One record spans no time, which is not the same as no hours."""
+    for file in (folder / "logs").iterdir():
+        file.unlink()
+    (folder / "logs" / "one.json").write_text(json.dumps({"Records": RECORDS[1:2]}))
+    assert summary_of_background(background(folder)) == "1 record in less than an hour: 1 alert of 1 of 3 rules"
+
+
 def test_correlations_are_counted_by_their_alerts(folder: Path) -> None:
     """What a correlation has of events is in its alerts; a rule that only serves it is not told of."""
     (folder / "rules" / "correlation_users.yml").write_text(
