@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.editor.outline import DEEPEST, Entry, read_outline, unquoted
@@ -14,12 +15,14 @@ _TOKEN = re.compile(rf"""[ \t]*(?P<part>[\[\]{{}},]|{_QUOTED}|{_PLAIN})(?P<colon
 _VALUE = re.compile(rf"{_QUOTED}|{_PLAIN}|(?=[,\]}}])")
 
 
-def entries_with_flow(text: str) -> Iterator[Entry]:
-    """Yield the keys and elements of a text, and behind each those of the map or list that stands on its line."""
+@lru_cache(maxsize=16)
+def entries_with_flow(text: str) -> tuple[Entry, ...]:
+    """Return the keys and elements of a text, and behind each those of the map or list that stands on its line."""
+    found: list[Entry] = []
     for entry in read_outline(text):
-        yield entry
-        if entry.value[:1] in ("{", "["):
-            yield from _inner(text, entry)
+        found.append(entry)
+        found += _inner(text, entry) if entry.value[:1] in ("{", "[") else ()
+    return tuple(found)
 
 
 def entry_at(text: str, offset: int) -> Entry | None:
