@@ -96,7 +96,9 @@ def nearest(word: str, choices: Iterable[str], alike: float = ALIKE) -> str | No
     plain = _plain(word)
     if not plain:
         return None
-    for spelling in (plain, *_swapped(plain)):
+    # A swap leaves the length as it is, and there are many of a long word.
+    swapped = _swapped(plain) if len(plain) in known.letters else ()
+    for spelling in (plain, *swapped):
         if spelling in known.choices:
             return known.choices[spelling]
     # Letters in common, whatever their order, are the most that can be alike. That is counted in a moment, and leaves

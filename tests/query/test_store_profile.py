@@ -621,8 +621,8 @@ def test_sigma_tells_what_is_wrong_with_a_profile(tmp_path: Path, mapping: Any, 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["store=gone.json"], "gone.json: it cannot be read: No such file"),
-        (["store=5"], "5: it cannot be read: No such file"),
+        (["store=gone.json"], "store=gone.json (it cannot be read: No such file"),
+        (["store=5"], "store=5 (it cannot be read: No such file"),
         (["store={file}", "inexact=maybe"], "write refuse or warn"),
         (["store={file}", "keyword_suffix=.keyword"], "a store profile knows the sub-fields"),
     ],

@@ -600,7 +600,7 @@ def test_credentials_come_from_the_environment_and_are_never_shown() -> None:
     assert half.exit_code == 1
     assert PASSWORD in half.stderr
     in_url = run("alerts", "--url", "http://alice:s3cret@127.0.0.1:9")
-    assert in_url.exit_code == 1
+    assert in_url.exit_code == 2
     assert "s3cret" not in in_url.output
     assert USER in in_url.stderr
 
