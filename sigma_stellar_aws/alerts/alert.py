@@ -120,7 +120,7 @@ def alert_id(key_id: str, start: int | None) -> str:
 
 def id_of_event(key_id: str, time: int | None, event: str) -> str:
     """Return the id of the alert of a single event, at a time (milliseconds since 1970-01-01 UTC)."""
-    # JSON of what has nothing to escape, as almost all ids of events: to encode it takes longer than to hash it.
+    # Almost all event ids have nothing that JSON escapes, and encoding one takes longer than hashing it.
     if event.isascii() and event.replace("-", "").isalnum():
         return _hashed(f'["{key_id}", {"null" if time is None else time}, "{event}"]')
     return hashed_id([key_id, time, event])

@@ -122,7 +122,7 @@ class BriefReader:
         raw = raw.replace(b"\n", b" ")
         document: Document = {"eventSource": source, "eventName": name}
         for field, getter in reading.layout.getters:
-            # As in a flattened record, an empty text is a value, and an empty list is none.
+            # A flattened record keeps empty texts and leaves out empty lists, and so does this.
             if (value := getter(record)) or value == "":
                 document[field] = value
         match = reading.match

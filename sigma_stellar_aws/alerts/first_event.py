@@ -231,7 +231,7 @@ def _written_names(fields: tuple[str, ...]) -> dict[str, str]:
 
 
 def short_resource(resource: str) -> str:
-    """Return of an ARN what is not the same for everything in an account."""
+    """Return the part of an ARN that names the resource itself, after partition, service, region and account."""
     return resource.split(":", 5)[-1]
 
 

@@ -1,6 +1,6 @@
 """Where source addresses are, out of databases in MaxMind's format (GeoLite2, GeoIP2, DB-IP and others).
 
-The names of what they tell are those of https://dev.maxmind.com/geoip/docs/databases/city-and-country and
+Fields are named as in https://dev.maxmind.com/geoip/docs/databases/city-and-country and
 https://dev.maxmind.com/geoip/docs/databases/asn.
 """
 
@@ -67,7 +67,7 @@ class AddressDatabases:
             yield alert._replace(source_locations=tuple(filter(None, found)))
 
     def _location_of(self, address: str) -> SourceLocation | None:
-        """Return what is known of an address; nothing of what is not one, such as the name of a service."""
+        """Return what is known about an address; nothing if the text is no address, such as the name of a service."""
         try:
             ip = ipaddress.ip_address(address)
         except ValueError:

@@ -58,7 +58,7 @@ def pack_key(rule_paths: Sequence[Path], filter_paths: Sequence[Path], settings:
 
 
 def find_pack(key: str | None) -> Pack | None:
-    """Return the pack that is kept under a key, or None where there is none that can be relied on."""
+    """Return the pack kept under a key, or None if there is none or it cannot be trusted."""
     folder = _folder()
     if key is None or folder is None:
         return None

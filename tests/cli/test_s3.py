@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import logging
 import os
 import signal
 import socket
@@ -49,7 +48,6 @@ def log_file(time: datetime) -> bytes:
 @pytest.fixture(scope="module")
 def empty_server() -> Iterator[S3Server]:
     """A server without objects."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with s3_server() as server:
         yield server
 

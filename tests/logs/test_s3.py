@@ -1,6 +1,5 @@
 """Reading of log files from S3."""
 
-import logging
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
@@ -42,7 +41,6 @@ ALL = sorted(
 @pytest.fixture(scope="module")
 def running() -> Iterator[S3Server]:
     """A server that all tests share."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with s3_server() as server:
         yield server
 

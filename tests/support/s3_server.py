@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -105,6 +106,7 @@ def _failing(application: WSGIApplication, server: S3Server) -> WSGIApplication:
 @contextmanager
 def s3_server() -> Iterator[S3Server]:
     """Start a server with an empty bucket; stop it at the end."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = S3Server("")
     application: Callable[..., Iterable[bytes]] = DomainDispatcherApplication(create_backend_app)
     wsgi = make_server("127.0.0.1", 0, _failing(application, server), threaded=True)
