@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import random
 import re
-import time
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -17,7 +19,6 @@ from playwright.sync_api import Browser, Dialog, Page, Request, expect
 
 from sigma_stellar_aws.alerts.page import write_html
 from sigma_stellar_aws.base.json_types import Json, JsonObject
-from tests.conftest import Report
 from tests.support.browser import chromium
 
 FIRST = datetime(2026, 11, 9, tzinfo=timezone.utc)
@@ -139,6 +140,7 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
         page.on("popup", lambda popup: wrong.append(f"popup: {popup.url}"))
         page.on("request", refuse)
         page.goto(file.as_uri())
+        expect(page.locator("#unfinished")).to_be_hidden()
         return page
 
     yield shown
@@ -170,11 +172,14 @@ def overflow(page: Page) -> int:
     return cast(int, wider)
 
 
-def data_of(page: bytes) -> JsonObject:
-    """The data in a page, read as a browser does: up to the first end of a script element."""
-    found = re.search(rb'<script id="data" type="application/json">(.*?)</script', page, re.DOTALL | re.IGNORECASE)
-    assert found
-    return cast(JsonObject, json.loads(found[1]))
+def data_of(page: bytes) -> tuple[list[JsonObject], JsonObject]:
+    """The alerts in a page and what it says about the search, read as a browser does: by elements."""
+    found = re.findall(rb'<script (?:id="data"|[^>]*class="part")[^>]*>(.*?)</script', page, re.DOTALL | re.IGNORECASE)
+    data, *parts = (json.loads(zlib.decompress(base64.b64decode(each))) for each in found)
+    details = [each for part in parts for each in part]
+    assert len(details) == len(data["alerts"])
+    rows = zip(data["alerts"], details, strict=True)
+    return [{**data["kinds"][row["kind"]]["shared"], **row["listed"], **rest} for row, rest in rows], data["about"]
 
 
 def test_page_holds_the_alerts_as_they_are() -> None:
@@ -186,9 +191,8 @@ def test_page_holds_the_alerts_as_they_are() -> None:
     stream = io.BytesIO()
     write_html(alerts, stream, about={**ABOUT, "searched": HOSTILE["script"], "problems": [HOSTILE["half"]]})
     stream.getvalue().decode("utf-8", "strict")
-    data = data_of(stream.getvalue())
-    assert data["alerts"] == alerts
-    assert data["about"] == {**ABOUT, "searched": HOSTILE["script"], "problems": [HOSTILE["half"]]}
+    about: JsonObject = {**ABOUT, "searched": HOSTILE["script"], "problems": [HOSTILE["half"]]}
+    assert data_of(stream.getvalue()) == (alerts, about)
 
 
 def test_about_is_read_after_the_alerts(tmp_path: Path) -> None:
@@ -200,7 +204,7 @@ def test_about_is_read_after_the_alerts(tmp_path: Path) -> None:
         about["problems"] = ["the last file is broken"]
 
     write_html(found(), tmp_path / "report.html", about=about)
-    assert data_of((tmp_path / "report.html").read_bytes())["about"] == about
+    assert data_of((tmp_path / "report.html").read_bytes())[1] == about
 
 
 def test_a_search_that_breaks_off_leaves_no_page(tmp_path: Path) -> None:
@@ -414,6 +418,31 @@ def test_an_alert_says_why_and_what(open_page: Open) -> None:
     assert json.loads(page.evaluate("navigator.clipboard.readText()")) == told()
 
 
+def test_all_that_is_shown_is_found(open_page: Open) -> None:
+    """A search finds what rows show, and what only an opened alert does; not the words that explain a rule."""
+    page = open_page([told(0), alert(1)])
+    for text, count in {
+        "198.51.100.23": 2,
+        "ann author": 2,
+        "disable or modify": 1,
+        "trail/main": 1,
+        "aws-cli/2": 1,
+        "not you": 1,
+        HOSTILE["script"]: 1,
+        "event-1": 1,
+        "planned change": 0,
+    }.items():
+        page.locator("#search").fill(text)
+        expect(page.locator("#result")).to_contain_text("All 2 alerts" if count == 2 else f"{count} of 2 alerts")
+
+
+@pytest.mark.parametrize(("window", "said"), [("24h", "A rule alerts once in 24h"), ("0h", "Every event is an alert.")])
+def test_why_there_are_so_many_alerts(open_page: Open, window: str, said: str) -> None:
+    """The page says what alerts were suppressed by, and where every event is one."""
+    page = open_page([alert(suppression={"window": window, "key": {}})])
+    expect(page.locator("#explained")).to_contain_text(said)
+
+
 def test_what_failed_is_told_apart(open_page: Open) -> None:
     """A failed call is an alarm, and asks another question, only if none of the alert succeeded."""
     page = open_page([told(0), told(1, event_count=2, failed_count=2), told(2, event_count=2, failed_count=1)])
@@ -436,13 +465,30 @@ def test_what_failed_is_told_apart(open_page: Open) -> None:
     expect(some.locator(".details")).to_contain_text("1 of 2 failed: AccessDeniedThe first: AccessDenied: not you")
 
 
-def test_what_a_rule_says_stands_in_the_page_once() -> None:
-    """However many alerts there are, their rule is described once, and their events do not grow without bound."""
-    stream = io.BytesIO()
-    long: JsonObject = {**EVENT, "record": {"a": "x" * 10_000}}
-    write_html((told(number, first_event=long) for number in range(3000)), stream, about=ABOUT)
-    assert stream.getvalue().count(b"Start it again.") == 1
-    assert len(stream.getvalue()) < 24 << 20
+def test_a_page_stays_small() -> None:
+    """What a rule says stands there once, and an event that says nothing new takes a few bytes."""
+    sizes = []
+    for count in (1000, 2000):
+        stream = io.BytesIO()
+        write_html((told(number) for number in range(count)), stream, about=ABOUT)
+        sizes.append(len(stream.getvalue()))
+    assert sizes[1] - sizes[0] < 1000 * 50
+
+
+def test_events_for_which_there_is_no_room(open_page: Open) -> None:
+    """First events are left out once all that is known of the alerts is too long, and an opened alert says so."""
+    chance = random.Random(7)
+    large: JsonObject = {**EVENT, "record": {"a": chance.randbytes(100_000).hex()}}
+    page = open_page([told(number, first_event=large) for number in range(400)])
+    page.get_by_role("button", name="Not grouped").click()
+    page.locator("#columns").get_by_role("button", name="Time").click()
+    page.locator("#list summary").first.click()
+    page.locator(".record > summary").click()
+    expect(page.locator(".record")).to_contain_text("Not on this page, which would be too large; see --json.")
+    page.locator("#columns").get_by_role("button", name="Time").click()
+    page.locator("#list summary").first.click()
+    page.locator(".record > summary").first.click()
+    expect(page.locator(".record dd").first).to_have_text(re.compile("^[0-9a-f]{4000}…"))
 
 
 def test_what_stands_out(open_page: Open) -> None:
@@ -767,7 +813,8 @@ def test_a_torn_file_shows_no_alerts(browser: Browser, tmp_path: Path) -> None:
         page.goto(file.as_uri())
         expect(page.locator("#content")).to_be_visible()
         expect(page.locator("#unfinished")).to_be_hidden()
-    places = [whole.index(b'"alerts":['), whole.index(b'"about"'), len(whole) - 100]
+    data, part = (whole.index(mark) for mark in (b'id="data"', b'class="part"'))
+    places = [data + 100, part + 100, len(whole) - 100]
     for java_script, length in [*((True, place) for place in places), (False, len(whole))]:
         file.write_bytes(whole[:length])
         with browser.new_context(java_script_enabled=java_script) as context:
@@ -827,8 +874,8 @@ def test_paper_has_every_alert(open_page: Open) -> None:
     assert len(rows(page)) == 5
 
 
-def test_thousands_of_alerts_stay_quick(open_page: Open, report: Report) -> None:
-    """5,000 alerts are shown and searched without delay, few of them drawn at once, and all can be reached."""
+def test_thousands_of_alerts_stay_quick(open_page: Open) -> None:
+    """Of thousands of alerts few are drawn at once, whatever is asked for; all can be searched and reached."""
     alerts = [
         alert(
             number,
@@ -839,20 +886,13 @@ def test_thousands_of_alerts_stay_quick(open_page: Open, report: Report) -> None
         )
         for number in range(5000)
     ]
-    start = time.perf_counter()
     page = open_page(alerts)
     expect(page.locator("#result")).to_have_text("All 5,000 alerts · 5,000 events")
-    loaded = time.perf_counter() - start
     assert len(rows(page)) == 29 * 5
     assert page.evaluate("document.querySelectorAll('*').length") < 6000
     search = page.locator("#search")
-    start = time.perf_counter()
     search.fill("id-4321-7")
     expect(page.locator("#result")).to_contain_text("1 of 5,000 alerts")
-    searched = time.perf_counter() - start
-    report(f"HTML page of 5,000 alerts: loaded in {loaded:.2f} s, searched in {searched:.2f} s")
-    assert loaded < 5
-    assert searched < 1
     search.fill("")
     page.get_by_role("button", name="Show 50 more of 173 alerts").first.click()
     assert len(rows(page)) == 29 * 5 + 50

@@ -1,13 +1,14 @@
 """Alerts as one HTML page that needs nothing else: no server, no network.
 
-Its fields hold what attackers typed. So they stand in it as data that no value can end, a policy of the page runs no
-script but its own (https://www.w3.org/TR/CSP3/), and that one puts texts into the page only as texts.
+Its fields hold what attackers typed. So they stand in it as compressed data, a policy of the page runs no script but
+its own (https://www.w3.org/TR/CSP3/), and that one puts texts into the page only as texts.
+
+It opens once it has read what it counts, filters and lists. It reads the details of alerts after that, in parts.
 """
 
 import base64
 import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
@@ -15,14 +16,22 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+from zlib_ng import zlib_ng
+
 from sigma_stellar_aws.base.files import replacing
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.reference.attack import attack
 
 _FOLDER = Path(__file__).parent
-_GUIDE = ("description", "false_positives", "references", "triage")
-_MOST_RECORDS = 16 << 20
-"""Characters of first events: the page has to open in a moment."""
+_OF_RULES = ("name", "display_name", "severity", "rule", "tactics", "techniques")
+"""What all alerts of a rule have in common."""
+_DETAILS = ("id", "suppression", "events", "correlation", "first_event")
+"""What is shown only of an opened alert, and searched."""
+_MOST_DETAILS = 64 << 20
+"""Bytes of details, uncompressed, after which first events are left out: browsers keep what can be searched."""
+_PART = 1 << 20
+"""Bytes of details that are read together, uncompressed: opening an alert must not take a moment."""
 
 
 def write_html(alerts: Iterable[JsonObject], target: Path | BinaryIO, *, about: JsonObject) -> None:
@@ -43,48 +52,68 @@ def write_html(alerts: Iterable[JsonObject], target: Path | BinaryIO, *, about: 
         OSError: the target cannot be written; a file is as it was then.
     """
     before, between, behind = _frame()
-    with tempfile.TemporaryFile() as page, tempfile.TemporaryFile() as records:
-        page.write(before)
-        for part in _data(alerts, about, records):
-            page.write(part.encode("ascii"))
-        page.write(between)
-        records.seek(0)
-        shutil.copyfileobj(records, page)
-        page.write(behind)
-        page.seek(0)
+    with tempfile.TemporaryFile() as details:
+        data = _packed(_data(alerts, about, details))
+        details.seek(0)
         with replacing(target) if isinstance(target, Path) else nullcontext(target) as stream:
-            shutil.copyfileobj(page, stream)
+            stream.write(before + data + between)
+            for first, part in _parts(details):
+                stream.write(b'\n<script type="text/plain" class="part" data-first="%d">%b</script>' % (first, part))
+            stream.write(behind)
 
 
-def _data(alerts: Iterable[JsonObject], about: JsonObject, records: BinaryIO) -> Iterator[str]:
-    """Yield the data of a page in parts, one JSON object; write first events in lines, in the order of the alerts.
-
-    What a rule says stands there once. Events are read only when somebody asks for one, and are as many as fit.
-    """
+def _data(alerts: Iterable[JsonObject], about: JsonObject, details: BinaryIO) -> Iterator[bytes]:
+    """Yield what the page reads at once, one JSON object; write the details of each alert as a line of JSON."""
+    kinds: dict[bytes, int] = {}
     techniques: set[str] = set()
-    guides: JsonObject = {}
-    room = _MOST_RECORDS
-    yield '{"alerts":['
+    room = _MOST_DETAILS
+    yield b'{"alerts":['
     for number, alert in enumerate(alerts):
+        kind, row, rest = _taken_apart(alert)
+        row["kind"] = kinds.setdefault(_json(kind), len(kinds))
         techniques.update(_techniques(alert))
-        plain, record = _taken_apart(alert, guides)
-        text = _json(record) if record is not None else ""
-        room -= len(text)
-        records.write(f"\n{text if room >= 0 else ''}".encode("ascii"))
-        yield f"{',' if number else ''}\n{_json(plain)}"
-    yield f'\n],\n"about":{_json(about)},\n"guides":{_json(guides)},\n"attack":{_json(_matrix(techniques))}}}\n'
+        line = _json(rest)
+        room -= len(line)
+        details.write((line if room >= 0 else _json(_without_record(rest))) + b"\n")
+        yield (b"," if number else b"") + _json(row)
+    yield b'],"kinds":[%b],"about":%b,"attack":%b}' % (b",".join(kinds), _json(about), _json(_matrix(techniques)))
 
 
-def _taken_apart(alert: JsonObject, guides: JsonObject) -> tuple[JsonObject, JsonObject | None]:
-    """Return an alert without what its rule says, which is put into the guides, and without the record, and that."""
-    rule, event = alert["rule"], alert.get("first_event")
-    if isinstance(rule, dict) and (guide := {key: rule[key] for key in _GUIDE if key in rule}):
-        guides.setdefault(str(rule["id"]), {**guide})
-        alert = {**alert, "rule": {key: value for key, value in rule.items() if key not in guide}}
-    record = event.get("record") if isinstance(event, dict) else None
-    if isinstance(event, dict) and isinstance(record, dict):
-        return {**alert, "first_event": {key: value for key, value in event.items() if key != "record"}}, record
-    return alert, None
+def _taken_apart(alert: JsonObject) -> tuple[JsonObject, JsonObject, JsonObject]:
+    """Return what an alert shares with others of its rule, what is needed to list and count it, and its details."""
+    suppression, event = alert["suppression"], alert.get("first_event")
+    window = suppression["window"] if isinstance(suppression, dict) else None
+    resource = event["resource"] if isinstance(event, dict) else ""
+    shared = {key: alert[key] for key in _OF_RULES if key in alert}
+    details = {key: alert[key] for key in _DETAILS if key in alert}
+    listed = {key: value for key, value in alert.items() if key not in shared and key not in details}
+    return {"window": window, "shared": shared}, {"resource": resource, "listed": listed}, details
+
+
+def _without_record(details: JsonObject) -> JsonObject:
+    event = details.get("first_event")
+    if not isinstance(event, dict):
+        return details
+    return {**details, "first_event": {key: value for key, value in event.items() if key != "record"}}
+
+
+def _parts(details: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield lines of JSON in parts, each a packed list, with the number of its first one."""
+    first, size = 0, 0
+    part: list[bytes] = []
+    for number, line in enumerate(details):
+        if size >= _PART:
+            yield first, _packed([b"[", b",".join(part), b"]"])
+            first, size, part = number, 0, []
+        part.append(line)
+        size += len(line)
+    yield first, _packed([b"[", b",".join(part), b"]"])
+
+
+def _packed(texts: Iterable[bytes]) -> bytes:
+    """Compress texts into letters and digits, which are a tenth as long and cannot end an element of the page."""
+    compressor = zlib_ng.compressobj()
+    return base64.b64encode(b"".join([*map(compressor.compress, texts), compressor.flush()]))
 
 
 def _techniques(alert: JsonObject) -> Iterator[str]:
@@ -105,14 +134,17 @@ def _matrix(techniques: Iterable[str]) -> JsonObject:
     return {"version": known.version, "tactics": tactics, "techniques": served}
 
 
-def _json(value: JsonObject) -> str:
-    """Write JSON in ASCII without ``<``: half a surrogate pair is not UTF-8, and ``</script>`` ends the element."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+def _json(value: JsonObject) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except (UnicodeError, OverflowError):
+        # Half a character, or a number of more than 64 bits: JSON can hold both.
+        return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
 @cache
 def _frame() -> tuple[bytes, bytes, bytes]:
-    """Return what stands before the data of a page, between it and the first events, and after them."""
+    """Return what stands before the data of a page, between it and the details, and after them."""
     page, style = ((_FOLDER / f"report.{kind}").read_text(encoding="utf-8") for kind in ("html", "css"))
     # One script: what needs no server has no modules to load.
     script = "\n".join(part.read_text(encoding="utf-8") for part in sorted((_FOLDER / "script").glob("*.js")))
@@ -124,7 +156,7 @@ def _frame() -> tuple[bytes, bytes, bytes]:
     ):
         page = page.replace(mark, text)
     before, _, rest = page.partition("{{data}}")
-    between, _, behind = rest.partition("{{records}}")
+    between, _, behind = rest.partition("{{details}}")
     return before.encode(), between.encode(), behind.encode()
 
 

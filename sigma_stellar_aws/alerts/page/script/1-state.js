@@ -1,7 +1,8 @@
 // Values of events are what attackers typed. They reach the page only as text nodes, by `element`.
 
 /** @type {PageData} */
-const { alerts, about, attack, guides } = JSON.parse(byId("data").textContent ?? "");
+// @ts-expect-error The files of this script become one module.
+const { alerts, kinds, about, attack } = JSON.parse(await unpacked(byId("data")));
 
 const BANDS = [
   { key: "high", name: "High", least: 75, most: 100 },
@@ -42,16 +43,22 @@ const MOST_OF_A_KIND = 5;
 // Controls, directions of writing, fillers, half surrogate pairs: what is not seen, or changes how the rest is seen.
 const UNSEEN = /(?! )[\p{C}\p{Z}\p{DI}]/gu;
 
+// What all alerts of a rule have in common.
+const groundwork = kinds.map(({ shared }) => ({
+  band: BANDS.find((band) => shared.severity >= band.least) ?? BANDS[BANDS.length - 1],
+  rule: `${shared.rule.id} ${shared.rule.title}`,
+  cells: cellsOf(shared),
+}));
 /** @type {Item[]} */
-const items = alerts.map((alert, place) => ({
-  alert,
+const items = alerts.map(({ kind, resource, listed }, place) => ({
+  ...groundwork[kind],
+  alert: { ...kinds[kind].shared, ...listed },
+  resource,
   place,
-  first: millis(alert.first_time),
-  last: millis(alert.last_time) ?? millis(alert.first_time),
-  band: BANDS.find((band) => alert.severity >= band.least) ?? BANDS[BANDS.length - 1],
-  rule: `${alert.rule.id} ${alert.rule.title}`,
-  cells: cellsOf(alert),
-  text: textsOf(alert).join("\n").toLowerCase(),
+  first: millis(listed.first_time),
+  last: millis(listed.last_time) ?? millis(listed.first_time),
+  text: "",
+  details: null,
 }));
 const undated = items.filter((item) => item.first === null).length;
 const whole = wholeTime();

@@ -1,5 +1,16 @@
 // Data
 
+/**
+ * What an element holds, which is compressed.
+ * @param {HTMLElement} packed
+ */
+function unpacked(packed) {
+  const letters = atob(packed.textContent ?? "");
+  const bytes = new Uint8Array(letters.length);
+  for (let place = 0; place < letters.length; place++) bytes[place] = letters.charCodeAt(place);
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).text();
+}
+
 /** @param {string | null | undefined} time */
 function millis(time) {
   const parsed = time && /^\d{4}-/.test(time) ? Date.parse(time) : NaN;
@@ -29,14 +40,14 @@ function textsOf(value) {
 }
 
 /**
- * The cells of the ATT&CK matrix that an alert stands in: pairs of the ids of a tactic and a technique.
- * @param {Alert} alert
+ * The cells of the ATT&CK matrix that the alerts of a rule stand in: pairs of the ids of a tactic and a technique.
+ * @param {OfRule} shared
  * @returns {[string, string][]}
  */
-function cellsOf(alert) {
-  const stated = alert.tactics.map(keyOfNamed);
+function cellsOf({ tactics, techniques }) {
+  const stated = tactics.map(keyOfNamed);
   /** @type {[string, string][]} */
-  const cells = alert.techniques.map(keyOfNamed).flatMap((id) => {
+  const cells = techniques.map(keyOfNamed).flatMap((id) => {
     const served = Object.hasOwn(attack.techniques, id) ? attack.techniques[id] : [];
     const both = served.filter((tactic) => stated.includes(tactic));
     const serving = [both, served, stated].find((tactics) => tactics.length) ?? [];
@@ -65,7 +76,7 @@ function labelOfNamed({ id, name }) {
  */
 function namesOfTactics() {
   const names = new Map(attack.tactics.map(({ id, name }) => [id, name]));
-  for (const tactic of alerts.flatMap((alert) => alert.tactics)) {
+  for (const tactic of kinds.flatMap(({ shared }) => shared.tactics)) {
     const key = keyOfNamed(tactic);
     if (!names.has(key)) names.set(key, tactic.name ?? key);
   }
@@ -91,20 +102,31 @@ function distinct(kind, some) {
   return number(new Set(some.flatMap(({ alert }) => alert[kind])).size) + (bounded ? "+" : "");
 }
 
+/**
+ * How often each thing is there.
+ * @template T
+ * @param {T[]} things
+ * @returns {Map<T, number>}
+ */
+function tallied(things) {
+  const counts = new Map();
+  for (const thing of things) counts.set(thing, (counts.get(thing) ?? 0) + 1);
+  return counts;
+}
+
 const actorNames = namesOfActors();
 
 /** Readable names of actors, where alerts have them: with the account where several have one, or else the whole ARN. */
 function namesOfActors() {
-  const names = new Map(alerts.flatMap(({ actors, actor_names: stated = [] }) => actors.map((actor, place) => [actor, stated[place] ?? actor])));
+  const names = new Map(items.flatMap(({ alert: { actors, actor_names: stated = [] } }) => actors.map((actor, place) => [actor, stated[place] ?? actor])));
   /** @type {(actor: string, name: string) => string} */
   const withAccount = (actor, name) => (actor.startsWith("arn:") && name !== actor ? `${name} · ${actor.split(":")[4]}` : name);
   /** @type {(actor: string) => string} */
   const whole = (actor) => actor;
   for (const longer of [withAccount, whole]) {
-    const counts = new Map();
-    for (const name of names.values()) counts.set(name, (counts.get(name) ?? 0) + 1);
+    const counts = tallied([...names.values()]);
     for (const [actor, name] of names) {
-      if (counts.get(name) > 1) names.set(actor, longer(actor, name));
+      if ((counts.get(name) ?? 0) > 1) names.set(actor, longer(actor, name));
     }
   }
   return names;
@@ -115,17 +137,51 @@ function actorName(actor) {
   return actorNames.get(actor) ?? actor;
 }
 
-/** @type {string[] | null} */
-let records = null;
+/** @type {HTMLElement[]} */
+const parts = [...document.querySelectorAll("script")].filter((script) => script.className === "part");
+
+/** @param {HTMLElement} part */
+function firstOf(part) {
+  return Number(part.dataset.first);
+}
 
 /**
- * The first event of an alert; null where the page has no room for it. They are only read when one is wanted.
- * @param {Item} item
- * @returns {Record<string, unknown> | null}
+ * The details of alerts, in their order.
+ * @param {Item[]} some
+ * @returns {Promise<Details[]>}
  */
-function readRecord(item) {
-  records ??= (byId("records").textContent ?? "").split("\n");
-  return JSON.parse(records[item.place + 1] || "null");
+async function readDetails(some) {
+  const starts = parts.map(firstOf);
+  /** @type {Map<number, Promise<Details[]>>} */
+  const read = new Map();
+  /** @type {(number: number) => Promise<Details[]>} */
+  const readOnce = (number) => {
+    const part = read.get(number) ?? unpacked(parts[number]).then(JSON.parse);
+    read.set(number, part);
+    return part;
+  };
+  return Promise.all(
+    some.map(async ({ place }) => {
+      const number = starts.findLastIndex((first) => first <= place);
+      return (await readOnce(number))[place - starts[number]];
+    }),
+  );
+}
+
+/** Let alerts be found by all that stands on the page about them, but for what their rule explains. */
+async function readTexts() {
+  const shared = kinds.map(({ shared: { rule, severity, tactics, techniques } }) =>
+    textsOf([rule.id, rule.title, rule.author, severity, tactics, techniques]),
+  );
+  for (const part of parts) {
+    /** @type {Details[]} */
+    const details = JSON.parse(await unpacked(part));
+    details.forEach((each, number) => {
+      const item = items[firstOf(part) + number];
+      const { kind, listed } = alerts[item.place];
+      item.text = shared[kind].concat(textsOf([listed, each])).join("\n").toLowerCase();
+    });
+  }
 }
 
 /**
@@ -156,18 +212,6 @@ function locationOf({ source_locations: locations = [] }, address) {
     place: [country, city].filter(Boolean).join(" ") || network,
     whole: [[city, name || country].filter(Boolean).join(", "), network].filter(Boolean).join(" · "),
   };
-}
-
-/**
- * An alert with all that stands elsewhere on the page.
- * @param {Item} item
- */
-function wholeOf(item) {
-  const { alert } = item;
-  const guide = guides[alert.rule.id];
-  const rule = guide ? { ...alert.rule, ...guide } : alert.rule;
-  const record = alert.first_event ? readRecord(item) : null;
-  return record ? { ...alert, rule, first_event: { ...alert.first_event, record } } : { ...alert, rule };
 }
 
 /**

@@ -8,6 +8,7 @@ function start() {
   if (items.length) {
     listen();
     draw();
+    searchable = readTexts();
   }
   byId("content").hidden = !items.length;
   // Last, so that it stays if anything went wrong.
@@ -84,15 +85,18 @@ function drawSummary(some) {
   fill(
     byId("most-of"),
     kinds.map(([title, keysOf, shown, act], kind) => {
+      /** @type {Map<string, { item: Item, count: number }>} */
       const found = new Map();
       for (const item of some) {
         for (const key of keysOf(item)) {
-          const [worst, count] = found.get(key) ?? [item, 0];
-          found.set(key, [worst.alert.severity < item.alert.severity ? item : worst, count + 1]);
+          const known = found.get(key);
+          if (known) known.count += 1;
+          else found.set(key, { item, count: 1 });
+          if (known && known.item.alert.severity < item.alert.severity) known.item = item;
         }
       }
-      /** @type {(entry: [string, [Item, number]]) => number} */
-      const worth = ([, [item, count]]) => (kind ? 0 : item.alert.severity * 1e6) + count;
+      /** @type {(entry: [string, { item: Item, count: number }]) => number} */
+      const worth = ([, { item, count }]) => (kind ? 0 : item.alert.severity * 1e6) + count;
       const best = [...found].sort((a, b) => worth(b) - worth(a)).slice(0, MOST_OF_A_KIND);
       return element(
         "section",
@@ -101,7 +105,7 @@ function drawSummary(some) {
         element(
           "ul",
           {},
-          best.map(([key, [item, count]]) =>
+          best.map(([key, { item, count }]) =>
             element(
               "li",
               {},
@@ -116,7 +120,7 @@ function drawSummary(some) {
 
 /** Why there are fewer alerts than events, or more. */
 function explanation() {
-  const windows = [...new Set(alerts.map((alert) => alert.suppression.window))].filter((window) => window !== "0s");
+  const windows = [...new Set(kinds.map(({ window }) => window))].filter((window) => !/^0\D/.test(window));
   const each = windows.length ? `A rule alerts once in ${windows.slice(0, 3).join(", ")} for the same key, mostly account, actor and address` : "Every event is an alert";
   return `${each}. The alert counts the events; an event that several rules match counts in each.`;
 }
@@ -162,7 +166,7 @@ function listen() {
   byId("whole").addEventListener("click", () => choose({ from: null, to: null }));
   byId("copy").addEventListener("click", () => {
     const shown = sorted(sift().all);
-    copy(shown.map((item) => JSON.stringify(wholeOf(item))).join("\n"), counted(shown.length, "alert"));
+    copy(linesOf(shown), counted(shown.length, "alert"));
   });
   listenToDrags();
   // Paper cannot be asked for more.
@@ -205,18 +209,26 @@ function listenToDrags() {
   });
 }
 
+/** @param {Item[]} some */
+async function linesOf(some) {
+  const details = await readDetails(some);
+  return some.map((item, number) => JSON.stringify({ ...item.alert, ...details[number] })).join("\n");
+}
+
 /**
- * @param {string} text
+ * @param {Promise<string>} reading
  * @param {string} what
  */
-async function copy(text, what) {
+async function copy(reading, what) {
   let done = true;
   try {
-    await navigator.clipboard.writeText(text);
+    // Some browsers allow it only before anything is waited for.
+    const text = reading.then((read) => new Blob([read], { type: "text/plain" }));
+    await navigator.clipboard.write([new ClipboardItem({ "text/plain": text })]);
   } catch {
     // Browsers that keep the clipboard from pages in files still obey a selection.
     const copied = element("textarea", { class: "copied", "aria-hidden": "true" });
-    copied.value = text;
+    copied.value = await reading;
     document.body.append(copied);
     copied.select();
     done = document.execCommand("copy");

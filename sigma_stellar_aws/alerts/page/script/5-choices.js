@@ -1,8 +1,14 @@
 // Drawing: after each choice
 
+let searchable = Promise.resolve();
+
 /** @param {Partial<State>} choices */
-function choose(choices) {
+async function choose(choices) {
   Object.assign(state, choices, { groups: GROUPS_AT_ONCE, more: new Map() });
+  if (state.search) {
+    fill(byId("result"), "Searching…");
+    await searchable;
+  }
   draw();
 }
 
@@ -154,17 +160,22 @@ function drawSeverity(some) {
 /** @param {Item[]} some */
 function drawAttack(some) {
   const techniques = new Map(
-    alerts.flatMap((alert) => alert.techniques).map((technique) => [keyOfNamed(technique), technique.name ?? ""]),
+    kinds.flatMap(({ shared }) => shared.techniques).map((technique) => [keyOfNamed(technique), technique.name ?? ""]),
   );
   /** @type {Map<string, Set<string>>} */
   const used = new Map();
-  for (const [tactic, technique] of items.flatMap((item) => item.cells)) {
+  for (const [tactic, technique] of groundwork.flatMap(({ cells }) => cells)) {
     used.set(tactic, (used.get(tactic) ?? new Set()).add(technique));
   }
+  // All alerts of a rule stand in the same cells.
+  const counts = tallied(some.map(({ cells }) => cells));
   /** @type {(tactic: string, technique: string) => number} */
   const count = (tactic, technique) =>
-    some.filter((item) => item.cells.some((cell) => cell[0] === tactic && (!technique || cell[1] === technique)))
-      .length;
+    [...counts].reduce(
+      (sum, [cells, found]) =>
+        cells.some((cell) => cell[0] === tactic && (!technique || cell[1] === technique)) ? sum + found : sum,
+      0,
+    );
   /** @type {(tactic: string, technique: string, label: Child[]) => HTMLElement} */
   const choice = (tactic, technique, label) => {
     const pressed = state.tactic === tactic && state.technique === technique;
@@ -204,8 +215,8 @@ function drawAttack(some) {
 
 /** @param {Passing} passing */
 function drawFilters(passing) {
-  const rules = new Map(items.map((item) => [item.rule, item.alert.rule.title]));
-  const accounts = new Map(alerts.flatMap((alert) => alert.accounts).map((account) => [account, account]));
+  const rules = new Map(groundwork.map(({ rule }, kind) => [rule, kinds[kind].shared.rule.title]));
+  const accounts = new Map(items.flatMap(({ alert }) => alert.accounts).map((account) => [account, account]));
   drawOptions("rule", "All rules", rules, passing.rule, (item) => [item.rule]);
   drawOptions("account", "All accounts", accounts, passing.account, (item) => item.alert.accounts);
   if (field("search").value !== state.search) field("search").value = state.search;
@@ -228,8 +239,7 @@ function drawFilters(passing) {
  * @param {(item: Item) => string[]} keysOf
  */
 function drawOptions(id, all, names, some, keysOf) {
-  const counts = new Map();
-  for (const key of some.flatMap(keysOf)) counts.set(key, (counts.get(key) ?? 0) + 1);
+  const counts = tallied(some.flatMap(keysOf));
   const options = [...names]
     .sort(([, a], [, b]) => compare(a, b))
     .map(([key, name]) => element("option", { value: key }, `${plain(name)} (${number(counts.get(key) ?? 0)})`));

@@ -118,7 +118,7 @@ function authorOf(rule) {
 function rowOf(item) {
   const { alert } = item;
   const actors = few(alert.actors.map(actorName));
-  const events = [...few(alert.event_names, 3), ...resourceOf(alert), ...failureOf(alert)];
+  const events = [...few(alert.event_names, 3), ...resourceOf(item), ...failureOf(alert)];
   const separator = " · ";
   const [what, more] = {
     rule: [actors, events],
@@ -130,7 +130,7 @@ function rowOf(item) {
   }[state.grouping];
   const summary = element(
     "summary",
-    { "data-key": `alert ${alert.id}` },
+    { "data-key": `alert ${item.place}` },
     element("span", { class: "severity" }, badge(alert.severity, item.band)),
     element("span", { class: "time" }, ...timesOf(item)),
     element(
@@ -159,7 +159,10 @@ function rowOf(item) {
     ),
   );
   const details = element("details", {}, summary);
-  const open = () => details.children.length > 1 || details.append(detailsOf(item));
+  const open = async () => {
+    item.details ??= (await readDetails([item]))[0];
+    if (details.children.length === 1) details.append(detailsOf(item, item.details));
+  };
   details.addEventListener("toggle", () => {
     if (details.open) open();
     state.opened[details.open ? "add" : "delete"](item);
@@ -173,13 +176,13 @@ function rowOf(item) {
 
 /**
  * What was acted on; behind several names, it would seem to be what all of them acted on.
- * @param {Alert} alert
+ * @param {Item} item
  * @returns {Child[]}
  */
-function resourceOf({ first_event: event, event_names: names }) {
-  if (!event || names.length > 1) return [];
+function resourceOf({ resource: whole, alert }) {
+  if (alert.event_names.length > 1) return [];
   // Of an ARN, what is not the same for everything in an account.
-  const resource = event.resource.startsWith("arn:") ? event.resource.split(":").slice(5).join(":") : event.resource;
+  const resource = whole.startsWith("arn:") ? whole.split(":").slice(5).join(":") : whole;
   return resource ? [" ", element("strong", {}, value(resource, LONGEST_IN_ROW))] : [];
 }
 

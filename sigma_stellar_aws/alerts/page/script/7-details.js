@@ -44,29 +44,33 @@ function fieldList(fields) {
   );
 }
 
-/** @param {Item} item */
-function detailsOf(item) {
-  const { alert } = item;
+/**
+ * @param {Item} item
+ * @param {Details} details
+ */
+function detailsOf(item, details) {
   return element(
     "div",
     { class: "details" },
-    element("div", { class: "story" }, whatHappened(item), whyItMatters(alert)),
-    chainOf(alert),
-    element("div", { class: "evidence" }, keyOf(alert), eventsOfAlert(alert)),
-    recordOf(item),
+    element("div", { class: "story" }, whatHappened(item, details), whyItMatters(item.alert)),
+    chainOf(details),
+    element("div", { class: "evidence" }, keyOf(details), eventsOfAlert(item.alert, details)),
+    recordOf(details),
     element(
       "p",
       { class: "acts" },
-      element("span", { class: "note code" }, "Alert ", value(alert.id)),
-      button(`copy ${alert.id}`, "Copy as JSON", null, () => copy(JSON.stringify(wholeOf(item), null, 2), "the alert")),
+      element("span", { class: "note code" }, "Alert ", value(details.id)),
+      button(`copy ${item.place}`, "Copy as JSON", null, () => copy(linesOf([item]), "the alert")),
     ),
   );
 }
 
-/** @param {Item} item */
-function whatHappened(item) {
+/**
+ * @param {Item} item
+ * @param {Details} details
+ */
+function whatHappened(item, { first_event: event }) {
   const { alert } = item;
-  const event = alert.first_event;
   /** @type {(text: string) => Child[]} */
   const whereabouts = (text) => {
     const { whole: told } = locationOf(alert, text);
@@ -98,7 +102,7 @@ function whatHappened(item) {
   const told = event
     ? [
         event.resource ? named("Resource", value(event.resource)) : null,
-        named("Outcome", ...outcomeOf(alert)),
+        named("Outcome", ...outcomeOf(alert, event)),
         event.user_agent ? named("User agent", value(event.user_agent)) : null,
       ]
     : [];
@@ -125,12 +129,12 @@ function whatHappened(item) {
 /**
  * How many events failed, and what the first one said.
  * @param {Alert} alert
+ * @param {FirstEvent} event
  * @returns {Child[]}
  */
-function outcomeOf(alert) {
-  const event = alert.first_event;
+function outcomeOf(alert, event) {
   const failure = alert.event_count > 1 ? failureText(alert) : "";
-  const first = event?.error_code
+  const first = event.error_code
     ? element(
         allFailed(alert) ? "strong" : "span",
         { class: allFailed(alert) ? "failed" : null },
@@ -158,15 +162,14 @@ function inVainOf(alert) {
 /** @param {Alert} alert */
 function whyItMatters(alert) {
   const { rule } = alert;
-  const guide = guides[rule.id] ?? {};
   /** @type {(some: Named[]) => HTMLElement[]} */
   const labels = (some) => some.map((one) => element("li", {}, link(one.url, labelOfNamed(one))));
-  const triage = guide.triage ?? [];
+  const triage = rule.triage ?? [];
   return section(
     "Why it matters",
-    guide.description ? element("p", { class: "description" }, value(guide.description)) : null,
-    guide.false_positives?.length ? element("h5", {}, "Harmless if") : null,
-    guide.false_positives?.length ? texts(guide.false_positives) : null,
+    rule.description ? element("p", { class: "description" }, value(rule.description)) : null,
+    rule.false_positives?.length ? element("h5", {}, "Harmless if") : null,
+    rule.false_positives?.length ? texts(rule.false_positives) : null,
     inVainOf(alert),
     triage.length ? element("h5", {}, "What to do next") : null,
     triage.length
@@ -182,18 +185,18 @@ function whyItMatters(alert) {
       named("Rule", value(rule.title), element("div", { class: "note" }, authorOf(rule), " · ", value(rule.id))),
       named("ATT&CK", element("ul", {}, labels(alert.tactics), labels(alert.techniques))),
     ),
-    guide.references?.length ? element("h5", {}, "References") : null,
-    guide.references?.length
+    rule.references?.length ? element("h5", {}, "References") : null,
+    rule.references?.length
       ? element(
           "ul",
           {},
-          guide.references.map((url) => element("li", {}, link(url, url))),
+          rule.references.map((url) => element("li", {}, link(url, url))),
         )
       : null,
   );
 }
 
-/** @param {Alert} alert */
+/** @param {Details} details */
 function keyOf({ suppression }) {
   const key = Object.entries(suppression.key).map(([field, held]) =>
     named(value(field), held === null ? element("span", { class: "none" }, "not in the event") : value(held)),
@@ -207,7 +210,7 @@ function keyOf({ suppression }) {
 
 /**
  * The events of a correlation; only that has some.
- * @param {Alert} alert
+ * @param {Details} details
  */
 function chainOf({ correlation }) {
   if (!correlation?.chain.length) return null;
@@ -234,12 +237,14 @@ function chainOf({ correlation }) {
   );
 }
 
-/** @param {Alert} alert */
-function eventsOfAlert(alert) {
-  const kept =
-    alert.events.length < alert.event_count ? ` (${alert.events.length} of ${number(alert.event_count)})` : "";
+/**
+ * @param {Alert} alert
+ * @param {Details} details
+ */
+function eventsOfAlert({ event_count: count }, { events: listed }) {
+  const kept = listed.length < count ? ` (${listed.length} of ${number(count)})` : "";
   const heads = ["Event id", "Stands in"].map((name) => element("th", { scope: "col" }, name));
-  const events = alert.events.map(({ id, place }) =>
+  const events = listed.map(({ id, place }) =>
     element("tr", {}, element("td", { class: "code" }, value(id)), element("td", {}, value(place))),
   );
   return section(
@@ -250,11 +255,11 @@ function eventsOfAlert(alert) {
 
 /**
  * The first event itself, folded.
- * @param {Item} item
+ * @param {Details} details
  */
-function recordOf(item) {
-  if (!item.alert.first_event) return null;
-  const record = readRecord(item);
+function recordOf({ first_event: event }) {
+  if (!event) return null;
+  const { record } = event;
   const made = element("details", { class: "record" }, element("summary", {}, "The first event, as it was recorded"));
   made.addEventListener("toggle", () => {
     if (!made.open || made.children.length > 1) return;

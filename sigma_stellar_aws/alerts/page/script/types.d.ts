@@ -7,17 +7,14 @@ interface Named {
   url?: string | null;
 }
 
-interface Guide {
+interface Rule {
+  id: string;
+  title: string;
+  author: string;
   description?: string;
   false_positives?: string[];
   references?: string[];
   triage?: string[];
-}
-
-interface Rule extends Guide {
-  id: string;
-  title: string;
-  author: string;
 }
 
 interface FieldValues {
@@ -32,6 +29,8 @@ interface FirstEvent {
   resource: string;
   parameters: FieldValues[];
   matched: FieldValues[];
+  /** Where the page has room for it. */
+  record?: Record<string, unknown>;
 }
 
 interface SourceLocation {
@@ -55,21 +54,32 @@ interface ChainEvent {
 
 type ListOfTexts = "event_names" | "accounts" | "regions" | "actors" | "source_addresses";
 
-interface Alert extends Record<ListOfTexts, string[]> {
-  id: string;
+/** What all alerts of a rule have in common. */
+interface OfRule {
   severity: number;
   rule: Rule;
   tactics: Named[];
   techniques: Named[];
+}
+
+/** What an alert is listed, counted and filtered by. */
+interface Listed extends Record<ListOfTexts, string[]> {
   first_time: string | null;
   last_time: string | null;
   event_count: number;
   failed_count?: number;
   error_codes?: string[];
-  suppression: { window: string; key: Record<string, string | null> };
-  events: { id: string; place: string }[];
   actor_names?: string[];
   source_locations?: SourceLocation[];
+}
+
+type Alert = OfRule & Listed;
+
+/** What only an opened alert shows. */
+interface Details {
+  id: string;
+  suppression: { window: string; key: Record<string, string | null> };
+  events: { id: string; place: string }[];
   first_event?: FirstEvent | null;
   correlation?: { type: string; timespan: string; chain: ChainEvent[] };
 }
@@ -94,10 +104,10 @@ interface Attack {
 }
 
 interface PageData {
-  alerts: Alert[];
+  alerts: { kind: number; resource: string; listed: Listed }[];
+  kinds: { window: string; shared: OfRule }[];
   about: About;
   attack: Attack;
-  guides: Record<string, Guide>;
 }
 
 interface Band {
@@ -117,7 +127,12 @@ interface Item {
   rule: string;
   /** Pairs of the ids of a tactic and a technique. */
   cells: [string, string][];
+  /** What it acted on, of its first event. */
+  resource: string;
+  /** What is searched; empty until that is read. */
   text: string;
+  /** Once it has been opened. */
+  details: Details | null;
 }
 
 /** An alert whose events have a time. */
