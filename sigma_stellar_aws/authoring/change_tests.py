@@ -13,7 +13,8 @@ from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.alerts.pack import convert_pack
-from sigma_stellar_aws.authoring.rule_changes import RuleChange, rule_changes
+from sigma_stellar_aws.authoring.known_differences import may_differ
+from sigma_stellar_aws.authoring.rule_changes import rule_changes
 from sigma_stellar_aws.authoring.rule_tests import RuleUnderTest, Trial, TrialResult
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.text import plural, printable
@@ -38,7 +39,7 @@ def try_changes(results: Sequence[TrialResult]) -> Iterator[ChangeResult]:
     """Change each rule that has cases, one thing at a time, and yield whether a case notices.
 
     Only cases that pass count. Correlations, and rules in files with templates (key ``action``), are not changed. A
-    change that cannot be converted, or that asks for the same as before, is passed over.
+    change that cannot be converted, or that asks for the same of every known event of AWS as before, is passed over.
 
     Args:
         results: what came of all cases with the rules as they are.
@@ -59,9 +60,16 @@ def _of_rule(tested: RuleUnderTest, trials: Sequence[Trial]) -> Iterator[ChangeR
     text, number, document = _document_of(rule, tested.file)
     detection = document.get("detection")
     cases = [(trial.case, flatten(trial.case.event)) for trial in trials]
-    for change in rule_changes(detection) if isinstance(detection, dict) else ():
+    if not isinstance(detection, dict):
+        return
+    # A conversion changes the names of fields.
+    before = _with_detection(rule, document, detection)
+    for change in rule_changes(detection):
         with suppress(SigmaError, RecursionError):
-            query = convert_pack(SigmaCollection([_changed(rule, document, change)]), stellar_aws()).query
+            changed = _with_detection(rule, document, change.detection)
+            if not may_differ(before.detection, changed.detection):
+                continue
+            query = convert_pack(SigmaCollection([changed]), stellar_aws()).query
             if query != tested.query:
                 matches = compile_query(query)
                 noticing = (case.name for case, event in cases if matches(event) != case.expected)
@@ -81,10 +89,10 @@ def _document_of(rule: SigmaRule, file: Path) -> tuple[str, int, JsonObject]:
     return "", 0, {}
 
 
-def _changed(rule: SigmaRule, document: JsonObject, change: RuleChange) -> SigmaRule:
+def _with_detection(rule: SigmaRule, document: JsonObject, detection: JsonObject) -> SigmaRule:
     # Nothing else of a rule decides what it matches. The id is kept, since queries are named by it.
     kept: JsonObject = {key: document[key] for key in ("title", "id", "name", "logsource") if key in document}
-    return SigmaRule.from_dict(cast(NestedDict, {**kept, "detection": change.detection}))
+    return SigmaRule.from_dict(cast(NestedDict, {**kept, "detection": detection}))
 
 
 def change_as_json(result: ChangeResult) -> JsonObject:

@@ -85,7 +85,7 @@ def _in_selection(detection: JsonObject, part: Json, at: YamlPath) -> Iterator[R
             if len(part) > 1:
                 yield RuleChange((*at, key), f"without {key}", _without(detection, (*at, key)))
             yield from _in_values(detection, key, value, (*at, key))
-            for other in _other_keys(key, value, detection):
+            for other in _other_keys(key, value):
                 renamed = {other if name == key else name: kept for name, kept in part.items()}
                 if len(renamed) == len(part):
                     yield RuleChange((*at, key), f"{other} for {key}", _with(detection, at, renamed))
@@ -103,12 +103,12 @@ def _in_values(detection: JsonObject, key: str, value: Json, at: YamlPath) -> It
         yield RuleChange((*at, number), f"{key} without {_shown(one)}", _without(detection, (*at, number)))
 
 
-def _other_keys(key: str, value: Json, detection: JsonObject) -> Iterator[str]:
+def _other_keys(key: str, value: Json) -> Iterator[str]:
     """Yield a field with other modifiers, where events may exist that tell them apart."""
     field, *modifiers = key.split("|")
     values = value if isinstance(value, list) else [value]
     texts = [one for one in values if isinstance(one, str) and one and "*" not in one]
-    is_open = len(texts) == len(values) and _may_be_within(field, texts, modifiers, detection)
+    is_open = len(texts) == len(values) and _may_be_within(field, texts)
     for number, modifier in enumerate(modifiers):
         other = _OTHER_MODIFIERS.get(modifier)
         if other is not None and (other != _ADDED or is_open):
@@ -117,33 +117,13 @@ def _other_keys(key: str, value: Json, detection: JsonObject) -> Iterator[str]:
         yield f"{field}|{_ADDED}"
 
 
-def _may_be_within(field: str, texts: Sequence[str], modifiers: Sequence[str], detection: JsonObject) -> bool:
-    """Tell whether a field may have a value that contains one of some texts, and is not matched as they are now."""
+def _may_be_within(field: str, texts: Sequence[str]) -> bool:
+    """Tell whether a field may have a value that contains one of some texts, but is another."""
     if field == "eventSource" or any(one.lower() in _WORDS for one in texts):
         return False
-    if field not in ("eventName", "userIdentity.type"):
-        return True
-    sources = [one for key, one in _all_values(detection) if key == "eventSource" and aws_events.names(one)]
-    named = frozenset[str]().union(*map(aws_events.names, sources)) or aws_events.all_names()
-    pool = named if field == "eventName" else aws_events.IDENTITY_TYPES
-    lower = [one.lower() for one in texts]
-    is_as_now = str.startswith if "startswith" in modifiers else str.endswith if "endswith" in modifiers else str.__eq__
-    return any(
-        any(one in name for one in lower) and not any(is_as_now(name, one) for one in lower)
-        for name in map(str.lower, pool)
-    )
-
-
-def _all_values(part: Json, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each text of a detection with its field."""
-    if isinstance(part, dict):
-        for name, value in part.items():
-            yield from _all_values(value, name)
-    elif isinstance(part, list):
-        for value in part:
-            yield from _all_values(value, key)
-    elif isinstance(part, str):
-        yield key, part
+    types = map(str.lower, aws_events.IDENTITY_TYPES)
+    lower = {one.lower() for one in texts}
+    return field != "userIdentity.type" or any(one in name for name in set(types) - lower for one in lower)
 
 
 def _shown(value: Json) -> str:

@@ -7,29 +7,31 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sigma.rule import SigmaDetections
 
 from sigma_stellar_aws.authoring.change_tests import ChangeResult, change_as_json, summary_of_changes, try_changes
+from sigma_stellar_aws.authoring.known_differences import may_differ
 from sigma_stellar_aws.authoring.rule_changes import RuleChange, rule_changes
 from sigma_stellar_aws.authoring.rule_tests import load_suite, run_trials
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.cli import main
 
 RULE = """\
-title: Keys of Others
+title: Users of Others
 logsource: {product: aws, service: cloudtrail}
 detection:
     selection:
-        eventSource: kms.amazonaws.com
+        eventSource: iam.amazonaws.com
         eventName:
-            - DisableKey
-            - ScheduleKeyDeletion
-        requestParameters.keyId|startswith: 'arn:'
+            - DeleteUser
+            - CreateUser
+        requestParameters.userName|startswith: 'prod-'
     filter:
         userIdentity.arn|endswith: ':user/admin'
     condition: selection and not filter
 level: high
 """
-EVENT = "{eventSource: kms.amazonaws.com, eventName: DisableKey, requestParameters: {keyId: 'arn:x'}"
+EVENT = "{eventSource: iam.amazonaws.com, eventName: DeleteUser, requestParameters: {userName: prod-x}"
 CASES = f"""\
 hits:
 - name: one
@@ -38,7 +40,7 @@ misses:
 - name: by the administrator
   event: {EVENT}, userIdentity: {{arn: 'arn:aws:iam::111122223333:user/admin'}}}}
 - name: another event
-  event: {EVENT.replace("DisableKey", "EnableKey")}}}
+  event: {EVENT.replace("DeleteUser", "GetUser")}}}
 """
 
 
@@ -52,8 +54,8 @@ def changes_of(detection: JsonObject) -> dict[str, RuleChange]:
 
 def tried(folder: Path, rule: str = RULE, cases: str = CASES) -> list[ChangeResult]:
     """What comes of all changes of a rule with some cases."""
-    (folder / "aws_keys.yml").write_text(rule)
-    (folder / "aws_keys.test.yaml").write_text(cases)
+    (folder / "aws_users.yml").write_text(rule)
+    (folder / "aws_users.test.yaml").write_text(cases)
     suite = load_suite([folder], [])
     assert suite.problems == []
     return list(try_changes(run_trials(suite.trials)))
@@ -125,7 +127,6 @@ def test_conditions_are_changed_part_by_part(condition: str, expected: list[str]
         # Nothing else has a name with these, so no event could tell.
         ({"eventSource": "kms.amazonaws.com"}, "", "eventSource|contains for eventSource"),
         ({"userIdentity.type": "Root"}, "", "userIdentity.type|contains for userIdentity.type"),
-        ({"eventSource": "kms.amazonaws.com", "eventName": "ReplicateKey"}, "", "eventName|contains for eventName"),
         ({"eventSource": "iam.amazonaws.com", "eventName": "GetUser"}, "eventName|contains for eventName", ""),
         ({"responseElements.ConsoleLogin": "Success"}, "", "responseElements.ConsoleLogin|contains"),
         ({"userIdentity.type": "Role"}, "userIdentity.type|contains for userIdentity.type", ""),
@@ -156,22 +157,22 @@ def test_what_no_case_notices_has_its_line(tmp_path: Path) -> None:
     assert unnoticed == {
         ("without eventSource", 5),
         ("eventName|contains for eventName", 6),
-        ("eventName without 'ScheduleKeyDeletion'", 8),
-        ("without requestParameters.keyId|startswith", 9),
-        ("requestParameters.keyId|contains for requestParameters.keyId|startswith", 9),
+        ("eventName without 'CreateUser'", 8),
+        ("without requestParameters.userName|startswith", 9),
+        ("requestParameters.userName|contains for requestParameters.userName|startswith", 9),
         ("userIdentity.arn|contains for userIdentity.arn|endswith", 11),
     }
     noticed = {result.change: result.noticed_by for result in results}
-    assert noticed["eventName without 'DisableKey'"] == "one"
+    assert noticed["eventName without 'DeleteUser'"] == "one"
     assert noticed["without not filter"] == "by the administrator"
     assert noticed["without eventName"] == "another event"
     assert summary_of_changes(results) == (
         f"{len(results)} changes of 1 rule, one at a time: {len(results) - 6} noticed by a case, 6 by none"
     )
     assert change_as_json(results[0]) == {
-        "rule": "Keys of Others",
+        "rule": "Users of Others",
         "id": None,
-        "file": str(tmp_path / "aws_keys.yml"),
+        "file": str(tmp_path / "aws_users.yml"),
         "line": 5,
         "change": "without eventSource",
         "noticed": False,
@@ -181,7 +182,7 @@ def test_what_no_case_notices_has_its_line(tmp_path: Path) -> None:
 
 def test_a_case_more_notices_more(tmp_path: Path) -> None:
     """Whoever writes the case that is missing is told no more of it."""
-    more = CASES + f"- name: of another service\n  event: {EVENT.replace('kms.', 'iam.')}}}\n"
+    more = CASES + f"- name: of another service\n  event: {EVENT.replace('iam.', 'memorydb.')}}}\n"
     assert ("without eventSource", "of another service") in [
         (r.change, r.noticed_by) for r in tried(tmp_path, cases=more)
     ]
@@ -195,12 +196,12 @@ def test_cases_that_fail_notice_nothing(tmp_path: Path) -> None:
 
 def test_each_rule_of_a_file_has_its_own_lines(tmp_path: Path) -> None:
     """Lines are those of the document that the rule is in."""
-    second = RULE.replace("Keys of Others", "Another")
+    second = RULE.replace("Users of Others", "Another")
     indented = "".join(f"  {line}\n" for line in CASES.splitlines())
-    cases = "".join(f"- rule: {title}\n{indented}" for title in ("Keys of Others", "Another"))
+    cases = "".join(f"- rule: {title}\n{indented}" for title in ("Users of Others", "Another"))
     results = tried(tmp_path, f"{RULE}---\n{second}", cases)
     lines = {(r.rule.rule.title, r.line) for r in results if r.change == "without eventSource"}
-    assert lines == {("Keys of Others", 5), ("Another", 19)}
+    assert lines == {("Users of Others", 5), ("Another", 19)}
 
 
 def test_the_command_reports_and_does_not_fail(tmp_path: Path) -> None:
@@ -208,13 +209,13 @@ def test_the_command_reports_and_does_not_fail(tmp_path: Path) -> None:
     tried(tmp_path)
     ended = CliRunner().invoke(main, ["test", str(tmp_path), "--mutate"])
     assert ended.exit_code == 0
-    place = f"{tmp_path / 'aws_keys.yml'}:8: Keys of Others"
-    assert f"{place}: no case notices: eventName without 'ScheduleKeyDeletion'" in ended.stdout
+    place = f"{tmp_path / 'aws_users.yml'}:8: Users of Others"
+    assert f"{place}: no case notices: eventName without 'CreateUser'" in ended.stdout
     assert "6 by none" in ended.stderr
     ended = CliRunner().invoke(main, ["test", str(tmp_path), "--mutate", "--json"])
     documents = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [("case" in one, "change" in one) for one in documents][:4] == [(True, False)] * 3 + [(False, True)]
-    (tmp_path / "aws_keys.test.yaml").write_text(CASES + f"- name: wrong\n  event: {EVENT}}}\n")
+    (tmp_path / "aws_users.test.yaml").write_text(CASES + f"- name: wrong\n  event: {EVENT}}}\n")
     assert CliRunner().invoke(main, ["test", str(tmp_path), "--mutate"]).exit_code == 1
 
 
@@ -223,3 +224,58 @@ def test_correlations_are_not_changed() -> None:
     suite = load_suite([Path("sigma_stellar_aws/correlations")], [])
     changed = {result.rule.rule.title for result in try_changes(run_trials(suite.trials[:12]))}
     assert not changed & {trial.rule.rule.title for trial in suite.trials if trial.rule.together}
+
+
+@pytest.mark.parametrize(
+    ("source", "names", "never"),
+    [
+        # Only KMS has them; DisableKeyRotation contains one.
+        ("kms.amazonaws.com", ["DisableKey", "ScheduleKeyDeletion"], {"without eventSource"}),
+        ("kms.amazonaws.com", ["ReplicateKey"], {"without eventSource", "eventName|contains for eventName"}),
+        # Amazon MemoryDB has it too, and it begins DeleteUserPolicy.
+        ("iam.amazonaws.com", ["DeleteUser"], set()),
+        ("waf.amazonaws.com", ["DeleteWebACL"], {"eventName|contains for eventName"}),
+        # What nobody knows may be anywhere.
+        ("example.amazonaws.com", ["DisableKey"], {"eventName|contains for eventName"}),
+        ("kms.amazonaws.com", ["DisableAllKeys"], {"eventName|contains for eventName"}),
+    ],
+)
+def test_no_change_is_made_that_no_known_event_can_tell(
+    tmp_path: Path, source: str, names: list[str], never: set[str]
+) -> None:
+    """Nobody could write a case for it that is true."""
+    selection = f"eventSource: {source}\n        eventName: {names}"
+    rule = f"title: A\nlogsource: {{product: aws, service: cloudtrail}}\ndetection:\n    s:\n        {selection}\n"
+    hit = f"hits:\n- name: one\n  event: {{eventSource: {source}, eventName: {names[0]}}}\n"
+    results = tried(tmp_path, f"{rule}    condition: s\nlevel: low\n", hit)
+    usual = {"without eventSource", "without eventName", "eventName|contains for eventName"}
+    assert {
+        result.change for result in results if len(names) == 1 or " '" not in result.change
+    } & usual == usual - never
+
+
+@pytest.mark.parametrize(
+    ("parameter", "expected"),
+    [
+        # RunTask has no such parameter, and so is matched by neither.
+        ("requestParameters.containerDefinitions.command", False),
+        ("requestParameters.containerDefinitions.command|exists", True),
+        ("requestParameters.tags.value", True),
+    ],
+)
+def test_names_whose_requests_lack_a_parameter_change_nothing(parameter: str, expected: bool) -> None:
+    """Unless it is asked that the parameter is missing, or they have it too."""
+
+    def detection(*names: str) -> SigmaDetections:
+        selection: Any = {"eventSource": "ecs.amazonaws.com", parameter: False if "exists" in parameter else "x"}
+        return SigmaDetections.from_dict({"s": {**selection, "eventName": list(names)}, "condition": "s"})
+
+    assert may_differ(detection("RegisterTaskDefinition", "RunTask"), detection("RegisterTaskDefinition")) is expected
+
+
+def test_the_cases_of_the_29_rules_notice_every_change() -> None:
+    """Whoever changes a rule by mistake sees a case fail."""
+    suite = load_suite([], [])
+    results = list(try_changes(run_trials(suite.trials)))
+    assert [(result.rule.file.name, result.change) for result in results if result.noticed_by is None] == []
+    assert len({id(result.rule) for result in results}) == 29
