@@ -36,6 +36,7 @@ const GROUPS_AT_ONCE = 50;
 const ALERTS_AT_ONCE = { rule: 5, actor: 5, none: 100 };
 const MORE_ALERTS = 50;
 const LONGEST_IN_ROW = 120;
+const LONGEST_SEARCHED = 500;
 const LONGEST = 4000;
 const MOST_DOTS = 500;
 const MOST_OF_A_KIND = 5;

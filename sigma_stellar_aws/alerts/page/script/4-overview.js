@@ -25,7 +25,7 @@ function fact(name, ...content) {
 
 function drawHeader() {
   /** @type {[string, Child][]} */
-  const facts = [["Searched", value(about.searched)]];
+  const facts = [["Searched", value(about.searched, LONGEST_SEARCHED)]];
   if (about.since || about.until) {
     const [since, until] = [about.since, about.until].map(millis);
     const from = since === null ? "the first record" : `${utc(since)} UTC`;
@@ -121,7 +121,8 @@ function drawSummary(some) {
 /** Why there are fewer alerts than events, or more. */
 function explanation() {
   const windows = [...new Set(kinds.map(({ window }) => window))].filter((window) => !/^0\D/.test(window));
-  const each = windows.length ? `A rule alerts once in ${windows.slice(0, 3).join(", ")} for the same key, mostly account, actor and address` : "Every event is an alert";
+  if (!windows.length) return "Every event is an alert of each rule that it matches.";
+  const each = `A rule alerts once in ${windows.slice(0, 3).join(", ")} for the same key, mostly account, actor and address`;
   return `${each}. The alert counts the events; an event that several rules match counts in each.`;
 }
 

@@ -74,7 +74,7 @@ function drawTimeline(passing) {
   const ends = buckets.length ? [buckets[0].start, buckets[buckets.length >> 1].start, buckets[buckets.length - 1].end] : [];
   fill(
     byId("axis"),
-    ends.map((time) => element("span", {}, utc(time).slice(0, 16))),
+    [...new Set(ends.map((time) => utc(time).slice(0, 16)))].map((time) => element("span", {}, time)),
   );
   const before = passing.all.length - drawn.length - (state.from === null && state.to === null ? undated : 0);
   fill(
