@@ -436,7 +436,10 @@ def test_all_that_is_shown_is_found(open_page: Open) -> None:
         expect(page.locator("#result")).to_contain_text("All 2 alerts" if count == 2 else f"{count} of 2 alerts")
 
 
-@pytest.mark.parametrize(("window", "said"), [("24h", "A rule alerts once in 24h"), ("0h", "Every event is an alert of each rule that it matches.")])
+@pytest.mark.parametrize(
+    ("window", "said"),
+    [("24h", "A rule alerts once in 24h"), ("0h", "Every event is an alert of each rule that it matches.")],
+)
 def test_why_there_are_so_many_alerts(open_page: Open, window: str, said: str) -> None:
     """The page says what alerts were suppressed by, and where every event is one."""
     page = open_page([alert(suppression={"window": window, "key": {}})])

@@ -107,10 +107,15 @@ def low(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_an_answer_without_end_is_told(way: Callable[[str], None], behave: Rogue, told: str) -> None:
     """It is told what was too much, at once, and not asked for again."""
-    start = time.monotonic()
-    with rogue(behave) as url, pytest.raises(StoreError, match=told):
+    asked = []
+
+    def counted(request: Request, write: Write) -> None:
+        asked.append(request.line)
+        behave(request, write)
+
+    with rogue(counted) as url, pytest.raises(StoreError, match=told):
         way(url)
-    assert time.monotonic() - start < 50 * SECONDS
+    assert len(asked) == 1
 
 
 @WAYS
@@ -124,7 +129,6 @@ def test_a_run_ends_in_time(way: Callable[[str], None], monkeypatch: pytest.Monk
         write(answer(b"{}", "503 Busy"))
 
     for behave in (a_byte_at_a_time, busy):
-        start = time.monotonic()
         with rogue(behave) as url, run_limit.run_within(timedelta(seconds=SECONDS)):
             with pytest.raises(StoreError, match=r"as long as this run may take, .*\(--timeout\)"):
                 way(url)
@@ -132,7 +136,6 @@ def test_a_run_ends_in_time(way: Callable[[str], None], monkeypatch: pytest.Monk
             with pytest.raises(StoreError, match="--timeout"):
                 way(url)
             assert len(seen) == asked
-        assert time.monotonic() - start < 50 * SECONDS
 
 
 def test_each_run_has_the_whole_time() -> None:
