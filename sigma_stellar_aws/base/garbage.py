@@ -10,9 +10,10 @@ _RARELY = 100_000
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
-    """Look for reference cycles rarely while records are read.
+    """Look for reference cycles rarely.
 
-    Records come and go by the million and hold no cycles; looking for some takes a tenth of the time.
+    Modules that are loaded stay, and records come and go by the million; neither hold cycles that would have to be
+    found, and looking for some takes a tenth of the time.
     """
     before = gc.get_threshold()
     gc.set_threshold(_RARELY)

@@ -1,7 +1,8 @@
 """The command line: a module for each command, loaded when the command is asked for."""
 
+import atexit
+import gc
 import io
-import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -73,8 +74,8 @@ _EPILOG = "\n\n".join((_table("Exit codes:", EXIT_CODES), _table("Environment:",
 def main() -> None:
     """Stellar Cyber's alert type "Potentially Malicious AWS Activity", as open Sigma."""
     _open_closed_streams()
-    # Its warnings repeat what our own messages say.
-    logging.getLogger("opensearch").addHandler(logging.NullHandler())
+    # The system takes all memory back at once; Python would first look through it for reference cycles.
+    atexit.register(gc.freeze)
     for stream in (sys.stdout, sys.stderr):
         # Records may hold characters that the encoding of the terminal or pipe lacks.
         if isinstance(stream, io.TextIOWrapper):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from sigma_stellar_aws.base.garbage import rare_collections
 from sigma_stellar_aws.base.text import did_you_mean, nearest, printable
 
 _INTERRUPTED = 130
@@ -71,8 +72,8 @@ class LazyGroup(click.Group):
             return super().make_context(*what, **more)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what it could not write is told without a traceback."""
-        with _told():
+        """Load and run the command; what it could not write is told without a traceback."""
+        with _told(), rare_collections():
             result = super().invoke(ctx)
             # While there is still somebody to tell.
             sys.stdout.flush()

@@ -5,6 +5,7 @@ Needs the extra ``store``. Credentials come from the environment, never from arg
 """
 
 import base64
+import logging
 import os
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,6 +33,8 @@ USER = "SIGMA_STELLAR_AWS_USER"
 PASSWORD = "SIGMA_STELLAR_AWS_PASSWORD"
 
 _CONNECTIONS = 8
+# Its warnings repeat what our own messages say.
+logging.getLogger("opensearch").addHandler(logging.NullHandler())
 TIMEOUT_SECONDS = 60.0
 """How long to wait for an answer, and for each further byte of it."""
 

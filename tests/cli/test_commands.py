@@ -779,6 +779,25 @@ def test_only_the_command_that_is_asked_for_is_loaded() -> None:
         assert ended.stdout.splitlines()[-1] == "[]"
 
 
+def test_nobody_waits_for_the_garbage_collector() -> None:
+    """While a command is loaded and runs, Python seldom looks for reference cycles, and not at all when it ends."""
+    program = (
+        "import atexit, gc, sys\n"
+        "from sigma_stellar_aws.cli import main\n"
+        "before = gc.get_threshold()\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 10_000))\n"
+        "class Look:\n"
+        "    def find_spec(self, name, *more):\n"
+        "        if name.endswith('.cli.rules'): print(gc.get_threshold()[0])\n"
+        "sys.meta_path.insert(0, Look())\n"
+        "main(['rules', '--help'], standalone_mode=False)\n"
+        "print(gc.get_threshold() == before)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    lines = ended.stdout.splitlines()
+    assert (lines[0], lines[-2:]) == ("100000", ["True", "True"])
+
+
 @pytest.mark.skipif(os.name != "posix", reason="other shells close no streams")
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("arguments", [["alerts", EXPORT, "--json"], ["rules"], ["check"], ["--version"]])
