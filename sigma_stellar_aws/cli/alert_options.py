@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -56,8 +56,7 @@ class StoreChoice:
     timeout: timedelta | None
 
 
-@dataclass(frozen=True)
-class TimeBounds:
+class TimeBounds(NamedTuple):
     """Which events, by their times."""
 
     since: datetime | None
@@ -71,8 +70,7 @@ class TimeBounds:
         )
 
 
-@dataclass(frozen=True)
-class RuleChoice:
+class RuleChoice(NamedTuple):
     """Which rules, and how they raise alerts."""
 
     rule_paths: tuple[Path, ...]
@@ -143,8 +141,7 @@ class RuleChoice:
         return pack_key(paths, self.filter_paths, (self.options(), self.only, self.exclude, here))
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """How alerts are shown."""
 
     as_json: bool
@@ -176,8 +173,7 @@ class Output:
         return {form for form, wanted in asked.items() if wanted} | ({self.stated} if self.stated else set())
 
 
-@dataclass(frozen=True)
-class Writing:
+class Writing(NamedTuple):
     """Where alerts are kept, and how often."""
 
     write_to: str | None

@@ -1,7 +1,6 @@
 """The command alerts."""
 
 from contextlib import nullcontext, suppress
-from dataclasses import fields
 from typing import Any
 
 import click
@@ -32,6 +31,7 @@ from sigma_stellar_aws.cli.alert_output import (
 )
 from sigma_stellar_aws.cli.configuration import drop_configured, drop_contradicted
 from sigma_stellar_aws.cli.log_sources import LogSource, S3Choice, Selection, log_sources, open_logs, s3_options
+from sigma_stellar_aws.cli.options import field_options
 from sigma_stellar_aws.cli.problems import Problems, as_click_errors, needs, note
 from sigma_stellar_aws.logs.deliveries import deliveries_of
 from sigma_stellar_aws.logs.s3.address import S3Address
@@ -50,7 +50,7 @@ class _AlertsCommand(click.Command):
         if not context.params.get("as_csv") and context.params.get("stated") != "csv":
             drop_configured(context, ["fields"])
         if context.params.get("files"):
-            drop_configured(context, [field.name for kind in (StoreChoice, Writing) for field in fields(kind)])
+            drop_configured(context, [name for kind in (StoreChoice, Writing) for name in field_options(kind)])
         return context
 
 

@@ -12,7 +12,6 @@ What the command line says wins.
 """
 
 import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from datetime import date
@@ -25,11 +24,6 @@ from click.core import ParameterSource
 
 from sigma_stellar_aws.base.text import did_you_mean, nearest
 from sigma_stellar_aws.cli.lazy_group import LazyGroup
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 CONFIGURATION = "SIGMA_STELLAR_AWS_CONFIG"
 """Names another file, or ``off``."""
@@ -74,11 +68,13 @@ def read_configuration(environment: Mapping[str, str] = os.environ) -> Configura
 
 
 def _tables_in(file: Path) -> dict[str, Any]:
+    # Few have such a file.
+    from sigma_stellar_aws.cli.toml_file import tables_in
+
     try:
-        tables: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        return tables_in(file)
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"the configuration {file} cannot be read: {error}") from error
-    return tables
 
 
 def _checked(file: str, tables: object) -> Configuration:

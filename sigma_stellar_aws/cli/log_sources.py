@@ -3,11 +3,10 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import click
 
@@ -37,8 +36,7 @@ def _source(text: str, parameter: click.Parameter, context: click.Context) -> Lo
     return address
 
 
-@dataclass(frozen=True)
-class S3Choice:
+class S3Choice(NamedTuple):
     """How S3 is asked."""
 
     endpoint_url: str | None

@@ -1,7 +1,7 @@
 """Options, types of options and exit codes that commands share."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
 from functools import wraps
 from pathlib import Path
@@ -70,19 +70,24 @@ def options(*each: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
+def field_options(kind: Callable[..., object]) -> Iterable[str]:
+    """Return the names of the options that make an object of a type, see :func:`record`."""
+    return inspect.signature(kind).parameters
+
+
 def record(name: str, kind: Callable[..., object], *each: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return options whose values a command gets as one argument: a dataclass with a field for each.
+    """Return options whose values a command gets as one argument: an object with a field for each.
 
     Args:
         name: the name of that argument.
-        kind: the dataclass.
+        kind: its type, a named tuple or a dataclass.
         each: the options.
     """
 
     def decorate(function: Any) -> Any:
         @wraps(function)
         def command(*arguments: Any, **values: Any) -> Any:
-            own = {field: values.pop(field) for field in inspect.signature(kind).parameters}
+            own = {field: values.pop(field) for field in field_options(kind)}
             return function(*arguments, **values, **{name: kind(**own)})
 
         return options(*each)(command)

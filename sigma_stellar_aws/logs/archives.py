@@ -8,20 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from sigma_stellar_aws.logs.beginnings import ZIP_MARKS
 from sigma_stellar_aws.logs.decompress import decompressed_chunks
 from sigma_stellar_aws.logs.problem import OnProblem, Problem
 
-ZIP_MARKS = (b"PK\x03\x04", b"PK\x05\x06")
-_TAR_MARK = b"ustar"
-_TAR_MARK_AT = 257
 _BLOCK = 1 << 16
 _IS_ENCRYPTED = 1
 _BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, RuntimeError, NotImplementedError)
-
-
-def is_archive(start: bytes) -> bool:
-    """Tell by how a file begins, decompressed, whether it is an archive."""
-    return start.startswith(ZIP_MARKS) or start.startswith(_TAR_MARK, _TAR_MARK_AT)
 
 
 def archived_files(file: Path, report: OnProblem) -> Iterator[tuple[Path, IO[bytes]]]:

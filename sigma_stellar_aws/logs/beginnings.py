@@ -15,6 +15,9 @@ _ROTATED = re.compile(r"(?:\.[0-9]{1,4}|[.-][0-9]{8,10})\Z")
 UTF8_MARK = b"\xef\xbb\xbf"
 PARQUET_MARK = b"PAR1"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+ZIP_MARKS = (b"PK\x03\x04", b"PK\x05\x06")
+_TAR_MARK = b"ustar"
+_TAR_MARK_AT = 257
 
 EVENT_NAME = re.compile(rb'eventName\\*"')
 """The key that every record has, also inside of a text."""
@@ -32,6 +35,11 @@ TABLE = re.compile(
 
 No name begins with a blank: where a blank has two places, a long line takes for ever.
 """
+
+
+def is_archive(start: bytes) -> bool:
+    """Tell by how a file begins, decompressed, whether it is an archive."""
+    return start.startswith(ZIP_MARKS) or start.startswith(_TAR_MARK, _TAR_MARK_AT)
 
 
 def bare_name(file: PurePath) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from sigma_stellar_aws.base.errors import NotFoundError
 from sigma_stellar_aws.base.json_types import JsonObject
-from sigma_stellar_aws.logs.archives import archived_files, is_archive, whole_chunks
 from sigma_stellar_aws.logs.beginnings import (
     EVENT_NAME,
     OPENING,
@@ -20,6 +19,7 @@ from sigma_stellar_aws.logs.beginnings import (
     TABLE,
     UTF8_MARK,
     bare_name,
+    is_archive,
 )
 from sigma_stellar_aws.logs.collector import Collector, FilePart, TakeText
 from sigma_stellar_aws.logs.csv_rows import record_cells
@@ -118,6 +118,9 @@ def _read(file: Path, collector: Collector, block: int, longest: int) -> Iterato
 
 def _read_archive(file: Path, collector: Collector, block: int, longest: int) -> Iterator[None]:
     """Read those files in an archive that would be read in a folder, pausing after each part."""
+    # It loads what unpacks archives, which few logs are kept in.
+    from sigma_stellar_aws.logs.archives import archived_files, whole_chunks
+
     has_logs = False
     for path, stream in archived_files(file, collector.report):
         damage: list[str] = []

@@ -1,22 +1,12 @@
-"""Wildcards and regular expressions that take time in proportion to the text that they look at.
+"""Wildcards that take time in proportion to the text that they look at.
 
-Values of events are typed by whoever makes the call. A matcher that goes back and tries again, as Python's own does,
-can be kept busy for hours by 40 letters. Search engines build automata, which cannot be; so does RE2.
+Values of events are typed by whoever makes the call. A matcher that goes back and tries again, as that of Python's
+regular expressions does, can be kept busy for hours by 40 letters.
 """
 
 import re
 from collections.abc import Callable
 from typing import TypeAlias
-
-from sigma_stellar_aws.base.regex_tree import (
-    Characters,
-    Group,
-    Node,
-    Repeat,
-    Sequence,
-    UnsupportedRegexError,
-    nodes_of_lucene,
-)
 
 TextTest: TypeAlias = Callable[[str], bool]
 """Says whether a text matches."""
@@ -27,10 +17,6 @@ _Find: TypeAlias = Callable[[str, int, int], int]
 """Finds a part in a text between two places, and returns the place after it, or -1."""
 
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-_MOST_TIMES = 1000
-"""How often RE2 repeats something at most."""
-_MEMORY = 16 << 20
-"""Bytes that an expression may take: twice what RE2 allows by default, for those with many classes of characters."""
 
 
 def ascii_lower(text: str) -> str:
@@ -77,36 +63,6 @@ def wildcard_test(pattern: str) -> TextTest:
     return matches
 
 
-def regex_test(pattern: str, *, ignore_case: bool) -> TextTest:
-    r"""Return a test of whole texts for a pattern in the syntax of :mod:`sigma_stellar_aws.query.lucene_regex`.
-
-    >>> matches = regex_test("(a+)+b", ignore_case=True)
-    >>> matches("aAab"), matches("a" * 40)
-    (True, False)
-
-    Args:
-        pattern: the pattern.
-        ignore_case: whether the case of ASCII letters does not matter.
-
-    Raises:
-        UnsupportedRegexError: RE2 has no room for it, which :func:`~sigma_stellar_aws.query.lucene_regex.translate`
-            sees to.
-    """
-    # It takes a tenth of our start, and few rules have a regular expression.
-    import re2
-
-    nodes = nodes_of_lucene(pattern, ignore_ascii_case=ignore_case)
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _MEMORY
-    try:
-        expression = re2.compile(_source(nodes).encode(), options)
-    except re2.error as error:
-        raise UnsupportedRegexError(f"is too complex: {error}") from None
-    # Half a character, which JSON can hold, is a character, too.
-    return lambda text: expression.fullmatch(text.encode("utf-8", "surrogatepass")) is not None
-
-
 def _parts(pattern: str) -> list[_Part]:
     parts: list[_Part] = [[]]
     for token in re.findall(r"\\.|.", pattern, re.DOTALL):
@@ -149,38 +105,3 @@ def _find(part: _Part) -> _Find:
 def _fixed_length(part: _Part) -> re.Pattern[str]:
     """Compile a part with gaps; without any repetition, there is nothing to try again."""
     return re.compile("".join("." if each is None else re.escape(each) for each in part), re.DOTALL)
-
-
-def _source(nodes: Sequence, most_times: int = _MOST_TIMES) -> str:
-    """Write nodes in RE2's syntax: classes, in which nothing has another meaning, and groups.
-
-    Args:
-        nodes: what to write.
-        most_times: how often RE2 may repeat something in it. Repetitions in each other are multiplied.
-    """
-    return "".join(_node_source(node, most_times) for node in nodes)
-
-
-def _node_source(node: Node, most_times: int) -> str:
-    if isinstance(node, Characters):
-        return "[" + "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in node.ranges) + "]"
-    if isinstance(node, Group):
-        return f"(?:{'|'.join(_source(nodes, most_times) for nodes in node.alternatives)})"
-    if isinstance(node, Repeat):
-        return _repeated(node, most_times)
-    raise UnsupportedRegexError("has an anchor in the middle")
-
-
-def _repeated(node: Repeat, most_times: int) -> str:
-    """Write a repetition, in a row of shorter ones where it is too long."""
-    step = max(1, min(most_times, node.most or node.least))
-    once = f"(?:{_source(node.nodes, most_times // step)})"
-    if node.most is None:
-        full, rest = divmod(node.least, step)
-        return f"{once}{{{step}}}" * full + f"{once}{{{rest},}}"
-    if node.most <= step:
-        return f"{once}{{{node.least},{node.most}}}"
-    pieces = [("", node.least), ("0,", node.most - node.least)]
-    return "".join(
-        f"{once}{{{least}{step}}}" * (times // step) + f"{once}{{{least}{times % step}}}" for least, times in pieces
-    )

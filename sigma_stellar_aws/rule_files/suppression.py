@@ -1,14 +1,13 @@
 """How alerts are named and suppressed; apart from the rules that say so, so that alerts need not load pySigma."""
 
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 ALERT_NAME = "aws_malicious_activity"
 ALERT_TITLE = "Potentially Malicious AWS Activity"
 
 
-@dataclass(frozen=True)
-class Suppression:
+class Suppression(NamedTuple):
     """How often a rule alerts: once in a window for the same values of the fields (dotted CloudTrail names)."""
 
     window: timedelta

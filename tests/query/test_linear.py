@@ -12,7 +12,8 @@ from sigma_stellar_aws.base.regex_tree import UnsupportedRegexError
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.evaluate import compile_query
-from sigma_stellar_aws.query.linear import regex_test, wildcard_test
+from sigma_stellar_aws.query.linear import wildcard_test
+from sigma_stellar_aws.query.linear_regex import regex_test
 from sigma_stellar_aws.query.lucene_regex import translate
 
 MEGABYTE = 1 << 20
