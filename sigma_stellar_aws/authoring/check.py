@@ -42,7 +42,7 @@ from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
 from sigma_stellar_aws.reference.flat_schema import flat_name
 from sigma_stellar_aws.rule_files.load import AnyRule, find_rule_files
 from sigma_stellar_aws.validators import stellar_aws as ours
-from sigma_stellar_aws.validators.unknown_keys import meant_key, meant_log_source_key
+from sigma_stellar_aws.validators.unknown_keys import meant_detection_key, meant_key, meant_log_source_key
 
 NEED_NETWORK = frozenset(
     {
@@ -83,6 +83,7 @@ _OF_FILTERS = (("detection",), ("logsource",))
 _ACCOUNT = re.compile(r"\d{12}")
 _ABOUT_KEYS: Mapping[str, Callable[[str], str | None]] = {
     "custom_attributes": meant_key,
+    "dangling_detection": lambda key: "a correlation" if meant_detection_key(key) == "timeframe" else None,
     "fieldname_logsource": meant_log_source_key,
     "sigmahq_unknown_field": meant_key,
 }

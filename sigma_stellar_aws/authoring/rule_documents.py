@@ -31,6 +31,7 @@ from sigma_stellar_aws.rule_files.as_written import Misreading, misreadings
 from sigma_stellar_aws.rule_files.load import AnyRule
 from sigma_stellar_aws.rule_files.regex_errors import with_regex_reason
 from sigma_stellar_aws.rule_files.stated_correlation import CorrelationFaultError, read_correlation
+from sigma_stellar_aws.validators.unknown_keys import misspelt_condition
 
 FindingSeverity: TypeAlias = Literal["low", "medium", "high"]
 FINDING_SEVERITIES: tuple[FindingSeverity, ...] = ("low", "medium", "high")
@@ -55,6 +56,8 @@ _PLACES_OF_ERRORS: Mapping[str, YamlPath] = {
 }
 # What pySigma's messages quote, or name without quotes.
 _NAMED = re.compile(r"'([^']+)'|CIDR expression: ([^\s']+) |^(\S+) is not a Sigma")
+# What is not closed, and a line without its colon, is told where it begins.
+_NOTICED_LATE = ("end of stream", "could not find expected ':'")
 _LIST_WANTED = re.compile(r"Sigma (?:rule )?(\w+) (?:fields )?must be a list")
 _OF_WHAT_IS_MISREAD = (SigmaConditionError, SigmaModifierError, SigmaTypeError, SigmaValueError)
 # https://github.com/SigmaHQ/sigma-specification; pySigma accepts other things in them, on which validators fail.
@@ -170,8 +173,7 @@ def _unreadable(file: Path, text: str, error: Exception) -> Finding:
     elif isinstance(error, RecursionError):
         message = "This is nested too deeply."
     elif isinstance(error, yaml.MarkedYAMLError):
-        is_open = "end of stream" in str(error.problem) and error.context_mark is not None
-        # What is not closed is told where it was opened.
+        is_open = any(sign in str(error.problem) for sign in _NOTICED_LATE) and error.context_mark is not None
         mark = error.context_mark if is_open else error.problem_mark or error.context_mark
         place = Span(mark.line + 1, mark.column + 1, mark.column + 2) if mark else None
         message = f"This is not valid YAML: {' '.join(filter(None, (error.context, error.problem)))}."
@@ -221,8 +223,10 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
                 content.findings.append(_finding(file, text, place, title, "correlation", "high", message))
                 return
             at = _place_of_error(rest, fault)
-            place = yaml_positions.place_of(text, at, number)
-            message = sigma_error_text(fault) + _choices(at, rest)
+            misspelt = misspelt_condition(rest.get(str(at[0]))) if at else None
+            place = yaml_positions.place_of(text, (at[0], misspelt) if misspelt else at, number)
+            hint = f", and nothing reads the key {misspelt!r}; write condition." if misspelt else _choices(at, rest)
+            message = sigma_error_text(fault) + hint
             content.findings.append(_finding(file, text, place, title, "sigma", "high", message))
             faults.append(at)
         # What is not wrong is judged all the same.

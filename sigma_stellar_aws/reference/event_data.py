@@ -59,6 +59,20 @@ VALUES: Mapping[str, frozenset[str]] = {
 }
 """All values that some fields have, by the same guide (also cloudtrail-event-reference-record-contents.html)."""
 
+PREFIXED_ERRORS: Mapping[str, frozenset[str]] = {
+    "ec2.amazonaws.com": frozenset(
+        {
+            *("Client.AuthFailure", "Client.DryRunOperation", "Client.IncorrectInstanceState"),
+            *("Client.InstanceLimitExceeded", "Client.InvalidParameterValue", "Client.UnauthorizedOperation"),
+            *("Server.InsufficientInstanceCapacity", "Server.InternalError"),
+        }
+    )
+}
+"""Error codes that a service writes with a prefix, by source: only those that published records or rules show so.
+
+Some published records have them without it, so neither form is wrong.
+"""
+
 # From 0 to 1: MFAUsd is like MFAUsed (0.92), but Status is not like state (0.73).
 _ALIKE = 0.87
 _ACCOUNT_DIGITS = 12

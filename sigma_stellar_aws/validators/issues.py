@@ -132,6 +132,13 @@ class UnlistedParameterValueIssue(CloudTrailIssue):
     severity: ClassVar[SigmaValidationIssueSeverity] = _LOW
 
 
+class ErrorCodePrefixIssue(CloudTrailIssue):
+    """An error code without the prefix that its service mostly writes."""
+
+    description: ClassVar[str] = "The error code lacks its prefix"
+    severity: ClassVar[SigmaValidationIssueSeverity] = _LOW
+
+
 class WholeObjectIssue(CloudTrailIssue):
     """A condition on an object as a whole."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from sigma.types import SigmaType
+from sigma.types import SigmaFieldReference, SigmaType
 
 from sigma_stellar_aws.base.text import did_you_mean, first_of, nearest
 from sigma_stellar_aws.base.yaml_positions import YamlPath
@@ -55,23 +55,30 @@ class AskedField(NamedTuple):
 
 
 def asked_fields(trees: list[Tree]) -> list[AskedField]:
-    """Return every comparison of a field inside a request or response for which it is known what events it asks of."""
-    found: dict[YamlPath, tuple[FieldComparison, list[AskedEvents | None]]] = {}
+    """Return every field inside a request or response that is compared, if it is known what events it is asked of."""
+    found: dict[tuple[YamlPath, str], tuple[FieldComparison, list[AskedEvents | None]]] = {}
     for tree in trees:
         events: dict[tuple[int, ...], AskedEvents | None] = {}
         for way in ways(tree):
-            asked = [one for one in way if (one.field or "").partition(".")[0] in _SIDES and "." in (one.field or "")]
+            asked = [(name, one) for one in way for name in _parameters_in(one)]
             if asked:
                 key = events_key(way)
                 if key not in events:
                     events[key] = asked_events(way)
-                for comparison in asked:
-                    found.setdefault(comparison.at, (comparison, []))[1].append(events[key])
+                for name, comparison in asked:
+                    found.setdefault((comparison.at, name), (comparison, []))[1].append(events[key])
     return [
-        AskedField(comparison, comparison.field or "", _together(each))
-        for comparison, each in found.values()
+        AskedField(comparison, name, _together(each))
+        for (_, name), (comparison, each) in found.items()
         if None not in each
     ]
+
+
+def _parameters_in(comparison: FieldComparison) -> list[str]:
+    """Return the fields inside requests and responses that a comparison names: its own, and those behind |fieldref."""
+    values = (value.value for value in comparison.values)
+    named = [comparison.field or "", *(value.field for value in values if isinstance(value, SigmaFieldReference))]
+    return [name for name in dict.fromkeys(named) if name.partition(".")[0] in _SIDES and "." in name]
 
 
 def _together(each: list[AskedEvents | None]) -> AskedEvents:

@@ -44,6 +44,7 @@ from sigma_stellar_aws.validators.condition_tree import (
     ways,
 )
 from sigma_stellar_aws.validators.contradictions import OUTCOMES, Beside, Contradiction, value_fault
+from sigma_stellar_aws.validators.error_codes import error_code_fault
 from sigma_stellar_aws.validators.event_names import Fault, name_fault, pair_fault, source_fault, version_fault
 from sigma_stellar_aws.validators.fields import holds_an_object, name_of_flattened, position_fault, unknown_field
 from sigma_stellar_aws.validators.issues import (
@@ -56,6 +57,7 @@ from sigma_stellar_aws.validators.issues import (
 from sigma_stellar_aws.validators.list_elements import shared_lists
 from sigma_stellar_aws.validators.lone_star import lone_stars
 from sigma_stellar_aws.validators.needless import loose_pairs, needless_alternatives, needless_values, wide_conditions
+from sigma_stellar_aws.validators.needless_words import needless_words
 from sigma_stellar_aws.validators.parameters import asked_fields, object_fault, parameter_fault, value_faults
 from sigma_stellar_aws.validators.plain_patterns import plain_patterns
 from sigma_stellar_aws.validators.sigma_values import is_missing
@@ -117,9 +119,8 @@ class StellarAwsParameterValidator(StellarAwsValidator):
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
         """Yield fields inside requests, responses and further data of events that are misspelt, or of other events."""
         for asked in asked_fields(conditions(*detections_of(rule))):
-            field = asked.comparison.field or ""
             fault = parameter_fault(asked)
-            if fault is not None and not stands_for_several(field) and not position_fault(field):
+            if fault is not None and not stands_for_several(asked.name) and not position_fault(asked.name):
                 yield fault, asked.comparison.at
         for field, at in _fields(rule):
             if (meant := nearest_detail(field)) and not position_fault(field):
@@ -127,12 +128,13 @@ class StellarAwsParameterValidator(StellarAwsValidator):
 
 
 class StellarAwsParameterValueValidator(StellarAwsValidator):
-    """Values that parameters of the events never have."""
+    """Values that parameters of the events never have, and error codes without the prefix that EC2 writes."""
 
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-        """Yield comparisons of texts with numbers, of booleans with words, and values that no list has."""
+        """Yield comparisons of texts with numbers, of booleans with words, values that no list has, and error codes."""
         for asked in asked_fields(conditions(*detections_of(rule))):
             yield from value_faults(asked)
+        yield from _in_every_way(rule, "errorCode", error_code_fault)
 
 
 class StellarAwsWholeObjectValidator(StellarAwsValidator):
@@ -183,10 +185,11 @@ class StellarAwsNeedlessPartValidator(StellarAwsValidator):
     """Parts of a rule that change nothing."""
 
     def faults(self, rule: SigmaRule | SigmaFilter) -> Iterator[Found]:
-        """Yield values that another one matches, and alternatives that ask for more than another."""
+        """Yield values that another one matches, and alternatives and words of a condition that decide nothing."""
         detections, at = detections_of(rule)
         yield from needless_values(comparisons(detections, at))
-        yield from needless_alternatives(conditions(detections, at), (*at, "condition"))
+        alternatives = list(needless_alternatives(conditions(detections, at), (*at, "condition")))
+        yield from alternatives or needless_words(detections, (*at, "condition"))
 
 
 class StellarAwsWideConditionValidator(StellarAwsValidator):

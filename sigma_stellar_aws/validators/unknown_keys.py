@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from sigma.correlations import SigmaCorrelationRule
 from sigma.filters import SigmaFilter
-from sigma.rule import SigmaRule
+from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaRule
 
 from sigma_stellar_aws.base.json_types import Json
 from sigma_stellar_aws.base.text import nearest
@@ -19,6 +19,7 @@ from sigma_stellar_aws.rule_files.rule_keys import (
     STELLAR_KEYS,
     SUPPRESSION_KEYS,
 )
+from sigma_stellar_aws.validators.condition_tree import detections_of
 from sigma_stellar_aws.validators.event_names import Fault
 from sigma_stellar_aws.validators.issues import MisspeltKeyIssue, UnknownKeyIssue
 
@@ -36,6 +37,8 @@ _OF_CORRELATION: Mapping[str, Collection[str]] = {
     "": CORRELATION_STELLAR_KEYS,
     "suppression": CORRELATION_SUPPRESSION_KEYS,
 }
+_OF_DETECTION = ("condition", "timeframe")
+_ALIKE_IN_DETECTIONS = 0.8
 # Validators of their own judge what is within.
 _JUDGED_ELSEWHERE = "suppression"
 
@@ -56,6 +59,23 @@ def meant_log_source_key(key: str) -> str | None:
     return nearest(key, LOGSOURCE_KEYS)
 
 
+def meant_detection_key(key: str) -> str | None:
+    """Return the key of a detection that another one was probably meant to be; None for the name of a selection.
+
+    >>> meant_detection_key("conditon"), meant_detection_key("timefram"), meant_detection_key("selection")
+    ('condition', 'timeframe', None)
+    """
+    return nearest(key, _OF_DETECTION, _ALIKE_IN_DETECTIONS)
+
+
+def misspelt_condition(detection: Json) -> str | None:
+    """Return the key of a detection without a condition that was probably meant to be one."""
+    if not isinstance(detection, dict) or "condition" in detection:
+        return None
+    texts = (key for key, value in detection.items() if isinstance(value, str))
+    return next((key for key in texts if meant_detection_key(key) == "condition"), None)
+
+
 def key_faults(rule: SigmaRule | SigmaFilter | SigmaCorrelationRule) -> Iterator[tuple[Fault, YamlPath]]:
     """Yield the keys of a rule that were meant to be others, and those of its block that it cannot have."""
     for key, value in rule.custom_attributes.items():
@@ -68,6 +88,20 @@ def key_faults(rule: SigmaRule | SigmaFilter | SigmaCorrelationRule) -> Iterator
             if meant := meant_log_source_key(str(key)):
                 problem = f"A log source has no key {key!r}; write {meant}."
                 yield Fault(MisspeltKeyIssue, problem), ("logsource", str(key))
+        yield from _detection_faults(rule)
+
+
+def _detection_faults(rule: SigmaRule | SigmaFilter) -> Iterator[tuple[Fault, YamlPath]]:
+    """Yield keys that stand for a span of time, as old rules have one beside their condition."""
+    detections, at = detections_of(rule)
+    for key, detection in detections.detections.items():
+        if meant_detection_key(key) == "timeframe" and all(map(_is_word, detection.detection_items)):
+            problem = f"Nothing reads {key!r} in a detection; to count events within a time, write a correlation."
+            yield Fault(MisspeltKeyIssue, problem), (*at, key)
+
+
+def _is_word(item: SigmaDetectionItem | SigmaDetection) -> bool:
+    return isinstance(item, SigmaDetectionItem) and item.field is None
 
 
 def _block_faults(block: Json, known: Mapping[str, Collection[str]]) -> Iterator[tuple[Fault, YamlPath]]:

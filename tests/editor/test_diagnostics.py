@@ -4,6 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sigma_stellar_aws.authoring.check import check_one, check_rules
 from sigma_stellar_aws.authoring.rule_documents import Finding, read_documents
@@ -13,7 +14,7 @@ from sigma_stellar_aws.editor.folders import RuleFolders
 from sigma_stellar_aws.editor.hover import hover
 from sigma_stellar_aws.editor.text_positions import place_of_span
 from tests.authoring.test_check import CORRELATION, FILTER, GOOD, changed
-from tests.authoring.test_faults import faults
+from tests.authoring.test_faults import Fault, faults
 from tests.editor.writing import some_rules
 from tests.support.settings import RANDOM_SEED
 
@@ -26,6 +27,16 @@ def told(found: list[Finding]) -> list[tuple[int, str]]:
     return [(finding.line, finding.check) for finding in found]
 
 
+# Has a plain text, a list, a folded text and quotes to break off in.
+REST = """\
+author: Somebody
+references:
+    - https://example.com/a
+falsepositives: [Administrators, "Backups: nightly"]
+description: >-
+    Detects what
+    nobody does.
+"""
 EXPECTED = told(findings_of_text(NAME, FAULTY))
 
 
@@ -139,11 +150,22 @@ def test_other_yaml_is_left_alone(name: str, text: str, expected: bool) -> None:
 
 
 @pytest.mark.parametrize("fault", faults()[::4], ids=lambda fault: f"{fault.kind}: {fault.name}")
-def test_a_faulty_rule_is_found_at_any_time(fault: object) -> None:
-    """Pieces of faulty rules, cut anywhere, are told of without a crash."""
-    text = repr(fault)
-    for length in range(0, len(text), 97):
-        findings_of_text(NAME, f"title: x\ndetection: {text[:length]}")
+def test_a_faulty_rule_is_found_at_any_time(fault: Fault) -> None:
+    """Once it is written, its fault is told while the rest of the file is typed, wherever that breaks off."""
+    written = yaml.safe_dump(fault.rule, sort_keys=False)
+    expected = {each["validator"] for each in fault.expected}
+    for length in range(0, len(REST) + 1, 13):
+        found = {check for _, check in told(findings_of_text(NAME, written + REST[:length]))}
+        assert expected <= found, REST[:length]
+
+
+@pytest.mark.parametrize("fault", faults()[1::4], ids=lambda fault: f"{fault.kind}: {fault.name}")
+def test_no_piece_of_a_faulty_rule_is_too_odd(fault: Fault) -> None:
+    """Whatever is there so far is checked without a crash, and what is told has a place in it."""
+    written = yaml.safe_dump(fault.rule, sort_keys=False)
+    for length in range(0, len(written), 97):
+        text = written[:length]
+        assert all(1 <= finding.line <= text.count("\n") + 1 for finding in findings_of_text(NAME, text))
 
 
 @pytest.mark.parametrize("file", some_rules(), ids=lambda file: file.stem)
