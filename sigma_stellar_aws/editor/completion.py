@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from sigma_stellar_aws.base.text import first_of
 from sigma_stellar_aws.base.yaml_positions import YamlPath
 from sigma_stellar_aws.editor.cursor import Cursor, cursor_at
+from sigma_stellar_aws.editor.joined_lines import with_joined_lines
 from sigma_stellar_aws.editor.surroundings import (
     detection_around,
     events_beside,
@@ -40,6 +41,7 @@ MOST_PROPOSALS = 200
 """Most that are sent at once; an editor asks again when more of the word is written."""
 
 _FEW_EVENTS = 20
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 class Proposal(NamedTuple):
@@ -81,6 +83,13 @@ def complete(text: str, offset: int, rules: Iterable[KnownRule] = ()) -> Complet
         offset: of the cursor, in characters.
         rules: those that a correlation or filter may name.
     """
+    if text.startswith(_BYTE_ORDER_MARK):
+        found = complete(text[1:], max(offset - 1, 0), rules)
+        return found and found._replace(place=Place(found.place.start + 1, found.place.end + 1))
+    return _complete(with_joined_lines(text), offset, rules)
+
+
+def _complete(text: str, offset: int, rules: Iterable[KnownRule]) -> Completions | None:
     cursor = cursor_at(text, offset)
     if cursor is None:
         return None

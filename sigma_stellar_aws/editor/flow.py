@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from sigma_stellar_aws.base.yaml_positions import YamlPath
-from sigma_stellar_aws.editor.outline import DEEPEST, Entry, read_outline, unquoted
+from sigma_stellar_aws.editor.outline import DEEPEST, Entry, document_at, read_outline, unquoted
 from sigma_stellar_aws.editor.text_positions import line_end, line_of_offset, line_starts
 
 _QUOTED = r"""'(?:[^']|'')*'?|"(?:[^"\\]|\\.)*"?"""
@@ -18,11 +18,20 @@ _VALUE = re.compile(rf"{_QUOTED}|{_PLAIN}|(?=[,\]}}])")
 @lru_cache(maxsize=16)
 def entries_with_flow(text: str) -> tuple[Entry, ...]:
     """Return the keys and elements of a text, and behind each those of the map or list that stands on its line."""
-    found: list[Entry] = []
+    found: list[Entry] = [entry for whole in _whole_documents(text) for entry in _inner(text, whole)]
     for entry in read_outline(text):
         found.append(entry)
         found += _inner(text, entry) if entry.value[:1] in ("{", "[") else ()
     return tuple(found)
+
+
+def _whole_documents(text: str) -> Iterator[Entry]:
+    """Yield the documents that are a map between braces, as JSON is."""
+    for number, start in enumerate(line_starts(text)):
+        if text.startswith("{", start):
+            yield Entry(
+                document_at(text, number), (), number, 0, None, start, text[start : line_end(text, number)], start
+            )
 
 
 def entry_at(text: str, offset: int) -> Entry | None:

@@ -111,6 +111,66 @@ def test_a_source_may_be_written_in_capitals_or_by_an_alias(source: str) -> None
     assert "PutBucketAcl" not in found
 
 
+JSON = """\
+{
+  "title": "A Rule",
+  "logsource": {"product": "aws", "service": "cloudtrail"},
+  "detection": {
+    "selection": {
+      "eventSource": "iam.amazonaws.com",
+      "eventName": [
+        "GetUser",
+        "CreateU^"
+      ]
+    },
+    "condition": "selection"
+  }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("marked", "first"),
+    [
+        (JSON, "CreateUser"),
+        (JSON.replace("\n", "\r\n"), "CreateUser"),
+        (JSON.replace("\n", " "), "CreateUser"),
+        # As it is written: nothing stands behind the cursor yet.
+        (JSON[: JSON.index("^") + 1], "CreateUser"),
+        (JSON.replace("^", "").replace('"condition": "sel', '"condition": "sel^'), "selection"),
+        (JSON.replace("^", "").replace('"title": "A Rule"', '"sta^": "A Rule"'), "status"),
+        (JSON.replace("CreateU^", "").replace("      ]", '      ],\n      "sourceI^"'), "sourceIPAddress"),
+        (
+            HEAD + "        eventName: [\n            GetUser, # it's read\n            CreateU^\n        ]\n",
+            "CreateUser",
+        ),
+        (HEAD + "        eventName:\n          [ GetUser,\n            CreateU^", "CreateUser"),
+        ("detection:\n  s: {eventSource: iam.amazonaws.com,\n      eventName: CreateU^}\n  condition: s", "CreateUser"),
+        ("detection:\n  s:\n  - {eventSource: iam.amazonaws.com,\n     eventName: CreateU^", "CreateUser"),
+        # What is not closed does not swallow the keys below it.
+        (HEAD + "        eventName: [GetUser\n    condition: sel^\n", "selection"),
+        ("tags: [attack.impact\nlogsource:\n    pro^", "product"),
+        ("tags: [\n    attack.impact,\n]\nlogsource:\n    pro^", "product"),
+    ],
+)
+def test_maps_and_lists_over_several_lines(marked: str, first: str) -> None:
+    """They are read like those on one line, and so is JSON, which is YAML."""
+    found = proposed(marked)
+    assert found[0] == first
+    assert "PutBucketAcl" not in found
+
+
+def test_a_byte_order_mark_changes_nothing() -> None:
+    """Windows writes one; what is proposed and what it replaces stay the same."""
+    for marked in ("le^", HEAD + "        eventName: CreateU^", JSON):
+        text, offset = cut(marked)
+        plain, marked_text = complete(text, offset), complete(f"\ufeff{text}", offset + 1)
+        assert plain is not None
+        assert marked_text is not None
+        assert marked_text.proposals == plain.proposals != []
+        assert [each - 1 for each in marked_text.place] == [*plain.place]
+
+
 def test_keys_of_maps_on_one_line() -> None:
     """They have those of other maps, but for those that are there."""
     found = proposed("stellar: {severity: 5, ^}")
