@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sigma_stellar_aws.alerts.alert import Alert as Alert
     from sigma_stellar_aws.alerts.alert_update import AlertUpdate as AlertUpdate
+    from sigma_stellar_aws.alerts.geoip import AddressDatabases as AddressDatabases
     from sigma_stellar_aws.alerts.run import AlertOptions as AlertOptions
     from sigma_stellar_aws.alerts.run import AlertSearch as AlertSearch
     from sigma_stellar_aws.alerts.run import alerts_of_files as alerts_of_files
@@ -38,6 +39,7 @@ __version__ = "0.1.0"
 
 # Loaded when they are first used: pySigma and the clients of data stores take a second.
 _MODULES = {
+    "AddressDatabases": "alerts.geoip",
     "Alert": "alerts.alert",
     "AlertOptions": "alerts.run",
     "AlertSearch": "alerts.run",
@@ -56,6 +58,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "AddressDatabases",
     "Alert",
     "AlertOptions",
     "AlertSearch",

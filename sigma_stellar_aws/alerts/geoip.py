@@ -21,10 +21,22 @@ _LARGEST_CACHE = 10_000
 
 
 class AddressDatabases:
-    """Databases of addresses that are open; what an earlier one knows counts."""
+    """Say where the source addresses of alerts are, out of databases that stay open until they are closed.
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    Needs the extra ``geoip``. For each of country, city and network, the first database that knows it counts::
+
+        search = alerts_of_files(["logs"], load_rules())
+        with AddressDatabases(["GeoLite2-City.mmdb", "GeoLite2-ASN.mmdb"]) as databases:
+            for alert in databases.located(search.alerts):
+                print(alert.rule.title, *(location.place() for location in alert.source_locations))
+            print(*databases.take_problems(), sep="\\n")
+    """
+
+    def __init__(self, files: Sequence[str | Path]) -> None:
         """Open them.
+
+        Args:
+            files: databases in MaxMind's format (.mmdb).
 
         Raises:
             UserError: a file cannot be read, or is not such a database.
@@ -34,7 +46,7 @@ class AddressDatabases:
         self._readers: dict[Path, maxminddb.Reader] = {}
         self.location_of = lru_cache(_LARGEST_CACHE)(self._location_of)
         try:
-            for file in files:
+            for file in map(Path, files):
                 self._readers[file] = self._closing.enter_context(maxminddb.open_database(file))
         except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
             self.close()
@@ -61,7 +73,7 @@ class AddressDatabases:
         self.close()
 
     def located(self, alerts: Iterable[Alert]) -> Iterator[Alert]:
-        """Say of alerts where their source addresses are, as far as that is known."""
+        """Yield alerts with ``source_locations``: those of their source addresses that a database knows."""
         for alert in alerts:
             found = (self.location_of(address) for address in alert.source_addresses)
             yield alert._replace(source_locations=tuple(filter(None, found)))

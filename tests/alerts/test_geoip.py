@@ -15,11 +15,12 @@ from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 from opensearchpy import OpenSearch
 
-from sigma_stellar_aws.alerts.geoip import AddressDatabases
+from sigma_stellar_aws import AddressDatabases, alerts_of_files, load_rules
 from sigma_stellar_aws.alerts.source_location import SourceLocation
 from sigma_stellar_aws.base.errors import UserError
 from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.store.client import connect
+from tests.support.pages import data_of
 from tests.support.records import record
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "schemas/alert.schema.json").read_text(encoding="utf-8"))
@@ -100,6 +101,14 @@ def test_what_is_known_of_an_address(databases: Databases) -> None:
         assert known.take_problems() == []
 
 
+def test_alerts_are_located_in_python(log: Path, databases: Databases) -> None:
+    """As the docstring shows it; files are named by texts or paths."""
+    search = alerts_of_files([log], load_rules())
+    with AddressDatabases([str(databases.city), databases.asn]) as known:
+        places = {place.place() for alert in known.located(search.alerts) for place in alert.source_locations}
+    assert places == {"DE Berlin", "FR"}
+
+
 def test_an_earlier_database_counts(databases: Databases, tmp_path: Path) -> None:
     """What the first knows is not replaced; the second adds what it does not know. IPv6 is not asked of IPv4's."""
     other = {"country": {"iso_code": "XX"}, "city": "no object", "autonomous_system_number": "text"}
@@ -162,7 +171,7 @@ def test_every_form_says_so(log: Path, databases: Databases, tmp_path: Path) -> 
     assert "cloudtrail.amazonaws.com (" not in narrow
     page = tmp_path / "page.html"
     assert run(log, "--html", page, *both).exit_code == 0
-    assert '"country":"DE"' in page.read_text(encoding="utf-8")
+    assert data_of(page.read_bytes())[0] == [alert]
 
 
 def test_without_databases(log: Path) -> None:

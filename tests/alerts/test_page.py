@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import random
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -20,6 +18,7 @@ from playwright.sync_api import Browser, Dialog, Page, Request, expect
 from sigma_stellar_aws.alerts.page import write_html
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from tests.support.browser import chromium
+from tests.support.pages import data_of
 
 FIRST = datetime(2026, 11, 9, tzinfo=timezone.utc)
 ABOUT: JsonObject = {
@@ -170,16 +169,6 @@ def overflow(page: Page) -> int:
     """By how many pixels the page is wider than its window."""
     wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     return cast(int, wider)
-
-
-def data_of(page: bytes) -> tuple[list[JsonObject], JsonObject]:
-    """The alerts in a page and what it says about the search, read as a browser does: by elements."""
-    found = re.findall(rb'<script (?:id="data"|[^>]*class="part")[^>]*>(.*?)</script', page, re.DOTALL | re.IGNORECASE)
-    data, *parts = (json.loads(zlib.decompress(base64.b64decode(each))) for each in found)
-    details = [each for part in parts for each in part]
-    assert len(details) == len(data["alerts"])
-    rows = zip(data["alerts"], details, strict=True)
-    return [{**data["kinds"][row["kind"]]["shared"], **row["listed"], **rest} for row, rest in rows], data["about"]
 
 
 def test_page_holds_the_alerts_as_they_are() -> None:

@@ -33,6 +33,7 @@ from sigma_stellar_aws.store import limits, retries
 from sigma_stellar_aws.store.client import connect
 from tests.support import proxy
 from tests.support.contract import Alerting, alerting
+from tests.support.pages import data_of
 from tests.support.proxy import Answer, Asked, Fault, Forward
 from tests.support.records import record
 
@@ -490,7 +491,7 @@ def test_slow_standard_input(tmp_path: Path) -> None:
         os.write(write, bytes([byte]))
     os.close(write)
     assert code_of(pid) == 0
-    assert "user/1" in page.read_text()
+    assert "user/1" in str(data_of(page.read_bytes())[0])
 
 
 # --- the columns of the machine ---

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from sigma_stellar_aws.cli import main
+from tests.support.pages import data_of
 
 EXPORT = Path(__file__).parents[1] / "samples" / "export.ndjson"
 
@@ -50,7 +51,7 @@ def test_the_page_on_standard_output() -> None:
     assert piped.exit_code == 0
     assert piped.stdout.startswith("<!doctype html>")
     assert piped.stdout.endswith("</html>\n")
-    assert '"searched":"standard input"' in piped.stdout
+    assert data_of(piped.stdout_bytes)[1]["searched"] == "standard input"
     assert CliRunner().invoke(main, ["alerts", "-", "--html", "-", "--json"], input=b"").exit_code == 2
 
 
