@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from sigma_stellar_aws.alerts.hits import TOLD_FIELDS, Hit, Key, to_hit
+from sigma_stellar_aws.alerts.hits import TOLD_FIELDS, CommonPart, Hit, common_part, to_hit
 from sigma_stellar_aws.alerts.kept_event import LONGEST_EVENT, event_text
 from sigma_stellar_aws.base.json_types import Scalar
-from sigma_stellar_aws.base.kept_texts import NOT_KEPT, KeptTexts
+from sigma_stellar_aws.base.kept_texts import KeptTexts
 from sigma_stellar_aws.logs.collector import decode_record
 from sigma_stellar_aws.logs.flatten import document_id, flatten, is_uuid, millis_of_text
 from sigma_stellar_aws.logs.record_head import Raw
@@ -25,6 +25,8 @@ from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.prefilter import Candidates, anything
 from sigma_stellar_aws.reference.flat_schema import Document
 
+_REMEMBERED = 5_000
+"""Combinations of values that are remembered, of about 1 KB: those of some minutes."""
 _SEPARATORS = "._"
 _HEAD = ("eventSource", "eventName")
 _Value: TypeAlias = str | list[Scalar] | None
@@ -35,8 +37,11 @@ _Tree: TypeAlias = "dict[str, _Tree]"
 class BriefRecord(NamedTuple):
     """What was read of a record."""
 
-    hit: Hit | None
-    """None where no rule matches."""
+    time: int
+    """Milliseconds since 1970-01-01 UTC."""
+    event_id: str
+    common: int | None
+    """The place of what the hit has in common with others; None where no rule matches."""
     text: bytes
     """In one line."""
 
@@ -49,24 +54,12 @@ class _Layout(NamedTuple):
     """With flattened names."""
 
 
-class _Match(NamedTuple):
-    """What a hit of some rules has."""
-
-    matches: tuple[tuple[str, Key], ...]
-    fields: tuple[str, ...]
-    """Which values correlations need."""
-
-
 class _Reading(NamedTuple):
     """How records with one source and name are read."""
 
     layout: _Layout
     tests: Candidates
     """What is to be asked of an event."""
-    match: _Match | None
-    """What all events have, if nothing is to be asked."""
-    is_alerting: bool
-    """Whether some of the rules alert by themselves."""
 
 
 class BriefReader:
@@ -79,6 +72,7 @@ class BriefReader:
         only_counted: Collection[str],
         fields: Mapping[str, tuple[str, ...]],
         keys: Mapping[str, tuple[str, ...]],
+        keep: Callable[[CommonPart], int],
     ) -> None:
         """Prepare.
 
@@ -89,15 +83,18 @@ class BriefReader:
             fields: for each rule that correlations count, the flattened names of the fields that they need.
             keys: for each rule that raises one alert for many events, the flattened names of the fields that it
                 suppresses by.
+            keep: keeps what a hit has in common with others, and returns its place.
         """
         self._candidates = candidates
+        self._keep = keep
         self._only_counted = frozenset(only_counted)
         self._fields = fields
         self._keys = {**dict.fromkeys(only_counted, ()), **keys}
         self._tested = {name: dsl.fields(clause) for name, clause in dsl.named_clauses(query)}
         self._layout = lru_cache(10_000)(_layout)
         self._reading = lru_cache(65536)(self._find_reading)
-        self._match = lru_cache(10_000)(self._find_match)
+        # What differs from event to event is the id and the time, which few rules ask for.
+        self._common = lru_cache(_REMEMBERED)(self._find_common)
 
     def read(self, source: str, name: str, text: Raw) -> BriefRecord | None:
         """Read a record; return None if it has to be read as others are.
@@ -112,33 +109,36 @@ class BriefReader:
             return None
         try:
             # What is not decoded is not checked by the decoder.
-            raw.decode()
+            if not raw.isascii():
+                raw.decode()
             record: Any = reading.layout.decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
         event_id, time = record.of_eventID, millis_of_text(record.of_eventTime)
         if time is None or not is_uuid(event_id):
             return None
-        raw = raw.replace(b"\n", b" ")
+        values = tuple([getter(record) for _, getter in reading.layout.getters])
+        try:
+            common = self._common(source, name, values)
+        except TypeError:
+            # A list has no hash.
+            common = self._find_common(source, name, values)
+        return BriefRecord(time, event_id, common, raw.replace(b"\n", b" "))
+
+    def _find_common(self, source: str, name: str, values: Sequence[_Value]) -> int | None:
+        """Return the place of what a hit with some values has in common with others; None where no rule matches."""
+        reading = self._reading(source, name)
+        if reading is None:
+            return None
         document: Document = {"eventSource": source, "eventName": name}
-        for field, getter in reading.layout.getters:
+        for (field, _), value in zip(reading.layout.getters, values, strict=True):
             # A flattened record keeps empty texts and leaves out empty lists, and so does this.
-            if (value := getter(record)) or value == "":
+            if value or value == "":
                 document[field] = value
-        match = reading.match
-        if match is None:
-            names = tuple([rule for rule, matches in reading.tests if matches(document)])
-            if not names:
-                return BriefRecord(None, raw)
-            if reading.is_alerting:
-                hit = to_hit(
-                    document, names, self._keys, correlated=self._fields, time=time, identity=event_id, is_brief=True
-                )
-                return BriefRecord(hit, raw)
-            match = self._match(names)
-        values = tuple([(field, _texts(document[field])) for field in match.fields if field in document])
-        hit = Hit(time, event_id, "", "", "", "", "", "", "", "", "", match.matches, values, NOT_KEPT, True)
-        return BriefRecord(hit, raw)
+        names = [rule for rule, matches in reading.tests if matches(document)]
+        if not names:
+            return None
+        return self._keep(common_part(document, names, self._keys, self._fields, is_brief=True))
 
     def _find_reading(self, source: str, name: str) -> _Reading | None:
         candidates = self._candidates(source, name)
@@ -151,12 +151,7 @@ class BriefReader:
             needed.update(self._fields.get(rule, ()), self._keys[rule])
         needed.update(field for rule in asked for field in self._tested[rule])
         layout = self._layout(tuple(sorted(needed.difference(_HEAD))))
-        match = None if asked or is_alerting else self._match(tuple(rule for rule, _ in candidates))
-        return layout and _Reading(layout, candidates, match, is_alerting)
-
-    def _find_match(self, names: tuple[str, ...]) -> _Match:
-        fields = dict.fromkeys(field for name in names for field in self._fields[name])
-        return _Match(tuple((name, ()) for name in names), tuple(fields))
+        return layout and _Reading(layout, candidates)
 
 
 class ToldHits:
@@ -188,10 +183,6 @@ class ToldHits:
         except msgspec.MsgspecError:
             # A number that is larger than any, in a field that was not decoded before.
             return flatten(json.loads(text))
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(value)) if isinstance(value, list) else (str(value),)
 
 
 def _layout(fields: tuple[str, ...]) -> _Layout | None:

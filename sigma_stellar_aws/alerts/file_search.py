@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sigma_stellar_aws.alerts.brief_hits import BriefReader
-from sigma_stellar_aws.alerts.hits import Hit, to_hit
+from sigma_stellar_aws.alerts.hit_rows import HitRow, HitRowWriter
+from sigma_stellar_aws.alerts.hits import common_part, event_id_of
 from sigma_stellar_aws.alerts.kept_event import LONGEST_EVENT, shortened
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.kept_texts import Chunk, TextChunks
 from sigma_stellar_aws.base.times import is_time
 from sigma_stellar_aws.logs.flatten import document_text, flatten, id_of_text
+from sigma_stellar_aws.logs.portions import Portion
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.logs.reader import read_parts
 from sigma_stellar_aws.logs.record_head import Raw
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.prefilter import screened
-from sigma_stellar_aws.reference.flat_schema import (
-    TIME_FIELD,
-)
+from sigma_stellar_aws.reference.flat_schema import TIME_FIELD
 
 _BATCH_RECORDS, _BATCH_HITS, _BATCH_PROBLEMS = 20_000, 500, 100
 
@@ -28,13 +28,13 @@ class Batch(NamedTuple):
     """What was found in some records."""
 
     records: int
-    hits: list[Hit]
+    hits: list[HitRow]
     problems: list[Problem]
     """What could not be read, or not be compared with the times that are asked for."""
     done_bytes: int
     """How many bytes of the files it took, as they are stored."""
     events: Sequence[Chunk] = ()
-    """The texts of the events."""
+    """The texts of the events, and what hits have in common."""
     too_old: int | None = None
     """Time of the newest event so far that matches, but is before the times asked for."""
     span: tuple[int, int] | None = None
@@ -56,6 +56,8 @@ class SearchTask(NamedTuple):
     """Rules whose events are taken so, too, since most of them are only counted into an alert that is open."""
     writer: int = 0
     """The number under which this search keeps the texts of events."""
+    names: Mapping[Path, str] = {}
+    """What to call files that are copies."""
     sampled: int = 0
     """Of so many records the time of one is looked at, and of the first of each file; 0 for none."""
 
@@ -69,12 +71,14 @@ class FileSearch:
         self._candidates = screened(task.query)
         correlated = task.correlated or {}
         keys = {name: task.keys[name] for name in task.suppressing}
+        self._events = TextChunks(task.writer)
+        self._rows = HitRowWriter(self._events.add)
         self._brief = (
-            BriefReader(task.query, self._candidates, task.only_counted, correlated, keys)
+            BriefReader(task.query, self._candidates, task.only_counted, correlated, keys, self._rows.common)
             if task.only_counted or keys
             else None
         )
-        self._events = TextChunks(task.writer)
+        self._origin_of = Portion((), task.names).name_of
         self._too_old: int | None = None
         self._to_sample = 0
         self._span: tuple[int, int] | None = None
@@ -82,27 +86,26 @@ class FileSearch:
     def batches(self, files: Sequence[Path]) -> Iterator[Batch]:
         """Search files; yield what is found, a batch at a time."""
         records = done_bytes = 0
-        hits: list[Hit] = []
+        hits: list[HitRow] = []
         problems: list[Problem] = []
         for file in files:
-            take = None if self._brief is None else partial(self._take, self._brief, str(file), hits)
+            origin = self._rows.origin(self._origin_of(file))
+            take = None if self._brief is None else partial(self._take, self._brief, origin, hits)
             passes = self._passes_or_sampled if self._task.sampled else self._passes
             self._to_sample = 0
             for part in read_parts(file, problems.append, passes, take=take):
                 records += part.records
                 done_bytes += part.done_bytes
                 for line, record in part.passing:
-                    self._look_at(record, file, line, hits, problems)
+                    self._look_at(record, file, line, origin, hits, problems)
                 if records >= _BATCH_RECORDS or len(hits) >= _BATCH_HITS or len(problems) >= _BATCH_PROBLEMS:
-                    yield Batch(
-                        records, hits[:], problems[:], done_bytes, self._events.taken(), self._too_old, self._span
-                    )
+                    yield self._batch(records, hits[:], problems[:], done_bytes)
                     records = done_bytes = 0
                     hits.clear()
                     problems.clear()
         yield self._batch(records, hits, problems, done_bytes)
 
-    def _batch(self, records: int, hits: list[Hit], problems: list[Problem], done_bytes: int) -> Batch:
+    def _batch(self, records: int, hits: list[HitRow], problems: list[Problem], done_bytes: int) -> Batch:
         return Batch(records, hits, problems, done_bytes, self._events.taken(), self._too_old, self._span)
 
     def _passes(self, source: object, name: object) -> bool:
@@ -115,13 +118,13 @@ class FileSearch:
             return True
         return bool(self._candidates(source, name))
 
-    def _take(self, brief: BriefReader, origin: str, hits: list[Hit], source: str, name: str, text: Raw) -> bool:
+    def _take(self, brief: BriefReader, origin: int, hits: list[HitRow], source: str, name: str, text: Raw) -> bool:
         record = brief.read(source, name, text)
         if record is None:
             return False
-        hit = record.hit
-        if hit is not None and (hit.time is None or self._is_asked_for(hit.time)):
-            hits.append(hit._replace(origin=origin, event=self._events.add(record.text)))
+        time, identity, common, raw = record
+        if common is not None and self._is_asked_for(time):
+            hits.append(HitRow(time, identity, self._events.add(raw), common, origin))
         return True
 
     def _is_asked_for(self, time: int) -> bool:
@@ -130,7 +133,9 @@ class FileSearch:
             return False
         return self._task.until is None or time < self._task.until
 
-    def _look_at(self, record: JsonObject, file: Path, line: int, hits: list[Hit], problems: list[Problem]) -> None:
+    def _look_at(
+        self, record: JsonObject, file: Path, line: int, origin: int, hits: list[HitRow], problems: list[Problem]
+    ) -> None:
         candidates = self._candidates(record.get("eventSource"), record.get("eventName"))
         document = flatten(record)
         if self._task.sampled and is_time(sample := document.get(TIME_FIELD)):
@@ -139,27 +144,27 @@ class FileSearch:
         names = [name for name, matches in candidates if matches(document)]
         if not names:
             return
-        event_id = document.get("eventID")
+        event_id = event_id_of(document)
         time = document.get(TIME_FIELD)
         if not is_time(time):
             if self._task.since is not None or self._task.until is not None:
+                stated = document.get("eventID")
                 reason = (
-                    f"event {event_id!r} has no eventTime that could be compared; it is among the events all the same"
+                    f"event {stated!r} has no eventTime that could be compared; it is among the events all the same"
                 )
                 problems.append(Problem(file, line, reason))
             time = None
         elif not self._is_asked_for(time):
             return
         text = document_text(document)
+        common = common_part(document, names, self._task.keys, self._task.correlated)
         hits.append(
-            to_hit(
-                document,
-                names,
-                self._task.keys,
-                correlated=self._task.correlated,
-                time=time,
-                identity=id_of_text(text, event_id),
-                origin=str(file),
-                event=self._events.add(text if len(text) <= LONGEST_EVENT else shortened(document)),
+            self._rows.row_of(
+                time,
+                id_of_text(text, document.get("eventID")),
+                event_id,
+                self._rows.common(common),
+                origin,
+                self._events.add(text if len(text) <= LONGEST_EVENT else shortened(document)),
             )
         )

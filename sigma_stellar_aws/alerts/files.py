@@ -4,7 +4,7 @@ A process loads no part of pySigma, which keeps it quick to start and small.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +38,7 @@ def scan_files(
     until: datetime | None = None,
     *,
     brief: bool = False,
+    names: Mapping[Path, str] | None = None,
     sampled: int = 0,
     processes: int | None = None,
     start_method: str = "spawn",
@@ -50,6 +51,7 @@ def scan_files(
         since: only events from then on; aware of its time zone, as is the next.
         until: only events before that.
         brief: whether hits may be brief, of which not each is an alert by itself.
+        names: what to call files that are copies.
         sampled: of so many records the time of one is looked at, for the span of all; 0 for none.
         processes: how many read; by default one a core, up to :data:`MOST_PROCESSES`, and for little data only this.
         start_method: of :mod:`multiprocessing`.
@@ -58,7 +60,8 @@ def scan_files(
         ChildProcessError: a process ended before its time, so that what it read is lost.
     """
     first, end = (None if time is None else millis(time) for time in (since, until))
-    task = SearchTask(pack.query, pack.keys(), first, end, pack.correlated(), writer=new_writer(), sampled=sampled)
+    task = SearchTask(pack.query, pack.keys(), first, end, pack.correlated(), writer=new_writer())
+    task = task._replace(names=names or {}, sampled=sampled)
     if brief:
         task = task._replace(only_counted=pack.only_counted(), suppressing=pack.suppressing())
     groups = list(_groups(files))

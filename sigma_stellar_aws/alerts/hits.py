@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from sigma_stellar_aws.base.json_types import Scalar
 from sigma_stellar_aws.base.kept_texts import NOT_KEPT
-from sigma_stellar_aws.base.packing import Packing
 from sigma_stellar_aws.reference.flat_schema import Document, text_of
 
 # Who acted, from the most to the least telling.
@@ -17,9 +16,8 @@ _ACTOR_FIELDS = (
     "userIdentity_invokedBy",
     "userIdentity_type",
 )
-# In the order of the texts of a hit.
-_HIT_FIELDS = (
-    "eventID",
+# In the order of the texts of a hit, but for who acted.
+_COMMON_FIELDS = (
     "eventSource",
     "eventName",
     "errorCode",
@@ -28,8 +26,8 @@ _HIT_FIELDS = (
     "awsRegion",
 )
 
-TOLD_FIELDS = (*_ACTOR_FIELDS, *_HIT_FIELDS)
-"""Flattened names of the fields that alerts tell of each event."""
+TOLD_FIELDS = (*_ACTOR_FIELDS, *_COMMON_FIELDS)
+"""Flattened names of the fields that alerts tell of each event, beside its eventID."""
 
 Key = tuple[str | None, ...]
 """Values of the fields that a rule suppresses by, as texts; None where an event does not have the field."""
@@ -63,11 +61,22 @@ class Hit(NamedTuple):
     may share, and its texts are empty if only correlations count it; see :mod:`sigma_stellar_aws.alerts.brief_hits`."""
 
 
-_UUID_LENGTH = 36
+class CommonPart(NamedTuple):
+    """What an event that matches rules often has in common with others; see :class:`Hit`."""
 
-HIT: Packing[Hit] = Packing(Hit)
-HITS: Packing[list[Hit]] = Packing(list[Hit])
-"""How hits are written: one on disk, several for another process."""
+    event_source: str
+    event_name: str
+    error_code: str
+    actor: str
+    source_address: str
+    account: str
+    region: str
+    matches: tuple[tuple[str, Key], ...]
+    values: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    is_brief: bool = False
+
+
+UUID_LENGTH = 36
 
 
 def common_texts(hit: Hit) -> tuple[str, ...]:
@@ -103,7 +112,7 @@ class DistinctHits:
         for hit in self._hits:
             if hit.time != time:
                 time, seen = hit.time, {}
-            shared = hit.identity if self._identity is None else hit.identity[:_UUID_LENGTH]
+            shared = hit.identity if self._identity is None else hit.identity[:UUID_LENGTH]
             if (others := seen.get(shared)) is None:
                 seen[shared] = [hit]
             else:
@@ -117,7 +126,7 @@ class DistinctHits:
 
     def _whole_identity(self, hit: Hit) -> str:
         """Return what no other event has."""
-        if self._identity is None or not hit.is_brief or len(hit.identity) > _UUID_LENGTH:
+        if self._identity is None or not hit.is_brief or len(hit.identity) > UUID_LENGTH:
             return hit.identity
         return self._identity(hit)
 
@@ -132,7 +141,6 @@ def to_hit(
     identity: str,
     origin: str = "",
     event: int = NOT_KEPT,
-    is_brief: bool = False,
 ) -> Hit:
     """Take from an event what alerts say of it.
 
@@ -145,15 +153,53 @@ def to_hit(
         identity: equal for copies of one event.
         origin: the file or the index that has it.
         event: where the event itself is kept.
-        is_brief: whether the document has only the fields that are asked for.
     """
+    return hit_of(
+        time,
+        identity,
+        event_id_of(document),
+        common_part(document, names, keys, correlated),
+        origin=origin,
+        event=event,
+    )
 
-    event_id, source, name, error, address, account, region = [
+
+def hit_of(
+    time: int | None, identity: str, event_id: str, common: CommonPart, *, origin: str = "", event: int = NOT_KEPT
+) -> Hit:
+    """Return the hit of an event, of which one part is what it has in common with others."""
+    return Hit(
+        time, identity, event_id, *common[:7], origin, common.matches, common.values, event, is_brief=common.is_brief
+    )
+
+
+def event_id_of(document: Document) -> str:
+    """Return the eventID of a flattened event."""
+    return _text(document.get("eventID")) or ""
+
+
+def common_part(
+    document: Document,
+    names: Iterable[str],
+    keys: Mapping[str, tuple[str, ...]],
+    correlated: Mapping[str, tuple[str, ...]] | None = None,
+    *,
+    is_brief: bool = False,
+) -> CommonPart:
+    """Take from an event what it may have in common with others.
+
+    Args:
+        document: the flattened event; where the hit is brief, only the fields that are asked for.
+        names: the rules that it matches.
+        keys: for each rule the flattened names of the fields that it suppresses by.
+        correlated: for each rule that correlations count, the flattened names of the fields that they need.
+        is_brief: whether the hit is.
+    """
+    source, name, error, address, account, region = [
         # Almost all are texts, and asking for the type is what takes least.
         value if type(value) is str else _text(value) or ""
-        for value in map(document.get, _HIT_FIELDS)
+        for value in map(document.get, _COMMON_FIELDS)
     ]
-    actor = _actor(document)
     # Most rules suppress by the same fields.
     known: dict[tuple[str, ...], Key] = {}
     matches: list[tuple[str, Key]] = []
@@ -165,24 +211,7 @@ def to_hit(
             )
         matches.append((rule, key))
     values = _values(document, matches, correlated) if correlated else ()
-    found = tuple(matches)
-    return Hit(
-        time,
-        identity,
-        event_id,
-        source,
-        name,
-        error,
-        actor,
-        address,
-        account,
-        region,
-        origin,
-        found,
-        values,
-        event,
-        is_brief,
-    )
+    return CommonPart(source, name, error, _actor(document), address, account, region, tuple(matches), values, is_brief)
 
 
 def _actor(document: Document) -> str:

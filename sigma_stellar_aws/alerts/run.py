@@ -11,8 +11,9 @@ from sigma_stellar_aws.alerts.alert_packing import AlertPacking
 from sigma_stellar_aws.alerts.brief_hits import ToldHits
 from sigma_stellar_aws.alerts.correlate import Correlator, reading_begin
 from sigma_stellar_aws.alerts.files import scan_files
-from sigma_stellar_aws.alerts.hits import HIT, DistinctHits, Hit
+from sigma_stellar_aws.alerts.hits import DistinctHits, Hit
 from sigma_stellar_aws.alerts.pack_rule import Override, Pack, PackRule
+from sigma_stellar_aws.alerts.sorted_hits import SortedHits
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN, OpenWindows, raise_alerts
 from sigma_stellar_aws.base.external_sort import ExternalSort
 from sigma_stellar_aws.base.garbage import rare_collections
@@ -183,7 +184,7 @@ def alerts_of_portions(
 class FoundHits(NamedTuple):
     """What was found in files."""
 
-    hits: ExternalSort[Hit]
+    hits: SortedHits
     """In order of time."""
     records: int
     """How many records were read."""
@@ -209,15 +210,15 @@ def hits_of_portions(
 
     See :func:`scan_files` for the sampling of times.
     """
-    hits = hits_in_order()
     records = 0
     kept = KeptTexts()
+    hits = SortedHits(kept)
     too_old: int | None = None
     span: tuple[int, int] | None = None
     for portion in portions:
-        for batch in scan_files(portion.files, pack, since, until, brief=brief, sampled=sampled):
+        for batch in scan_files(portion.files, pack, since, until, brief=brief, names=portion.names, sampled=sampled):
             records += batch.records
-            hits.extend(_named(batch.hits, portion))
+            hits.add_rows(batch.hits)
             kept.extend(batch.events)
             if batch.too_old is not None:
                 too_old = batch.too_old if too_old is None else max(too_old, batch.too_old)
@@ -231,19 +232,6 @@ def hits_of_portions(
                 batch.done_bytes,
             )
     return FoundHits(hits, records, kept, too_old, span)
-
-
-def hits_in_order() -> ExternalSort[Hit]:
-    """Return an empty list of hits, in order of time, copies of an event one after the other."""
-    return ExternalSort(lambda hit: hit.time, lambda hit: hit.identity, pack=HIT.pack, unpack=HIT.unpack)
-
-
-def _named(hits: list[Hit], portion: Portion) -> list[Hit]:
-    """Return hits with the names of their files."""
-    if not portion.names:
-        return hits
-    names = {origin: portion.name_of(origin) for origin in {hit.origin for hit in hits}}
-    return [hit._replace(origin=names[hit.origin]) for hit in hits]
 
 
 def pack_of(

@@ -11,11 +11,11 @@ from sigma_stellar_aws.alerts.alert_index import begin_of_count, prepare_alert_i
 from sigma_stellar_aws.alerts.alert_packing import with_events
 from sigma_stellar_aws.alerts.alert_update import AlertUpdate, keep_alerts
 from sigma_stellar_aws.alerts.correlate import look_back, reading_begin
-from sigma_stellar_aws.alerts.hits import Hit
 from sigma_stellar_aws.alerts.log_checkpoint import LogCheckpoint
 from sigma_stellar_aws.alerts.pack_rule import Pack
-from sigma_stellar_aws.alerts.run import Messages, hits_in_order, hits_of_portions
-from sigma_stellar_aws.base.external_sort import ExternalSort
+from sigma_stellar_aws.alerts.run import Messages, hits_of_portions
+from sigma_stellar_aws.alerts.sorted_hits import SortedHits
+from sigma_stellar_aws.base.kept_texts import KeptTexts
 from sigma_stellar_aws.base.times import millis
 from sigma_stellar_aws.logs.portions import Portion
 
@@ -26,7 +26,7 @@ class LogUpdate(NamedTuple):
     """What a run did."""
 
     update: AlertUpdate
-    found: ExternalSort[Hit]
+    found: SortedHits
     """What it found in its files."""
     keep: timedelta
     """For how long after an event what was found may count."""
@@ -72,7 +72,7 @@ def update_alerts_of_logs(
     earliest = reading_begin(pack.correlations, since)
     found, records, kept, *_ = hits_of_portions(portions, pack, earliest, until, messages)
     begin = begin_of_count(client, alert_index, _begin(found, through, since))
-    hits = _all_hits(found, checkpoint, reading_begin(pack.correlations, begin))
+    hits = _all_hits(found, kept, checkpoint, reading_begin(pack.correlations, begin))
     update = keep_alerts(
         client,
         alert_index,
@@ -88,7 +88,7 @@ def update_alerts_of_logs(
     return LogUpdate(update, found, _keep(pack))
 
 
-def _begin(found: ExternalSort[Hit], through: datetime | None, since: datetime | None) -> datetime | None:
+def _begin(found: SortedHits, through: datetime | None, since: datetime | None) -> datetime | None:
     """Return the time from which on nothing is to be missed: late files may have events from before the last run."""
     if through is None:
         return since
@@ -96,9 +96,11 @@ def _begin(found: ExternalSort[Hit], through: datetime | None, since: datetime |
     return through if first is None else min(through, _EPOCH + timedelta(milliseconds=first))
 
 
-def _all_hits(found: ExternalSort[Hit], checkpoint: LogCheckpoint | None, begin: datetime | None) -> ExternalSort[Hit]:
+def _all_hits(
+    found: SortedHits, kept: KeptTexts, checkpoint: LogCheckpoint | None, begin: datetime | None
+) -> SortedHits:
     """Return what this run and the earlier ones found from a time on, in order of time."""
-    hits = hits_in_order()
+    hits = SortedHits(kept)
     first = None if begin is None else millis(begin)
     for some in (checkpoint.hits() if checkpoint else (), found):
         hits.extend(hit for hit in some if first is None or hit.time is None or hit.time >= first)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from sigma_stellar_aws.alerts.file_search import Batch, FileSearch, SearchTask
-from sigma_stellar_aws.alerts.hits import HITS
+from sigma_stellar_aws.alerts.hit_rows import HIT_ROWS
 from sigma_stellar_aws.base.garbage import rare_collections
 from sigma_stellar_aws.base.kept_texts import new_writer
 
@@ -30,7 +30,7 @@ class _Found(NamedTuple):
         return 1 + self.hit_count + len(self.batch.problems)
 
     def whole(self) -> Batch:
-        return self.batch._replace(hits=HITS.unpack(self.hits))
+        return self.batch._replace(hits=HIT_ROWS.unpack(self.hits))
 
 
 _Message: TypeAlias = _Found | str | None
@@ -115,7 +115,7 @@ def _work(connection: _WorkerEnd, task: SearchTask, inherited: list[_ParentEnd])
 
 
 def _message(batch: Batch) -> _Message:
-    return _Found(batch._replace(hits=[]), len(batch.hits), HITS.pack(batch.hits))
+    return _Found(batch._replace(hits=[]), len(batch.hits), HIT_ROWS.pack(batch.hits))
 
 
 def _gather(workers: list[_Worker], groups: list[list[Path]]) -> Iterator[Batch]:

@@ -2,15 +2,12 @@
 
 import pickle
 import sqlite3
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-from sigma_stellar_aws.base.errors import TemporaryDataError
+from sigma_stellar_aws.base.temporary_database import no_room, temporary_database
 
 T = TypeVar("T")
-
-_CACHE_KIB = 8 * 1024
 
 
 class ExternalSort(Generic[T]):
@@ -43,13 +40,7 @@ class ExternalSort(Generic[T]):
         """
         self._time, self._name, self._pack, self._unpack = time, name, pack, unpack
         self._count = 0
-        # An empty name stands for a temporary database, which goes to disk when it outgrows its cache.
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        weakref.finalize(self, self._database.close)
-        self._database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("CREATE TABLE things (time INTEGER, name BLOB, thing BLOB)")
-        self._database.execute("BEGIN")
+        self._database = temporary_database(self, "CREATE TABLE things (time INTEGER, name BLOB, thing BLOB)")
 
     def extend(self, things: Iterable[T]) -> None:
         """Add things.
@@ -97,10 +88,3 @@ def in_order(things: Iterable[T], time: Callable[[T], int | None], name: Callabl
     ordered = ExternalSort(time, name)
     ordered.extend(things)
     return ordered
-
-
-def no_room(error: sqlite3.OperationalError) -> TemporaryDataError:
-    """Return what to raise when the temporary database has no room."""
-    return TemporaryDataError(
-        f"there is no room for temporary data ({error}); name a folder that has some in SQLITE_TMPDIR"
-    )

@@ -2,14 +2,13 @@
 
 import itertools
 import sqlite3
-import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from zlib_ng import zlib_ng
 
-from sigma_stellar_aws.base.external_sort import no_room
+from sigma_stellar_aws.base.temporary_database import no_room, temporary_database
 
 NOT_KEPT = 0
 """The place of a text that is not kept."""
@@ -91,12 +90,7 @@ class KeptTexts:
 
     def __init__(self) -> None:
         """Begin with none."""
-        # An empty name stands for a temporary database, which goes to disk when it outgrows its cache.
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        weakref.finalize(self, self._database.close)
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("CREATE TABLE chunks (number INTEGER PRIMARY KEY, data BLOB)")
-        self._database.execute("BEGIN")
+        self._database = temporary_database(self, "CREATE TABLE chunks (number INTEGER PRIMARY KEY, data BLOB)")
         self._cache: OrderedDict[int, list[bytes]] = OrderedDict()
         self._own = TextChunks(new_writer())
 

@@ -11,6 +11,7 @@ import pytest
 from sigma_stellar_aws.alerts.alert import alert_json
 from sigma_stellar_aws.alerts.brief_hits import ToldHits
 from sigma_stellar_aws.alerts.file_search import FileSearch, SearchTask
+from sigma_stellar_aws.alerts.hit_rows import HitRowReader
 from sigma_stellar_aws.alerts.hits import Hit
 from sigma_stellar_aws.alerts.pack import convert_pack
 from sigma_stellar_aws.alerts.pack_rule import Override, Pack
@@ -75,9 +76,10 @@ def found(pack: Pack, file: Path, *, brief: bool) -> tuple[list[Hit], KeptTexts,
     hits: list[Hit] = []
     kept = KeptTexts()
     problems: list[str] = []
+    reader = HitRowReader(kept)
     for batch in FileSearch(task).batches([file]):
-        hits += batch.hits
         kept.extend(batch.events)
+        hits += map(reader.hit, batch.hits)
         problems += map(str, batch.problems)
     return hits, kept, problems
 

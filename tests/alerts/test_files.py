@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic, sleep, thread_time
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from sigma.processing.pipeline import ProcessingPipeline
@@ -22,6 +22,7 @@ from sigma.processing.pipeline import ProcessingPipeline
 from sigma_stellar_aws.alerts import files, workers
 from sigma_stellar_aws.alerts.file_search import Batch
 from sigma_stellar_aws.alerts.files import scan_files
+from sigma_stellar_aws.alerts.hit_rows import HitRow, HitRowReader
 from sigma_stellar_aws.alerts.hits import Hit, to_hit
 from sigma_stellar_aws.alerts.pack import Override, Pack, convert_pack
 from sigma_stellar_aws.base.json_types import Json, JsonObject
@@ -69,16 +70,25 @@ def write(path: Path, records: Iterable[JsonObject]) -> Path:
     return path
 
 
-def together(batches: Iterable[Batch]) -> Batch:
+class Together(NamedTuple):
+    """Batches as one."""
+
+    records: int
+    hits: list[Hit]
+    problems: list[Problem]
+    done_bytes: int
+
+
+def together(batches: Iterable[Batch]) -> Together:
     """Batches as one; each hit has the text of its event, whose place depends on who read it."""
-    whole = Batch(0, [], [], 0)
+    whole = Together(0, [], [], 0)
     kept = KeptTexts()
+    reader = HitRowReader(kept)
     for batch in batches:
         kept.extend(batch.events)
-        assert [json.loads(kept.text(hit.event)).get("eventID", "") for hit in batch.hits] == [
-            hit.event_id for hit in batch.hits
-        ]
-        whole.hits.extend(hit._replace(event=NOT_KEPT) for hit in batch.hits)
+        hits = [reader.hit(row) for row in batch.hits]
+        assert [json.loads(kept.text(hit.event)).get("eventID", "") for hit in hits] == [hit.event_id for hit in hits]
+        whole.hits.extend(hit._replace(event=NOT_KEPT) for hit in hits)
         whole.problems.extend(batch.problems)
         whole = whole._replace(records=whole.records + batch.records, done_bytes=whole.done_bytes + batch.done_bytes)
     return whole
@@ -103,7 +113,7 @@ def test_every_case_of_the_rules(tmp_path: Path, pipeline: Callable[[], Processi
             assert isinstance(time, int)
             expected.append(to_hit(document, names, pack.keys(), time=time, identity=identity, origin=str(file)))
     assert len(expected) > 29
-    assert together(scan_files([file], pack)) == Batch(len(records), expected, [], file.stat().st_size)
+    assert together(scan_files([file], pack)) == Together(len(records), expected, [], file.stat().st_size)
 
 
 def test_the_values_of_the_key_are_told(tmp_path: Path) -> None:
@@ -382,9 +392,8 @@ def test_a_process_loads_nothing_of_sigma() -> None:
 
 def test_hits_and_problems_can_be_sent() -> None:
     """What processes send arrives as it was."""
-    hit = Hit(1, "i", "e", "s", "n", "", "a", "192.0.2.1", "1", "r", "p", (("rule", ("x", None)),))
-    half = hit._replace(actor="\ud800")
-    batch = Batch(1, [hit, half], [Problem(Path("a"), 1, "r")], 5)
+    row = HitRow(1, "i", 2, 3, 4, 5)
+    batch = Batch(1, [row, row._replace(time=None)], [Problem(Path("a"), 1, "r")], 5)
     ours, theirs = multiprocessing.Pipe()
     ours.send(workers._message(batch))
     found = workers._receive(workers._Worker(multiprocessing.current_process(), theirs, deque()))

@@ -1,0 +1,104 @@
+"""Hits as short rows, to pass very many between processes and to sort them: what many have in common is kept once."""
+
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+
+from sigma_stellar_aws.alerts.hits import UUID_LENGTH, CommonPart, Hit, hit_of
+from sigma_stellar_aws.base.kept_texts import NOT_KEPT, KeptTexts
+from sigma_stellar_aws.base.packing import Packing
+
+_REMEMBERED = 5_000
+"""Parts that are remembered, of about 1 KB: more than differ among the events of some minutes."""
+_UNNAMED = -1
+
+
+class HitRow(NamedTuple):
+    """A hit whose texts stand elsewhere, at their places among the texts that are kept."""
+
+    time: int | None
+    identity: str
+    event: int
+    """The event itself."""
+    common: int
+    """What it has in common with others."""
+    origin: int
+    event_id: int = _UNNAMED
+    """Where the identity does not begin with it."""
+
+
+HIT_ROWS: Packing[list[HitRow]] = Packing(list[HitRow])
+"""How rows are written for another process."""
+
+
+class HitRowWriter:
+    """Makes rows of hits, and keeps their texts."""
+
+    def __init__(self, add: Callable[[bytes], int]) -> None:
+        """Begin with none.
+
+        Args:
+            add: keeps a text, which has no line break, and returns its place.
+        """
+        self._add = add
+        self.common = lru_cache(_REMEMBERED)(self._keep_common)
+        """Returns the place of a part that hits have in common."""
+        self.origin = lru_cache(1)(self._keep_text)
+        """Returns the place of the name of what has an event."""
+
+    def row(self, hit: Hit) -> HitRow:
+        """Return a hit as a row."""
+        common = CommonPart(*hit[3:10], hit.matches, hit.values, hit.is_brief)
+        return self.row_of(
+            hit.time, hit.identity, hit.event_id, self.common(common), self.origin(hit.origin), hit.event
+        )
+
+    def row_of(
+        self, time: int | None, identity: str, event_id: str, common: int, origin: int, event: int = NOT_KEPT
+    ) -> HitRow:
+        """Return a row of which some texts are kept already."""
+        named = _UNNAMED if event_id == identity[:UUID_LENGTH] else self._keep_text(event_id)
+        return HitRow(time, identity, event, common, origin, named)
+
+    def _keep_common(self, common: CommonPart) -> int:
+        try:
+            return self._add(msgspec.json.encode(common))
+        except UnicodeEncodeError:
+            # Half a character, which JSON can hold.
+            return self._add(json.dumps(common).encode())
+
+    def _keep_text(self, text: str) -> int:
+        return self._add(json.dumps(text).encode())
+
+
+class HitRowReader:
+    """Reads hits from rows."""
+
+    def __init__(self, kept: KeptTexts) -> None:
+        """Take what is kept of the events of all rows."""
+        self._kept = kept
+        self._common = lru_cache(_REMEMBERED)(self._find_common)
+        self._text = lru_cache(_REMEMBERED)(self._find_text)
+
+    def hit(self, row: HitRow) -> Hit:
+        """Return the hit of a row."""
+        time, identity, event, common, origin, named = row
+        event_id = identity[:UUID_LENGTH] if named == _UNNAMED else self._find_text(named)
+        return hit_of(time, identity, event_id, self._common(common), origin=self._text(origin), event=event)
+
+    def _find_common(self, place: int) -> CommonPart:
+        text = self._kept.text(place)
+        try:
+            return _decode_common(text)
+        except msgspec.DecodeError:
+            return msgspec.convert(json.loads(text), CommonPart)
+
+    def _find_text(self, place: int) -> str:
+        text: str = json.loads(self._kept.text(place))
+        return text
+
+
+_decode_common = msgspec.json.Decoder(CommonPart).decode

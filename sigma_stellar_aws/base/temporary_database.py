@@ -1,0 +1,32 @@
+"""A database for what does not fit into memory, which is gone when what uses it is."""
+
+import sqlite3
+import weakref
+
+from sigma_stellar_aws.base.errors import TemporaryDataError
+
+_CACHE_KIB = 8 * 1024
+
+
+def temporary_database(owner: object, table: str) -> sqlite3.Connection:
+    """Return a new database for one table, which goes to disk when it outgrows its cache.
+
+    Args:
+        owner: what uses it: the database is closed, and its file removed, when that is gone.
+        table: the statement that creates the table.
+    """
+    # An empty name stands for a temporary database.
+    database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    weakref.finalize(owner, database.close)
+    database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    database.execute("PRAGMA journal_mode = OFF")
+    database.execute(table)
+    database.execute("BEGIN")
+    return database
+
+
+def no_room(error: sqlite3.OperationalError) -> TemporaryDataError:
+    """Return what to raise when a temporary database has no room."""
+    return TemporaryDataError(
+        f"there is no room for temporary data ({error}); name a folder that has some in SQLITE_TMPDIR"
+    )
