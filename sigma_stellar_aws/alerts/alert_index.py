@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import msgspec
 from opensearchpy import OpenSearch
 
-from sigma_stellar_aws.alerts.alert import Alert, Raised, alert_json, suppression_json
+from sigma_stellar_aws.alerts.alert import Alert, Raised
+from sigma_stellar_aws.alerts.alert_json import alert_json, suppression_json
 from sigma_stellar_aws.alerts.alert_mappings import ALERT_MAPPINGS, added_properties, is_older, mappings_meta
 from sigma_stellar_aws.alerts.correlate import Completion, Contribution
 from sigma_stellar_aws.alerts.hits import Hit

@@ -7,6 +7,7 @@ from sigma_stellar_aws.alerts.alert import Alert, ChainEvent, Raised
 from sigma_stellar_aws.alerts.first_event import resource_of
 from sigma_stellar_aws.alerts.hits import Key
 from sigma_stellar_aws.alerts.pack_rule import PackRule
+from sigma_stellar_aws.base.external_sort import ExternalSort
 from sigma_stellar_aws.base.kept_texts import NOT_KEPT, KeptTexts
 from sigma_stellar_aws.base.packing import Packing
 
@@ -82,3 +83,14 @@ class AlertPacking:
         rule, event = self._rules[packed.rule], self._kept.text(packed.place)
         alert = Alert._make((*packed[:_RULE], rule, *packed[_RULE + 1 : _PLACE], NOT_KEPT, event, ()))
         return alert._replace(chain=with_resources(alert.chain, self._kept.text)) if alert.chain else alert
+
+
+def sorted_alerts(kept: KeptTexts) -> ExternalSort[Alert]:
+    """Return an empty list of alerts, in order of time, the most severe first, with the texts of their events."""
+    packing = AlertPacking(kept)
+    return ExternalSort(lambda alert: alert.first, alert_name, pack=packing.pack, unpack=packing.unpack)
+
+
+def alert_name(alert: Alert) -> str:
+    """Return what alerts of the same time are ordered by: the most severe first."""
+    return f"{100 - alert.rule.severity:03}{alert.id}"

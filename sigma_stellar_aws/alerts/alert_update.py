@@ -9,11 +9,13 @@ from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.alerts.alert import Alert
 from sigma_stellar_aws.alerts.alert_index import Outcome, store_alerts
+from sigma_stellar_aws.alerts.alert_packing import sorted_alerts
 from sigma_stellar_aws.alerts.checkpoint import later
 from sigma_stellar_aws.alerts.correlate import Correlator
 from sigma_stellar_aws.alerts.hits import DistinctHits, Hit
 from sigma_stellar_aws.alerts.pack_rule import Pack
-from sigma_stellar_aws.alerts.run import AlertSearch, Messages, no_alerts
+from sigma_stellar_aws.alerts.run import AlertSearch, Messages
+from sigma_stellar_aws.base.kept_texts import KeptTexts
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.base.times import millis
 
@@ -78,7 +80,7 @@ def keep_alerts(
         complete=complete,
     )
     too_late = 0
-    alerts = no_alerts()
+    alerts = sorted_alerts(KeptTexts())
     outcomes: Counter[Outcome] = Counter()
     for alert, outcome in stored:
         outcomes[outcome] += 1

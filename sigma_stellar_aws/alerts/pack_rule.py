@@ -87,6 +87,10 @@ class Pack(NamedTuple):
             name for name, rule in known if rule.correlation is None and whole_millis(rule.suppression.window)
         )
 
+    def alerts_on_each_event(self) -> bool:
+        """Tell whether each event is an alert by itself, whatever rule it matches."""
+        return not self.suppressing() and not self.correlations and not self.silent
+
     def alerting(self) -> dict[str, PackRule]:
         """Return the rules that alert."""
         return {name: rule for name, rule in self.rules.items() if name not in self.silent}

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import TextIO
 
-from sigma_stellar_aws.alerts.alert import Alert, AlertList, ChainEvent, alert_lines
+from sigma_stellar_aws.alerts.alert import Alert, AlertList, ChainEvent
+from sigma_stellar_aws.alerts.alert_json import alert_lines
 from sigma_stellar_aws.alerts.first_event import FirstEvent, actor_name, first_event
 from sigma_stellar_aws.alerts.ocsf import ocsf_lines
 from sigma_stellar_aws.alerts.pack_rule import PackRule

@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from sigma_stellar_aws.alerts.alert import Alert
-from sigma_stellar_aws.alerts.alert_packing import AlertPacking
+from sigma_stellar_aws.alerts.alert import Alert, AlertList
+from sigma_stellar_aws.alerts.alert_packing import sorted_alerts
 from sigma_stellar_aws.alerts.brief_hits import ToldHits
 from sigma_stellar_aws.alerts.correlate import Correlator, reading_begin
+from sigma_stellar_aws.alerts.event_alerts import EventAlerts
 from sigma_stellar_aws.alerts.files import scan_files
 from sigma_stellar_aws.alerts.hits import DistinctHits, Hit
 from sigma_stellar_aws.alerts.pack_rule import Override, Pack, PackRule
 from sigma_stellar_aws.alerts.sorted_hits import SortedHits
 from sigma_stellar_aws.alerts.suppress import MOST_OPEN, OpenWindows, raise_alerts
-from sigma_stellar_aws.base.external_sort import ExternalSort
 from sigma_stellar_aws.base.garbage import rare_collections
 from sigma_stellar_aws.base.kept_texts import KeptTexts
 from sigma_stellar_aws.base.text import plural
@@ -75,7 +75,7 @@ OnProgress = Callable[[Progress], None]
 class AlertSearch:
     """What a search found."""
 
-    alerts: ExternalSort[Alert]
+    alerts: AlertList
     """In order of their first events. They have a length, can be read as often as you like, and are on disk if many."""
     rules: Mapping[str, PackRule]
     """The rules that were asked, by their ids."""
@@ -178,6 +178,9 @@ def alerts_of_portions(
                 messages.note(f"of {plural(found.records, 'record')}, {told}")
             elif until is None:
                 messages.note(f"of {plural(found.records, 'record')}, none matches a rule, whatever its time")
+        if pack.alerts_on_each_event():
+            alerts = EventAlerts(found.hits, pack.rules, found.kept)
+            return _search(alerts, pack, alerts.events, found.records, messages)
         return raised(found.hits, pack, options, messages, since, found.records, found.kept)
 
 
@@ -296,7 +299,7 @@ def raised(
     events = DistinctHits(hits, None if since is None else millis(since), told.identity)
     windows: OpenWindows = {}
     correlator = Correlator(pack.correlations, pack.silent, told=told.told, is_open=windows.__contains__)
-    alerts = no_alerts(kept)
+    alerts = sorted_alerts(kept or KeptTexts())
     alerts.extend(
         complete(
             raise_alerts(
@@ -311,17 +314,10 @@ def raised(
     )
     for text in correlator.notes():
         messages.note(text)
+    return _search(alerts, pack, events.count, records, messages)
+
+
+def _search(alerts: AlertList, pack: Pack, events: int, records: int | None, messages: Messages) -> AlertSearch:
     return AlertSearch(
-        alerts, pack.alerting(), events.count, records, messages.problems, messages.problem_count, messages.notes
-    )
-
-
-def no_alerts(kept: KeptTexts | None = None) -> ExternalSort[Alert]:
-    """Return an empty list of alerts, in order of time, the most severe first, with the texts of their events."""
-    packing = AlertPacking(kept or KeptTexts())
-    return ExternalSort(
-        lambda alert: alert.first,
-        lambda alert: f"{100 - alert.rule.severity:03}{alert.id}",
-        pack=packing.pack,
-        unpack=packing.unpack,
+        alerts, pack.alerting(), events, records, messages.problems, messages.problem_count, messages.notes
     )

@@ -119,7 +119,7 @@ class _Windows:
         for name, key in hit.matches:
             if not _length(self._rules[name]):
                 if self._begin is None or hit.time is None or hit.time >= self._begin:
-                    yield _of_one_event(self._rules[name], key, hit)
+                    yield alert_of_event(self._rules[name], key, hit)
                 continue
             window = self._open.get((name, key))
             # Events without a time come last, when no later one can be meant for a window of events with one.
@@ -286,7 +286,8 @@ def _open(rule: PackRule, key: Key, time: int | None, earlier: _Earlier, begin: 
     return _Window(rule, key, identity, alert_id(identity, time), time, time + _length(rule))
 
 
-def _of_one_event(rule: PackRule, key: Key, hit: Hit) -> Alert:
+def alert_of_event(rule: PackRule, key: Key, hit: Hit) -> Alert:
+    """Return the alert of a single event."""
     identity = key_id(rule, key)
     # The same for a file and a store, of which a search reads different parts of the record.
     event = hit.event_id if is_uuid(hit.event_id) else hit.identity

@@ -9,7 +9,8 @@ import click
 
 from sigma_stellar_aws import __version__
 from sigma_stellar_aws.alerts import render
-from sigma_stellar_aws.alerts.alert import Alert, AlertList, alert_json
+from sigma_stellar_aws.alerts.alert import Alert, AlertList
+from sigma_stellar_aws.alerts.alert_json import alert_json
 from sigma_stellar_aws.alerts.run import AlertSearch, OnProgress, Progress
 from sigma_stellar_aws.base.files import replacing
 from sigma_stellar_aws.base.json_types import JsonObject

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sigma_stellar_aws.alerts.alert import alert_json
+from sigma_stellar_aws.alerts.alert_json import alert_json
 from sigma_stellar_aws.alerts.brief_hits import ToldHits
 from sigma_stellar_aws.alerts.file_search import FileSearch, SearchTask
 from sigma_stellar_aws.alerts.hit_rows import HitRowReader

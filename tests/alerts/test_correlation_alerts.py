@@ -19,7 +19,8 @@ from jsonschema import Draft7Validator
 from opensearchpy import OpenSearch
 from sigma.collection import SigmaCollection
 
-from sigma_stellar_aws.alerts.alert import Alert, alert_json
+from sigma_stellar_aws.alerts.alert import Alert
+from sigma_stellar_aws.alerts.alert_json import alert_json
 from sigma_stellar_aws.alerts.pack import convert_pack
 from sigma_stellar_aws.alerts.run import AlertOptions, AlertSearch, alerts_of_files
 from sigma_stellar_aws.alerts.run_store import alerts_of_store, update_alert_index

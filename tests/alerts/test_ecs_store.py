@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from opensearchpy import OpenSearch
 from sigma.collection import SigmaCollection
 
-from sigma_stellar_aws.alerts.alert import alert_json
+from sigma_stellar_aws.alerts.alert_json import alert_json
 from sigma_stellar_aws.alerts.pack import pack_fields
 from sigma_stellar_aws.alerts.run import AlertOptions, AlertSearch, alerts_of_files
 from sigma_stellar_aws.alerts.run_store import alerts_of_store, update_alert_index

@@ -297,7 +297,8 @@ def test_a_process_that_ends_is_an_error(
 ) -> None:
     """When a process is killed the run fails, with a word about where it was, and the others are ended."""
     monkeypatch.setattr(files, "_GROUP", 1)
-    batches = scan_files(tree, pack, processes=2, start_method=start_method)
+    # So many that one cannot have read all of them while the other still starts.
+    batches = scan_files(tree * 10, pack, processes=2, start_method=start_method)
     next(batches)
     victim = multiprocessing.active_children()[0]
     assert victim.pid is not None

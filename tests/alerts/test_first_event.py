@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from sigma_stellar_aws.alerts.alert import Alert, alert_json, alert_lines
+from sigma_stellar_aws.alerts.alert import Alert
+from sigma_stellar_aws.alerts.alert_json import alert_json, alert_lines
 from sigma_stellar_aws.alerts.first_event import (
     LONGEST_VALUE,
     MOST_LISTED,

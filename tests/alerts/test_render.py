@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigma_stellar_aws.alerts.alert import Alert, ChainEvent, alert_json
+from sigma_stellar_aws.alerts.alert import Alert, ChainEvent
+from sigma_stellar_aws.alerts.alert_json import alert_json
 from sigma_stellar_aws.alerts.pack import PackRule
 from sigma_stellar_aws.alerts.pack_rule import Guide
 from sigma_stellar_aws.alerts.render import write_alerts

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, Raised, alert_id, alert_json, hashed_id, id_of_event, key_id
+from sigma_stellar_aws.alerts.alert import SAMPLE, Alert, Raised, alert_id, hashed_id, id_of_event, key_id
+from sigma_stellar_aws.alerts.alert_json import alert_json
 from sigma_stellar_aws.alerts.hits import DistinctHits, Hit, Key, to_hit
 from sigma_stellar_aws.alerts.pack import PackRule
 from sigma_stellar_aws.alerts.store_events import within
