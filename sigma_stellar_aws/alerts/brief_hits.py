@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from sigma_stellar_aws.alerts.hits import TOLD_FIELDS, CommonPart, Hit, common_part, to_hit
+from sigma_stellar_aws.alerts.hit_rows import packed_values
+from sigma_stellar_aws.alerts.hits import TOLD_FIELDS, CommonPart, Hit, common_part, counted_values, to_hit
 from sigma_stellar_aws.alerts.kept_event import LONGEST_EVENT, event_text
 from sigma_stellar_aws.base.json_types import Scalar
 from sigma_stellar_aws.base.kept_texts import KeptTexts
@@ -27,11 +28,21 @@ from sigma_stellar_aws.reference.flat_schema import Document
 
 _REMEMBERED = 5_000
 """Combinations of values that are remembered, of about 1 KB: those of some minutes."""
+_NO_TEXTS = CommonPart("", "", "", "", "", "", "", (), is_brief=True)
 _SEPARATORS = "._"
 _HEAD = ("eventSource", "eventName")
 _Value: TypeAlias = str | list[Scalar] | None
 _Getter: TypeAlias = Callable[[object], _Value]
 _Tree: TypeAlias = "dict[str, _Tree]"
+
+
+class CountedPart(NamedTuple):
+    """What is counted of an event."""
+
+    common: int
+    """The place of what the hit has in common with others."""
+    values: bytes
+    """What correlations need, packed."""
 
 
 class BriefRecord(NamedTuple):
@@ -40,8 +51,8 @@ class BriefRecord(NamedTuple):
     time: int
     """Milliseconds since 1970-01-01 UTC."""
     event_id: str
-    common: int | None
-    """The place of what the hit has in common with others; None where no rule matches."""
+    part: CountedPart | None
+    """None where no rule matches."""
     text: bytes
     """In one line."""
 
@@ -60,6 +71,8 @@ class _Reading(NamedTuple):
     layout: _Layout
     tests: Candidates
     """What is to be asked of an event."""
+    is_alerting: bool
+    """Whether some of the rules alert by themselves."""
 
 
 class BriefReader:
@@ -94,7 +107,7 @@ class BriefReader:
         self._layout = lru_cache(10_000)(_layout)
         self._reading = lru_cache(65536)(self._find_reading)
         # What differs from event to event is the id and the time, which few rules ask for.
-        self._common = lru_cache(_REMEMBERED)(self._find_common)
+        self._part = lru_cache(_REMEMBERED)(self._find_part)
 
     def read(self, source: str, name: str, text: Raw) -> BriefRecord | None:
         """Read a record; return None if it has to be read as others are.
@@ -119,14 +132,14 @@ class BriefReader:
             return None
         values = tuple([getter(record) for _, getter in reading.layout.getters])
         try:
-            common = self._common(source, name, values)
+            part = self._part(source, name, values)
         except TypeError:
             # A list has no hash.
-            common = self._find_common(source, name, values)
-        return BriefRecord(time, event_id, common, raw.replace(b"\n", b" "))
+            part = self._find_part(source, name, values)
+        return BriefRecord(time, event_id, part, raw.replace(b"\n", b" "))
 
-    def _find_common(self, source: str, name: str, values: Sequence[_Value]) -> int | None:
-        """Return the place of what a hit with some values has in common with others; None where no rule matches."""
+    def _find_part(self, source: str, name: str, values: Sequence[_Value]) -> CountedPart | None:
+        """Return what is counted of an event with some values; None where no rule matches."""
         reading = self._reading(source, name)
         if reading is None:
             return None
@@ -138,7 +151,12 @@ class BriefReader:
         names = [rule for rule, matches in reading.tests if matches(document)]
         if not names:
             return None
-        return self._keep(common_part(document, names, self._keys, self._fields, is_brief=True))
+        if reading.is_alerting:
+            common = common_part(document, names, self._keys, is_brief=True)
+        else:
+            common = _NO_TEXTS._replace(matches=tuple([(rule, ()) for rule in names]))
+        found = counted_values(document, common.matches, self._fields) if self._fields else ()
+        return CountedPart(self._keep(common), packed_values(found))
 
     def _find_reading(self, source: str, name: str) -> _Reading | None:
         candidates = self._candidates(source, name)
@@ -151,7 +169,7 @@ class BriefReader:
             needed.update(self._fields.get(rule, ()), self._keys[rule])
         needed.update(field for rule in asked for field in self._tested[rule])
         layout = self._layout(tuple(sorted(needed.difference(_HEAD))))
-        return layout and _Reading(layout, candidates)
+        return layout and _Reading(layout, candidates, is_alerting)
 
 
 class ToldHits:

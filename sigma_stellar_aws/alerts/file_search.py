@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sigma_stellar_aws.alerts.brief_hits import BriefReader
 from sigma_stellar_aws.alerts.hit_rows import HitRow, HitRowWriter
-from sigma_stellar_aws.alerts.hits import common_part, event_id_of
+from sigma_stellar_aws.alerts.hits import common_part, counted_values, event_id_of
 from sigma_stellar_aws.alerts.kept_event import LONGEST_EVENT, shortened
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.kept_texts import Chunk, TextChunks
@@ -122,9 +122,9 @@ class FileSearch:
         record = brief.read(source, name, text)
         if record is None:
             return False
-        time, identity, common, raw = record
-        if common is not None and self._is_asked_for(time):
-            hits.append(HitRow(time, identity, self._events.add(raw), common, origin))
+        time, identity, part, raw = record
+        if part is not None and self._is_asked_for(time):
+            hits.append(HitRow(time, identity, self._events.add(raw), part.common, origin, part.values))
         return True
 
     def _is_asked_for(self, time: int) -> bool:
@@ -157,7 +157,8 @@ class FileSearch:
         elif not self._is_asked_for(time):
             return
         text = document_text(document)
-        common = common_part(document, names, self._task.keys, self._task.correlated)
+        common = common_part(document, names, self._task.keys)
+        correlated = self._task.correlated
         hits.append(
             self._rows.row_of(
                 time,
@@ -166,5 +167,6 @@ class FileSearch:
                 self._rows.common(common),
                 origin,
                 self._events.add(text if len(text) <= LONGEST_EVENT else shortened(document)),
+                counted_values(document, common.matches, correlated) if correlated else (),
             )
         )

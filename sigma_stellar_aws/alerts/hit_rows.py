@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sigma_stellar_aws.alerts.hits import UUID_LENGTH, CommonPart, Hit, hit_of
+from sigma_stellar_aws.alerts.hits import UUID_LENGTH, CommonPart, Hit, Values, hit_of
 from sigma_stellar_aws.base.kept_texts import NOT_KEPT, KeptTexts
 from sigma_stellar_aws.base.packing import Packing
 
@@ -26,12 +26,20 @@ class HitRow(NamedTuple):
     common: int
     """What it has in common with others."""
     origin: int
+    counted: bytes = b""
+    """What correlations need, packed."""
     event_id: int = _UNNAMED
     """Where the identity does not begin with it."""
 
 
+_VALUES: Packing[Values] = Packing(Values)
 HIT_ROWS: Packing[list[HitRow]] = Packing(list[HitRow])
 """How rows are written for another process."""
+
+
+def packed_values(values: Values) -> bytes:
+    """Return what correlations need of an event as it stands in a row."""
+    return _VALUES.pack(values) if values else b""
 
 
 class HitRowWriter:
@@ -51,17 +59,23 @@ class HitRowWriter:
 
     def row(self, hit: Hit) -> HitRow:
         """Return a hit as a row."""
-        common = CommonPart(*hit[3:10], hit.matches, hit.values, hit.is_brief)
-        return self.row_of(
-            hit.time, hit.identity, hit.event_id, self.common(common), self.origin(hit.origin), hit.event
-        )
+        common = CommonPart(*hit[3:10], hit.matches, hit.is_brief)
+        places = self.common(common), self.origin(hit.origin), hit.event
+        return self.row_of(hit.time, hit.identity, hit.event_id, *places, hit.values)
 
     def row_of(
-        self, time: int | None, identity: str, event_id: str, common: int, origin: int, event: int = NOT_KEPT
+        self,
+        time: int | None,
+        identity: str,
+        event_id: str,
+        common: int,
+        origin: int,
+        event: int = NOT_KEPT,
+        values: Values = (),
     ) -> HitRow:
         """Return a row of which some texts are kept already."""
         named = _UNNAMED if event_id == identity[:UUID_LENGTH] else self._keep_text(event_id)
-        return HitRow(time, identity, event, common, origin, named)
+        return HitRow(time, identity, event, common, origin, packed_values(values), named)
 
     def _keep_common(self, common: CommonPart) -> int:
         try:
@@ -85,9 +99,10 @@ class HitRowReader:
 
     def hit(self, row: HitRow) -> Hit:
         """Return the hit of a row."""
-        time, identity, event, common, origin, named = row
+        time, identity, event, common, origin, counted, named = row
         event_id = identity[:UUID_LENGTH] if named == _UNNAMED else self._find_text(named)
-        return hit_of(time, identity, event_id, self._common(common), origin=self._text(origin), event=event)
+        found = _VALUES.unpack(counted) if counted else ()
+        return hit_of(time, identity, event_id, self._common(common), found, origin=self._text(origin), event=event)
 
     def _find_common(self, place: int) -> CommonPart:
         text = self._kept.text(place)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from sigma_stellar_aws.base.json_types import Scalar
 from sigma_stellar_aws.base.kept_texts import NOT_KEPT
@@ -33,6 +33,10 @@ Key = tuple[str | None, ...]
 """Values of the fields that a rule suppresses by, as texts; None where an event does not have the field."""
 
 
+Values: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
+"""Flattened names of fields with their values, as texts, each once."""
+
+
 class Hit(NamedTuple):
     """One event that matches rules. Texts are empty where the record does not have them."""
 
@@ -52,8 +56,8 @@ class Hit(NamedTuple):
     """The file or the index that has the event."""
     matches: tuple[tuple[str, Key], ...]
     """The names of the rules that the event matches, each with its key."""
-    values: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """What correlations need of the event: flattened names of fields with their values, as texts, each once."""
+    values: Values = ()
+    """What correlations need of the event."""
     event: int = NOT_KEPT
     """The place where the event itself is kept, or where it can be read."""
     is_brief: bool = False
@@ -72,7 +76,6 @@ class CommonPart(NamedTuple):
     account: str
     region: str
     matches: tuple[tuple[str, Key], ...]
-    values: tuple[tuple[str, tuple[str, ...]], ...] = ()
     is_brief: bool = False
 
 
@@ -154,22 +157,39 @@ def to_hit(
         origin: the file or the index that has it.
         event: where the event itself is kept.
     """
-    return hit_of(
-        time,
-        identity,
-        event_id_of(document),
-        common_part(document, names, keys, correlated),
-        origin=origin,
-        event=event,
-    )
+    common = common_part(document, names, keys)
+    values = counted_values(document, common.matches, correlated) if correlated else ()
+    return hit_of(time, identity, event_id_of(document), common, values, origin=origin, event=event)
 
 
 def hit_of(
-    time: int | None, identity: str, event_id: str, common: CommonPart, *, origin: str = "", event: int = NOT_KEPT
+    time: int | None,
+    identity: str,
+    event_id: str,
+    common: CommonPart,
+    values: Values = (),
+    *,
+    origin: str = "",
+    event: int = NOT_KEPT,
 ) -> Hit:
     """Return the hit of an event, of which one part is what it has in common with others."""
+    source, name, error, actor, address, account, region, matches, is_brief = common
     return Hit(
-        time, identity, event_id, *common[:7], origin, common.matches, common.values, event, is_brief=common.is_brief
+        time,
+        identity,
+        event_id,
+        source,
+        name,
+        error,
+        actor,
+        address,
+        account,
+        region,
+        origin,
+        matches,
+        values,
+        event,
+        is_brief,
     )
 
 
@@ -179,12 +199,7 @@ def event_id_of(document: Document) -> str:
 
 
 def common_part(
-    document: Document,
-    names: Iterable[str],
-    keys: Mapping[str, tuple[str, ...]],
-    correlated: Mapping[str, tuple[str, ...]] | None = None,
-    *,
-    is_brief: bool = False,
+    document: Document, names: Iterable[str], keys: Mapping[str, tuple[str, ...]], *, is_brief: bool = False
 ) -> CommonPart:
     """Take from an event what it may have in common with others.
 
@@ -192,7 +207,6 @@ def common_part(
         document: the flattened event; where the hit is brief, only the fields that are asked for.
         names: the rules that it matches.
         keys: for each rule the flattened names of the fields that it suppresses by.
-        correlated: for each rule that correlations count, the flattened names of the fields that they need.
         is_brief: whether the hit is.
     """
     source, name, error, address, account, region = [
@@ -210,8 +224,7 @@ def common_part(
                 [value if type(value) is str else _key_text(value) for value in map(document.get, fields)]
             )
         matches.append((rule, key))
-    values = _values(document, matches, correlated) if correlated else ()
-    return CommonPart(source, name, error, _actor(document), address, account, region, tuple(matches), values, is_brief)
+    return CommonPart(source, name, error, _actor(document), address, account, region, tuple(matches), is_brief)
 
 
 def _actor(document: Document) -> str:
@@ -227,9 +240,16 @@ def _text(value: Scalar | list[Scalar] | None) -> str | None:
     return ", ".join(map(text_of, value)) if isinstance(value, list) else text_of(value)
 
 
-def _values(
+def counted_values(
     document: Document, matches: Iterable[tuple[str, Key]], fields: Mapping[str, tuple[str, ...]]
-) -> tuple[tuple[str, tuple[str, ...]], ...]:
+) -> Values:
+    """Return what correlations need of an event.
+
+    Args:
+        document: the flattened event.
+        matches: the rules that it matches.
+        fields: for each rule that correlations count, the flattened names of the fields that they need.
+    """
     found: dict[str, tuple[str, ...]] = {}
     for field in dict.fromkeys(field for name, _ in matches for field in fields.get(name, ())):
         value = document.get(field, [])

@@ -8,6 +8,8 @@ from sigma_stellar_aws.alerts.hits import Hit
 from sigma_stellar_aws.base.kept_texts import KeptTexts
 from sigma_stellar_aws.base.temporary_database import no_room, temporary_database
 
+_PLACEHOLDERS = ", ".join("?" * len(HitRow._fields))
+
 
 class SortedHits:
     """Hits in order of time, copies of an event one after the other; those without a time come last.
@@ -19,8 +21,7 @@ class SortedHits:
         """Begin with none, and with what is kept of the events of all rows."""
         self._reader, self._writer = HitRowReader(kept), HitRowWriter(kept.add)
         self._count = 0
-        columns = "time INTEGER, identity TEXT, event INTEGER, common INTEGER, origin INTEGER, event_id INTEGER"
-        self._database = temporary_database(self, f"CREATE TABLE hits ({columns})")
+        self._database = temporary_database(self, f"CREATE TABLE hits ({', '.join(HitRow._fields)})")
 
     def extend(self, hits: Iterable[Hit]) -> None:
         """Add hits.
@@ -37,7 +38,9 @@ class SortedHits:
             TemporaryDataError: there is no room for them.
         """
         try:
-            added = self._database.executemany("INSERT INTO hits VALUES (?, ?, ?, ?, ?, ?)", rows)
+            added = self._database.executemany(
+                f"INSERT INTO hits VALUES ({', '.join('?' * len(HitRow._fields))})", rows
+            )
         except sqlite3.OperationalError as error:
             raise no_room(error) from error
         self._count += max(added.rowcount, 0)

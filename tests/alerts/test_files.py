@@ -393,7 +393,7 @@ def test_a_process_loads_nothing_of_sigma() -> None:
 
 def test_hits_and_problems_can_be_sent() -> None:
     """What processes send arrives as it was."""
-    row = HitRow(1, "i", 2, 3, 4, 5)
+    row = HitRow(1, "i", 2, 3, 4, b"5", 6)
     batch = Batch(1, [row, row._replace(time=None)], [Problem(Path("a"), 1, "r")], 5)
     ours, theirs = multiprocessing.Pipe()
     ours.send(workers._message(batch))
