@@ -208,11 +208,12 @@ def fields(clause: Clause) -> list[str]:
 
 def named_clauses(clause: Clause) -> Iterable[tuple[str, Clause]]:
     """Yield all clauses with a name in and below a clause, with their names."""
-    _, body = _split(clause)
+    kind, body = _split(clause)
     if "_name" in body:
         yield as_string(body["_name"]), clause
-    for child in _all_clauses(body):
-        yield from named_clauses(child)
+    if kind == "bool":
+        for child in _all_clauses(body):
+            yield from named_clauses(child)
 
 
 def can_match(clause: Clause, missing: Collection[str]) -> bool:

@@ -7,7 +7,7 @@ values, and only the rest is asked of an event.
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject, as_scalar
@@ -53,14 +53,17 @@ def screen(query: Clause) -> Screen:
 def screened(query: Clause) -> Callable[[object, object], Candidates]:
     """Return a function of eventSource and eventName that lists the named clauses of a query that can match.
 
-    Each comes with what is left to ask, :func:`anything` where nothing is.
+    Each comes with what is left to ask, :func:`anything` where nothing is. A clause is compiled when an event first
+    asks for it: of hundreds of rules, a log has events of a few dozen.
+
+    Raises:
+        UnknownClauseError: by the function that is returned, as :func:`sigma_stellar_aws.query.evaluate.compile_query`.
     """
+    clauses = [*dsl.named_clauses(query)]
     compiled: dict[str, _Part] = {}
-    parts: list[tuple[str, _Part]] = []
     by_value: dict[str, defaultdict[str, list[int]]] = {field: defaultdict(list) for field in SCREENED_FIELDS}
     others: list[int] = []
-    for number, (name, clause) in enumerate(dsl.named_clauses(query)):
-        parts.append((name, _part(clause, compiled)))
+    for number, (_, clause) in enumerate(clauses):
         for field in (_NAME, _SOURCE):
             if (values := demanded_values(clause, field)) is not None:
                 for value in values:
@@ -68,7 +71,14 @@ def screened(query: Clause) -> Callable[[object, object], Candidates]:
                 break
         else:
             others.append(number)
-    everything = [(name, part.matches) for name, part in parts]
+
+    @cache
+    def part(number: int) -> _Part:
+        return _part(clauses[number][1], compiled)
+
+    @cache
+    def everything() -> Candidates:
+        return [(name, part(number).matches) for number, (name, _) in enumerate(clauses)]
 
     @lru_cache(maxsize=65536)
     def of_texts(source: str, name: str) -> Candidates:
@@ -76,11 +86,11 @@ def screened(query: Clause) -> Callable[[object, object], Candidates]:
         found = [*others]
         for field, text in ((_SOURCE, source), (_NAME, name)):
             found += by_value[field].get(ascii_lower(text), ())
-        rest = [(parts[number][0], _rest(parts[number][1], known)) for number in sorted(found)]
+        rest = [(clauses[number][0], _rest(part(number), known)) for number in sorted(found)]
         return tuple((clause_name, matches) for clause_name, matches in rest if matches is not None)
 
     return lambda source, name: (
-        of_texts(source, name) if isinstance(source, str) and isinstance(name, str) else everything
+        of_texts(source, name) if isinstance(source, str) and isinstance(name, str) else everything()
     )
 
 

@@ -256,6 +256,9 @@ def test_named_clauses_are_found_at_any_depth() -> None:
     first, second = dsl.named(dsl.term("a", "x"), "first"), dsl.named(dsl.term("b", "y"), "second")
     query = dsl.all_of([dsl.exists("c"), dsl.pack([first, second])])
     assert list(dsl.named_clauses(query)) == [("first", first), ("second", second)]
+    # What it is about may have any name.
+    about = dsl.named(dsl.term("filter", "a"), "third")
+    assert list(dsl.named_clauses(about)) == [("third", about)]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from sigma_stellar_aws.logs.flatten import flatten
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
-from sigma_stellar_aws.query.evaluate import matched_queries
+from sigma_stellar_aws.query.evaluate import UnknownClauseError, matched_queries
 from sigma_stellar_aws.query.prefilter import screen, screened
 from sigma_stellar_aws.rule_files.load import load_rules
 from tests.support.records import cases
@@ -69,6 +69,16 @@ def test_the_clauses_that_can_match_are_enough(queries: list[Clause], record: di
     document = flatten(record)
     candidates = screened(query)(record.get("eventSource"), record.get("eventName"))
     assert [name for name, matches in candidates if matches(document)] == matched_queries(query)(document)
+
+
+def test_a_clause_is_compiled_when_an_event_asks_for_it() -> None:
+    """What could be no query is an error where an event of its name comes, never a miss; others can be asked before."""
+    good, unknown = dsl.term("eventName", "a"), dsl.all_of([dsl.term("eventName", "b"), dsl.match_phrase("x", "a")])
+    candidates = screened(dsl.pack([dsl.named(good, "good"), dsl.named(unknown, "unknown")]))
+    assert [name for name, _ in candidates("s", "a")] == ["good"]
+    for name in ("b", None):
+        with pytest.raises(UnknownClauseError):
+            candidates("s", name)
 
 
 def test_every_case_of_the_rules_passes(pack: Pack) -> None:
