@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
 
 import pytest
+from hypothesis import settings
 
 from sigma_stellar_aws.alerts.pack_cache import CACHE
 from sigma_stellar_aws.base.errors import EngineError
@@ -22,9 +23,12 @@ Report = Callable[[str], None]
 
 
 def pytest_configure() -> None:
-    """Let no test depend on the terminal that the run is started from; pytest-xdist sets a width, too."""
+    """Let no test depend on how busy the machine is, or on the terminal; pytest-xdist sets a width, too."""
     for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
         os.environ.pop(name, None)
+    # On a busy machine, any test may take long.
+    settings.register_profile("any time", deadline=None)
+    settings.load_profile("any time")
 
 
 def pytest_report_header() -> str:
