@@ -23,13 +23,14 @@ EVENT_NAME = re.compile(rb'eventName\\*"')
 """The key that every record has, also inside of a text."""
 
 STAMP = re.compile(
-    rb"\d{4}-\d\d-\d\dT\d\d:\d\d:[\d.]{2,20}(?:Z|[+-]\d\d:?\d\d)[ \t]{1,20}(?:[^\s{]{1,512}[ \t]{1,20})?(?=\{)"
+    rb"\d{4}-\d\d-\d\dT\d\d:\d\d:[\d.]{2,20}(?:Z|[+-]\d\d:?\d\d)[ \t]{1,20}"
+    rb"(?:(?:[^\s{]{1,512}|\{\w{1,80}=[^\n{}]{1,400}\})[ \t]{1,20})?(?=\{)"
 )
-"""The time before an event, as in exports of CloudWatch Logs and in the output of its command line."""
+"""The time before an event, as in exports of CloudWatch Logs and in the output of its command line, or of Loki's."""
 
 TABLE = re.compile(
     rb'(?i)(?:"?[\w@.][\w@. ]{0,79}"?[,;\t|] ?)*"?(?:eventjson|CloudTrailEvent|@message|_raw|event\.original|message)"?'
-    rb'(?:[,;\t|] ?"?[\w@.][\w@. ]{0,79}"?)*\r?\n'
+    rb'(?:[,;\t|] ?"?[\w@.][\w@. ]{0,79}"?)*(?:\r|\n)'
 )
 """The header of a table with a column of whole records, under the names that exports give it.
 

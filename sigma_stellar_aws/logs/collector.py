@@ -1,5 +1,6 @@
 """Collect the records of a file that pass the screen, and count the others."""
 
+import itertools
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -10,10 +11,12 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject
-from sigma_stellar_aws.logs.envelopes import BROKEN, NotARecord, Unwrapped, mend, unwrap
+from sigma_stellar_aws.logs.envelopes import NotARecord, Unwrapped, unwrap
+from sigma_stellar_aws.logs.json_repair import BROKEN, mend
 from sigma_stellar_aws.logs.problem import OnProblem, Problem
 from sigma_stellar_aws.logs.record_head import NOTICES, OBJECT_MEMBERS
 from sigma_stellar_aws.logs.screening import Screen, ScreenedRecord
+from sigma_stellar_aws.logs.split_messages import MessagePart, SplitMessages, part_of
 
 # Any JSON object is one; to check the types of its values would take twice as long.
 _decode_json: Callable[[str], JsonObject | list[Json]] = msgspec.json.Decoder(dict | list).decode
@@ -62,6 +65,7 @@ class Collector:
         self.seems_log = True
         """Whether the text begins like a log. If not, damage is told only once there is a record in it, too."""
         self._held: list[Problem] = []
+        self._split = SplitMessages()
 
     def take(self) -> FilePart:
         """Return what was collected since the last call."""
@@ -89,6 +93,7 @@ class Collector:
 
     def end_text(self) -> None:
         """Report of a text that does not begin like a log, and has no record, only that."""
+        self._give_up()
         self._release()
         if self._held:
             self._held.clear()
@@ -124,7 +129,29 @@ class Collector:
 
     def add(self, line: int, value: bytes | msgspec.Raw) -> None:
         """Add the record that a JSON value is, or all that it wraps."""
-        self.add_unwrapped(line, unwrap(value))
+        items = unwrap(value)
+        first = next(items, None)
+        # What is not a record by itself may be a part of one.
+        if isinstance(first, NotARecord) and (part := part_of(value)) and self._split.may_take(part):
+            self.add_part(line, part)
+            return
+        if first is not None:
+            if self._split and (part := part_of(value)):
+                self._give_up(part.stream)
+            self.add_unwrapped(line, itertools.chain((first,), items))
+
+    def add_part(self, line: int, part: MessagePart) -> None:
+        """Add a part of a message, and the records in the message if it is complete by that."""
+        first_line, items = self._split.add(line, part)
+        self.add_unwrapped(first_line, items)
+
+    def holds_part(self, stream: str) -> bool:
+        """Tell whether parts of a message in a stream were added whose rest is to come."""
+        return self._split.holds(stream)
+
+    def _give_up(self, *streams: str) -> None:
+        for line, reason in self._split.give_up(*streams):
+            self.tell(line, reason)
 
     def add_unwrapped(self, line: int, items: Iterable[Unwrapped | NotARecord]) -> None:
         """Add those records that pass the screen, and report what is not a record."""
@@ -132,9 +159,10 @@ class Collector:
             if isinstance(item, NotARecord):
                 self.tell(line, item.reason)
                 continue
-            if item.path and not self._told_path:
+            if (item.path or item.note) and not self._told_path:
                 self._told_path = True
-                self.report(Problem(self._file, line, f"records found in {item.path}", is_note=True))
+                note = item.note or f"records found in {item.path}"
+                self.report(Problem(self._file, line, note, is_note=True))
             source, name = item.head.eventSource, item.head.eventName
             # Only strings can be looked up in the cache.
             passes = self.needs if isinstance(source, str) and isinstance(name, str) else self._passes

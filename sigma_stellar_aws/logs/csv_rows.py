@@ -6,28 +6,19 @@ import re
 from collections.abc import Callable, Iterator
 
 from sigma_stellar_aws.base.text import plural
-from sigma_stellar_aws.logs.beginnings import OPENING
+from sigma_stellar_aws.logs.beginnings import OPENING, TABLE
 from sigma_stellar_aws.logs.json_window import Window
+from sigma_stellar_aws.logs.other_forms import ATHENA, CONSOLE, OCSF, reason_by_columns
+from sigma_stellar_aws.logs.sentinel_rows import is_row
 
 _RECORD_COLUMN = "eventjson"
+_WHOLE_COLUMNS = frozenset(("raw_data", "event.original", "_source", "_raw", "@message", "message"))
 _DELIMITERS = ",;\t|"
-_PARTS = "this table has only parts of the records"
-# Columns that tell where a table of parts comes from, and how to have whole records from there.
+# Columns that tell where a table of parts comes from.
 _PRODUCTS = (
-    (
-        ("event name", "event time"),
-        f"{_PARTS}: it is the event history of CloudTrail's console; download it as JSON there, or run "
-        "aws cloudtrail lookup-events",
-    ),
-    (
-        ("eventversion", "useridentity"),
-        f"{_PARTS}: it is the result of a query in Athena, or in CloudTrail Lake; read the log files in S3 that Athena "
-        "reads, or in CloudTrail Lake SELECT eventJson FROM the event data store",
-    ),
-    (
-        ("class_uid", "activity_id"),
-        f"{_PARTS}: it is OCSF, the schema of Security Lake; read CloudTrail's own log files in S3",
-    ),
+    (("event name", "event time"), CONSOLE),
+    (("eventversion", "useridentity"), ATHENA),
+    (("class_uid", "activity_id"), OCSF),
 )
 _NO_RECORDS = (
     "this table has no column of whole records, such as eventJson, @message or _raw, and so nothing of it was read; in "
@@ -35,9 +26,26 @@ _NO_RECORDS = (
 )
 _TRIED_ROWS = 100
 """Rows after which a table without any record is given up."""
-_BACKSLASHES = re.compile(rb'(?:^|[,;\t|\n]) ?"[{\[] ?\\"')
+_BACKSLASHES = rb'(?:^|[,;\t|\n]) ?"[{\[] ?\\"'
 """How a cell with JSON begins where a backslash stands before each quote in it, as Spark writes tables."""
-_LINE_BREAK = re.compile(rb"\n")
+_UNQUOTED = rb'(?:[^\n{"]{0,400}[,;\t|])?\{"[^"\n]{1,80}":"[^"\n]{0,80}"\\[,;\t|]'
+"""How a table begins that has no quotes around cells but backslashes in them, as Snowflake unloads it."""
+_CELL = r'([,;\t|]) ?"?[{\[] ?(?:""|\\?")'
+"""The delimiter before a cell with JSON."""
+_QUOTED = r'"[^"]*"'
+_SEPARATOR = rb'"?sep=([,;\t|])"?\r?\n'
+"""The line by which Excel is given the delimiter."""
+
+
+def is_table(name: str, window: Window) -> bool:
+    """Tell by the bare name of a file and by how it begins whether it is a table."""
+    window.hold(OPENING)
+    if not name.endswith((".csv", ".tsv")):
+        return TABLE.match(window.data, window.at) is not None
+    return (
+        window.skip_blanks() not in (b"{", b"[")
+        or re.match(_UNQUOTED, window.data[window.at : window.at + OPENING]) is not None
+    )
 
 
 def record_cells(window: Window, tell: Callable[[int, str], None]) -> Iterator[tuple[int, bytes]]:
@@ -49,18 +57,7 @@ def record_cells(window: Window, tell: Callable[[int, str], None]) -> Iterator[t
     """
     # The limit holds for the whole process, and is smaller than a record.
     csv.field_size_limit(max(csv.field_size_limit(), window.longest))
-    window.hold(OPENING)
-    header = window.data[window.at : window.at + OPENING].partition(b"\n")[0].decode("latin-1")
-    delimiter = max(_DELIMITERS, key=header.count)
-    by_backslash = _BACKSLASHES.search(window.data, window.at, window.at + OPENING) is not None
-    rows = csv.reader(
-        _text_lines(window, tell),
-        strict=True,
-        delimiter=delimiter,
-        skipinitialspace=True,
-        doublequote=not by_backslash,
-        escapechar="\\" if by_backslash else None,
-    )
+    rows = csv.reader(_text_lines(window, tell), _dialect(window))
     columns: list[str] = []
     tried = found = without = 0
     while found or tried < _TRIED_ROWS:
@@ -95,6 +92,31 @@ def record_cells(window: Window, tell: Callable[[int, str], None]) -> Iterator[t
         tell(1, f"{plural(without, 'row')} of this table without a record")
 
 
+def _dialect(window: Window) -> type[csv.Dialect]:
+    """Return how the table that begins here is written, and move past a line that only says so."""
+    window.hold(OPENING)
+    stated = re.match(_SEPARATOR, window.data[window.at : window.at + OPENING])
+    if stated:
+        window.move(window.at + stated.end())
+        window.hold(OPENING)
+    start = window.data[window.at : window.at + OPENING]
+    first_line = start.splitlines()[0].decode("latin-1") if start else ""
+    cell = re.search(_CELL, first_line)
+    names = re.sub(_QUOTED, "", first_line) or first_line
+
+    class Dialect(csv.Dialect):
+        delimiter = stated[1].decode() if stated else cell[1] if cell else max(_DELIMITERS, key=names.count)
+        quotechar = '"'
+        quoting = csv.QUOTE_NONE if re.match(_UNQUOTED, start) else csv.QUOTE_MINIMAL
+        escapechar = "\\" if quoting == csv.QUOTE_NONE or re.search(_BACKSLASHES, start) else None
+        doublequote = escapechar is None
+        lineterminator = "\n"
+        skipinitialspace = True
+        strict = True
+
+    return Dialect
+
+
 def _distinct(row: list[str]) -> list[str]:
     """Return the names of columns, each different from the others."""
     names: list[str] = []
@@ -109,7 +131,10 @@ def _reason_against(columns: list[str]) -> str:
     # With CloudTrail's own names, the columns may hold all that a record has.
     if any(name.partition(" ")[0] == _RECORD_COLUMN for name in lowered) or "eventVersion" in columns:
         return ""
-    return next((reason for marks, reason in _PRODUCTS if lowered.issuperset(marks)), "")
+    if lowered & _WHOLE_COLUMNS:
+        return ""
+    known = (reason for marks, reason in _PRODUCTS if lowered.issuperset(marks))
+    return next(known, "" if is_row(dict.fromkeys(columns)) else reason_by_columns(columns))
 
 
 def _record_texts(columns: list[str], row: list[str]) -> Iterator[bytes]:
@@ -119,7 +144,8 @@ def _record_texts(columns: list[str], row: list[str]) -> Iterator[bytes]:
         yield from (cell.encode("utf-8", "surrogateescape") for cell in whole)
         return
     cells = {name: cell for name, cell in zip(columns, row, strict=True) if cell}
-    if any(_may_hold_record(cell) for cell in cells.values()) or cells.get("userIdentity", "").startswith("{"):
+    is_record = cells.get("userIdentity", "").startswith("{") or is_row(cells)
+    if is_record or any(map(_may_hold_record, cells.values())):
         yield json.dumps(cells, ensure_ascii=False).encode("utf-8", "surrogateescape")
 
 
@@ -129,20 +155,24 @@ def _may_hold_record(cell: str) -> bool:
 
 def _text_lines(window: Window, tell: Callable[[int, str], None]) -> Iterator[str]:
     """Yield the lines with their ends; bytes that are not UTF-8 become surrogates, from which they can be restored."""
+    window.hold(OPENING)
+    start = window.data[window.at : window.at + OPENING]
+    # Tables of old spreadsheets have no other line breaks.
+    mark = b"\r" if b"\r" in start and b"\n" not in start else b"\n"
     while True:
         window.hold(1)
-        end = window.data.find(b"\n", window.at) + 1
+        end = window.data.find(mark, window.at) + 1
         if not end and not window.ended and len(window.data) - window.at <= window.longest:
             window.extend()
             continue
         end = end or len(window.data)
         if end - window.at > window.longest:
             line = window.line
-            skipped = window.resync(_LINE_BREAK)
+            skipped = window.resync(re.compile(mark))
             tell(line, f"damaged row: it is longer than {window.longest:,} bytes; {skipped:,} were left out")
         elif end == window.at:
             return
         else:
             text = window.data[window.at : end].decode("utf-8", "surrogateescape")
             window.move(end)
-            yield text
+            yield text.replace("\r", "\n") if mark == b"\r" else text

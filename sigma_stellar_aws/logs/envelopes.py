@@ -10,16 +10,19 @@ string compressed and in base64 (general knowledge of these services; see the so
 """
 
 import base64
-import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
 from zlib_ng import zlib_ng
 
+from sigma_stellar_aws.logs.answer_rows import row_object, sentinel_record, table_objects
+from sigma_stellar_aws.logs.json_repair import BROKEN, mend
 from sigma_stellar_aws.logs.json_window import LONGEST_RECORD
+from sigma_stellar_aws.logs.other_forms import reason_by_members
 from sigma_stellar_aws.logs.record_head import Head, Raw
+from sigma_stellar_aws.logs.repeated_members import dropped_members
+from sigma_stellar_aws.logs.sentinel_rows import NOTE, is_row
 
 LISTS = ("Records", "records", "Events", "events", "logEvents", "Messages", "hits", "QueryResultRows", "results")
 """Keys of lists of records or of wrappers, which may be of any length."""
@@ -35,6 +38,7 @@ KEYS = (
     "_raw",
     "kinesis",  # Kinesis to Lambda, with data
     "awslogs",  # CloudWatch Logs to Lambda, with data
+    "tables",  # Log Analytics
     "data",
     "Sns",  # SNS to Lambda, with Message
     "Message",
@@ -47,6 +51,8 @@ KEYS = (
 )
 """Keys by which wrappers are recognised, in the order in which they are looked into."""
 
+_KNOWN = frozenset(KEYS)
+
 # Documents that never contain records: a key that gives them away, and its value where only that one does.
 _SKIPPED = {
     "digestStartTime": None,  # a digest file beside the logs
@@ -54,20 +60,17 @@ _SKIPPED = {
     "messageType": b'"CONTROL_MESSAGE"',  # CloudWatch Logs, to test whether the destination can be reached
     "Event": b'"s3:TestEvent"',  # S3, for the same purpose
 }
+_NEITHER = "not a CloudTrail record: it has neither eventSource nor eventName of an AWS call"
 _POINTERS = ("s3ObjectKey", "s3")
 _DEEPEST = 10
 """How many wrappers may be nested. Real ones are nested up to five deep (SQS, SNS, EventBridge)."""
 
 _DEEPEST_LOOK = 20
-_LONGEST_INTEGER = 300
+_CONTAINERS = (b"{", b"[", b'"')
 _PACKED_BEGINNINGS = (b"H4s", b"eyJ", b"W3s")
 """How the base64 of compressed data, of an object and of a list of objects begins."""
 _WHOLE_TEXTS = ("_raw", "@message", "CloudTrailEvent", "eventjson", "eventJson", "original", "message")
-_ROW_MARKS = frozenset(("eventSource", "eventName", "eventJson", "eventjson", "eventVersion", "eventTime"))
 _BULK_ACTIONS = frozenset(("index", "create", "update", "delete"))
-
-BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What a decoder raises for a text that is not JSON, or is nested too deeply."""
 
 
 class Unwrapped(NamedTuple):
@@ -76,19 +79,14 @@ class Unwrapped(NamedTuple):
     head: Head
     text: Raw
     path: str = ""
+    note: str = ""
+    """What is worth knowing of it and all that are like it."""
 
 
 class NotARecord(NamedTuple):
     """A part of a JSON value that is not a record, although it should be one."""
 
     reason: str
-
-
-class _Cell(msgspec.Struct, forbid_unknown_fields=True):
-    """One field of a row of CloudWatch Logs Insights."""
-
-    field: str
-    value: msgspec.Raw
 
 
 class _Caller(msgspec.Struct):
@@ -114,8 +112,6 @@ _decode_core = msgspec.json.Decoder(_Core).decode
 _decode_head = msgspec.json.Decoder(Head).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode_cells = msgspec.json.Decoder(list[_Cell]).decode
-_decode_columns = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 
 
@@ -135,13 +131,13 @@ def unwrap(value: Raw, depth: int = 0) -> Iterator[Unwrapped | NotARecord]:
         return
     try:
         if first == b"[":
-            row = _row(value)
+            row = row_object(value)
             for element in [row] if row else _decode_list(value):
                 yield from unwrap(element, depth + 1)
             return
         head = _decode_head(value)
         if head.is_complete():
-            yield _original((head.raw, head.at_message)) or Unwrapped(head, value)
+            yield _original((head.raw, head.at_message)) or _record(head, value)
             return
         members = _decode_members(value)
     except BROKEN as error:
@@ -150,6 +146,14 @@ def unwrap(value: Raw, depth: int = 0) -> Iterator[Unwrapped | NotARecord]:
             yield NotARecord(f"damaged record: {error}")
         else:
             yield from unwrap(mended, depth + 1)
+        return
+    if is_row(members):
+        text = sentinel_record(value)
+        yield Unwrapped(_decode_head(text), text, note=NOTE)
+        return
+    if "columns" in members and "rows" in members and (rows := table_objects(value)):
+        for row in rows:
+            yield from unwrap(row, depth + 1)
         return
     if head.may_be_record(set(members)):
         yield from _inner_records(head, value, members)
@@ -160,6 +164,14 @@ def unwrap(value: Raw, depth: int = 0) -> Iterator[Unwrapped | NotARecord]:
     for item in _open(members, depth):
         if isinstance(item, Unwrapped) or not never_holds_records:
             yield item
+    for dropped in dropped_members(value, members):
+        yield from (item for item in unwrap(dropped, depth + 1) if isinstance(item, Unwrapped))
+
+
+def _record(head: Head, value: Raw) -> Unwrapped | NotARecord:
+    """Return what is a record by its head, unless its caller was made a text by which no rule can test it."""
+    reason = head.why_unreadable()
+    return NotARecord(reason) if reason else Unwrapped(head, value)
 
 
 def is_bulk_action(members: dict[str, msgspec.Raw]) -> bool:
@@ -167,46 +179,7 @@ def is_bulk_action(members: dict[str, msgspec.Raw]) -> bool:
     return len(members) == 1 and bool(_BULK_ACTIONS & members.keys())
 
 
-def mend(text: Raw) -> bytes | None:
-    """Repair JSON that is invalid only because of bad UTF-8, lone surrogates, NaN or numbers too large for a decoder.
-
-    What is not a character becomes a replacement character, what is not a number becomes null, a number that is too
-    large becomes its text, and everything else stays. Return None where more than that is wrong.
-
-    >>> mend(b'{"a": NaN, "b": "\\xff"}').decode()
-    '{"a": null, "b": "\ufffd"}'
-    >>> mend(b'{"a":') is None
-    True
-    """
-    try:
-        value = json.loads(
-            bytes(memoryview(text)).decode("utf-8", "replace"),
-            parse_constant=lambda name: None,
-            parse_int=lambda digits: int(digits) if len(digits) <= _LONGEST_INTEGER else digits,
-            parse_float=lambda digits: number if math.isfinite(number := float(digits)) else digits,
-        )
-        return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-    except (ValueError, RecursionError):
-        return None
-
-
-def _row(value: Raw) -> bytes | None:
-    """Return a row of CloudWatch Logs Insights or of CloudTrail Lake as an object, None for any other list."""
-    try:
-        if cells := _decode_cells(value):
-            return msgspec.json.encode({cell.field: cell.value for cell in cells})
-    except BROKEN:
-        pass
-    try:
-        columns = _decode_columns(value)
-    except BROKEN:
-        return None
-    row = {key: cell for column in columns for key, cell in column.items()}
-    is_row = all(len(column) == 1 for column in columns) and len(row) == len(columns)
-    return msgspec.json.encode(row) if is_row and len(row) > 1 and _ROW_MARKS & row.keys() else None
-
-
-def _inner_records(head: Head, value: Raw, members: dict[str, msgspec.Raw]) -> Iterator[Unwrapped]:
+def _inner_records(head: Head, value: Raw, members: dict[str, msgspec.Raw]) -> Iterator[Unwrapped | NotARecord]:
     """Yield the whole records inside what may be a part of a record, or this part itself if it has none."""
     texts = [members[key] for key in _WHOLE_TEXTS if key in members]
     if whole := _original(_text_of(text) for text in texts):
@@ -217,7 +190,7 @@ def _inner_records(head: Head, value: Raw, members: dict[str, msgspec.Raw]) -> I
         found = True
         yield item
     if not found:
-        yield Unwrapped(head, value)
+        yield _record(head, value)
 
 
 def _text_of(raw: Raw) -> str | None:
@@ -246,13 +219,13 @@ def _open(members: dict[str, msgspec.Raw], depth: int) -> Iterator[Unwrapped | N
 
     If nothing has a record, yield the reasons why.
     """
-    reason = "not a CloudTrail record: it has neither eventSource nor eventName of an AWS call"
+    reason = _NEITHER
     failed: list[NotARecord] = []
     opened = has_list_items = False
     copies = Copies()
-    for key in KEYS:
+    for key in [key for key in KEYS if key in members]:
         # Skip null, the only JSON that begins so.
-        if key not in members or bytes(memoryview(members[key])[:1]) == b"n":
+        if bytes(memoryview(members[key])[:1]) == b"n":
             continue
         if depth >= _DEEPEST:
             yield NotARecord(f"not a CloudTrail record: {_DEEPEST} wrappers in one another")
@@ -275,13 +248,14 @@ def _open(members: dict[str, msgspec.Raw], depth: int) -> Iterator[Unwrapped | N
                 yield from kept
             failed = failed or [item for item in kept if isinstance(item, NotARecord)]
     for key, raw in members.items():
-        if key not in KEYS:
+        if key not in _KNOWN and _may_hold_record(bytes(memoryview(raw))):
             yield from copies.without(look_inside({key: raw}))
     if has_list_items or copies:
         return
     if any(key in members for key in _POINTERS):
         reason = "it holds pointers to log files instead of records: read the files that it names"
-    yield from failed if opened else [NotARecord(reason)]
+    known = reason_by_members(members)
+    yield from failed if opened and not known else [NotARecord(known or reason)]
 
 
 def _below(key: str, item: Unwrapped | NotARecord) -> Unwrapped | NotARecord:
@@ -296,18 +270,24 @@ def look_inside(members: Mapping[str, Raw], path: str = "", depth: int = 0) -> I
         yield from _look_at(raw, where, depth)
 
 
-def _look_at(value: Raw, path: str, depth: int) -> Iterator[Unwrapped]:
-    first = bytes(memoryview(value)[:1])
-    if first not in b'{["' or depth > _DEEPEST_LOOK:
-        return
-    data = bytes(memoryview(value))
-    is_packed = data[1:4] in _PACKED_BEGINNINGS
+def _may_hold_record(data: bytes) -> bool:
+    """Tell quickly whether a JSON value may have a record inside."""
     # Each key may be written with escapes.
-    if not (is_packed or b"eventName" in data or b"\\u00" in data):
+    return data[:1] in _CONTAINERS and (b"eventName" in data or b"\\u00" in data or _is_packed(data))
+
+
+def _is_packed(data: bytes) -> bool:
+    return data[1:4] in _PACKED_BEGINNINGS
+
+
+def _look_at(value: Raw, path: str, depth: int) -> Iterator[Unwrapped]:
+    data = bytes(memoryview(value))
+    if depth > _DEEPEST_LOOK or not _may_hold_record(data):
         return
+    first = data[:1]
     try:
         if first == b'"':
-            if is_packed or data[1:-1].lstrip(b" \\nrt")[:1] in (b"{", b"[", b'"'):
+            if _is_packed(data) or data[1:-1].lstrip(b" \\nrt")[:1] in (b"{", b"[", b'"'):
                 inner = _content(value)
                 if inner is not None:
                     yield from _look_at(inner, path, depth + 1)
@@ -331,25 +311,31 @@ class Copies:
 
     def __init__(self) -> None:
         """Start with nothing."""
+        self._texts: list[Raw] = []
         self._seen: set[bytes] = set()
 
     def __bool__(self) -> bool:
         """Tell whether there were any records."""
-        return bool(self._seen)
+        return bool(self._texts or self._seen)
 
     def add(self, text: Raw) -> None:
         """Add a record."""
-        self._seen.add(_fingerprint(text))
+        self._texts.append(text)
 
     def without(self, items: Iterable[Unwrapped | NotARecord]) -> Iterator[Unwrapped | NotARecord]:
         """Leave out records that were there before these items, and parts of records once there are whole ones."""
-        before = frozenset(self._seen)
+        # Most wrappers hold records in one member only, so that nothing is ever compared.
+        count, before = len(self._texts), frozenset(self._seen)
         for item in items:
             if isinstance(item, Unwrapped):
-                fingerprint = _fingerprint(item.text)
-                if fingerprint in before or (before and not item.head.is_full()):
+                if count:
+                    self._seen.update(map(_fingerprint, self._texts[:count]))
+                    del self._texts[:count]
+                    count = 0
+                    before = frozenset(self._seen)
+                if before and (not item.head.is_full() or _fingerprint(item.text) in before):
                     continue
-                self._seen.add(fingerprint)
+                self.add(item.text)
             yield item
 
 

@@ -14,7 +14,7 @@ from sigma_stellar_aws.logs.beginnings import OPENING, STAMP, TABLE, UTF8_MARK, 
 from sigma_stellar_aws.logs.deliveries import EVER, Deliveries, days_of
 from sigma_stellar_aws.logs.problem import OnProblem, Problem
 
-SUFFIXES = (".json", ".jsonl", ".ndjson", ".log", ".csv", ".parquet")
+SUFFIXES = (".json", ".jsonl", ".ndjson", ".log", ".csv", ".tsv", ".parquet")
 """Suffixes of the files that are read in a folder, in upper or lower case, each also compressed or rotated.
 
 Other files whose names are not against it are read if their content looks like a log. A file given by name always is.

@@ -5,9 +5,13 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from sigma_stellar_aws.logs.envelopes import BROKEN
 from sigma_stellar_aws.logs.json_patterns import SEPARATOR
+from sigma_stellar_aws.logs.json_repair import BROKEN
+from sigma_stellar_aws.logs.json_window import Window
 
+_MENTION = b"eventName"
+_LATEST_MENTION = 1 << 16
+"""How far from the beginning of its line it may be."""
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 
@@ -29,7 +33,18 @@ def is_whole_object(line: bytes) -> bool:
     return True
 
 
-def begin_of_mention(data: bytes, first: int, at: int) -> int:
+def move_to_mention(window: Window) -> None:
+    """Move to where the object or the line begins in which a record is mentioned next, or to the end of the text."""
+    while (at := window.data.find(_MENTION, window.at)) < 0 and not window.ended:
+        window.move(max(window.at, len(window.data) - _LATEST_MENTION))
+        window.extend()
+    if at >= 0:
+        window.move(_begin_of_mention(window.data, max(window.at, at - _LATEST_MENTION // 2), at))
+    else:
+        window.move(len(window.data))
+
+
+def _begin_of_mention(data: bytes, first: int, at: int) -> int:
     """Return where the object, if it is spread over lines, or else the line begins in which something is mentioned.
 
     Args:

@@ -7,8 +7,8 @@ import msgspec
 
 from sigma_stellar_aws.logs.beginnings import OPENING, STAMP, UTF8_MARK
 from sigma_stellar_aws.logs.collector import Collector
-from sigma_stellar_aws.logs.envelopes import BROKEN, KEYS, Unwrapped, unwrap
-from sigma_stellar_aws.logs.json_parts import begin_of_mention, is_whole_object, key_name, lines_of
+from sigma_stellar_aws.logs.envelopes import KEYS, Unwrapped, unwrap
+from sigma_stellar_aws.logs.json_parts import is_whole_object, key_name, lines_of, move_to_mention
 from sigma_stellar_aws.logs.json_patterns import (
     AFTER_OBJECT,
     BEFORE_OBJECT,
@@ -29,17 +29,16 @@ from sigma_stellar_aws.logs.json_patterns import (
     USUAL_KEY,
     with_blanks,
 )
+from sigma_stellar_aws.logs.json_repair import BROKEN
 from sigma_stellar_aws.logs.json_window import TOO_DEEP, Window
 from sigma_stellar_aws.logs.screening import decode_all_screened, decode_screened
+from sigma_stellar_aws.logs.split_messages import container_part
 
 # Bytes decoded at once: few enough records that often none of them is needed.
 _MOST_AT_ONCE = 1 << 15
 # Larger than any record: a longer value may be a wrapper whose list is not its first member.
 _LARGER_THAN_A_RECORD = 1 << 20
 _PATIENCE = 100
-_MENTION = b"eventName"
-# How far from the beginning of its line it may be.
-_LATEST_MENTION = 1 << 16
 _JSON_OPENINGS = (b"{", b"[", b'"')
 _LONGEST_HEADER = 1 << 13
 _LEAST_SLOW = 1 << 10
@@ -93,6 +92,10 @@ class JsonReader:
         if window.data[window.at : window.at + 1] in _JSON_OPENINGS:
             return False
         window.hold(_LONGEST_HEADER)
+        if found := container_part(window, self._collector.holds_part):
+            self._collector.add_part(window.line, found[0])
+            window.move(found[1])
+            return True
         if line := OF_COMMAND_LINE.match(window.data, window.at):
             window.move(line.end())
             return True
@@ -119,13 +122,7 @@ class JsonReader:
         window = self._window
         line = window.line
         self._patience = self._collector.problems + _PATIENCE
-        while (at := window.data.find(_MENTION, window.at)) < 0 and not window.ended:
-            window.move(max(window.at, len(window.data) - _LATEST_MENTION))
-            window.extend()
-        if at >= 0:
-            window.move(begin_of_mention(window.data, max(window.at, at - _LATEST_MENTION // 2), at))
-        else:
-            window.move(len(window.data))
+        move_to_mention(window)
         self._collector.tell(line, f"no record up to here; skipped to line {window.line} without reading")
 
     def _read_lines(self) -> bool:

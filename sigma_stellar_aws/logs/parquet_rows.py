@@ -12,19 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sigma_stellar_aws.logs.beginnings import PARQUET_MARK
+from sigma_stellar_aws.logs.other_forms import OCSF
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
 
 if TYPE_CHECKING:
     from pyarrow import Scalar
     from pyarrow.parquet import ParquetFile
 
-OCSF = (
-    "this is OCSF, the schema of Security Lake, which has not all of a CloudTrail record; nothing of it was read: read "
-    "CloudTrail's own log files, of which Security Lake has made this, in S3"
-)
 _NOT_INSTALLED = "this is Parquet; run: pip install 'sigma-stellar-aws[lake]' (in a checkout: pip install '.[lake]')"
 _NOT_PLAIN = "this is Parquet inside another file, of which nothing was read; unpack it"
 _OCSF_COLUMNS = ("class_uid", "metadata")
+_OCSF_RECORD = "raw_data"
 _ROWS = 500
 """Rows read at once."""
 
@@ -49,7 +47,8 @@ def parquet_rows(file: Path, tell: Callable[[int, str], None]) -> Iterator[tuple
     number = 1
     try:
         with ParquetFile(file) as table:
-            if all(column in table.schema_arrow.names for column in _OCSF_COLUMNS):
+            names = table.schema_arrow.names
+            if all(column in names for column in _OCSF_COLUMNS) and _OCSF_RECORD not in names:
                 tell(1, OCSF)
                 return
             for row in _rows(table):

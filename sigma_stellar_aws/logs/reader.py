@@ -16,22 +16,26 @@ from sigma_stellar_aws.logs.beginnings import (
     EVENT_NAME,
     OPENING,
     PARQUET_MARK,
-    TABLE,
     UTF8_MARK,
     bare_name,
     is_archive,
 )
 from sigma_stellar_aws.logs.collector import Collector, FilePart, TakeText
-from sigma_stellar_aws.logs.csv_rows import record_cells
+from sigma_stellar_aws.logs.csv_rows import is_table, record_cells
 from sigma_stellar_aws.logs.decompress import decompressed, decompressed_chunks
 from sigma_stellar_aws.logs.encodings import as_utf8
 from sigma_stellar_aws.logs.find import SUFFIXES, looks_like_log, stored_size
 from sigma_stellar_aws.logs.json_reader import JsonReader
 from sigma_stellar_aws.logs.json_window import BLOCK, LONGEST_RECORD, Window
+from sigma_stellar_aws.logs.other_forms import reason_by_beginning
 from sigma_stellar_aws.logs.parquet_rows import parquet_rows
 from sigma_stellar_aws.logs.portions import with_standard_input
 from sigma_stellar_aws.logs.problem import OnProblem
 from sigma_stellar_aws.logs.screening import Screen, everything
+
+_WORKBOOK = "workbook.xml"
+_SPREADSHEET = "this is a spreadsheet, which is not read; save it as CSV"
+_NO_LOGS = "no file in this archive is a log, and so nothing of it was read"
 
 
 def read_records(file: Path, report: OnProblem, passes: Screen = everything) -> Iterator[tuple[int, JsonObject]]:
@@ -121,13 +125,14 @@ def _read_archive(file: Path, collector: Collector, block: int, longest: int) ->
     # It loads what unpacks archives, which few logs are kept in.
     from sigma_stellar_aws.logs.archives import archived_files, whole_chunks
 
-    has_logs = False
+    has_logs = is_spreadsheet = False
     for path, stream in archived_files(file, collector.report):
         damage: list[str] = []
         chunks = whole_chunks(decompressed(stream, path, block, lambda size: None, damage.append), damage.append)
         window = Window(as_utf8(chunks), block, longest)
         window.hold(OPENING)
         collector.begin_file(path)
+        is_spreadsheet = is_spreadsheet or path.name == _WORKBOOK
         if is_archive(window.data):
             has_logs = True
             collector.tell(1, "an archive in an archive; unpack it")
@@ -138,11 +143,15 @@ def _read_archive(file: Path, collector: Collector, block: int, longest: int) ->
                 collector.tell(1, reason)
     collector.begin_file(file)
     if not has_logs:
-        collector.tell(1, "no file in this archive is a log, and so nothing of it was read")
+        collector.tell(1, _SPREADSHEET if is_spreadsheet else _NO_LOGS)
 
 
 def _read_text(file: Path, window: Window, collector: Collector, block: int) -> Iterator[None]:
     """Read the text of a file, pausing after each part."""
+    if reason := reason_by_beginning(window.data[:OPENING].removeprefix(UTF8_MARK)):
+        collector.tell(1, reason)
+        collector.count_bytes(max(0, stored_size(file) - collector.done_bytes))
+        return
     if window.data.startswith(PARQUET_MARK):
         collector.count_bytes(stored_size(file) - collector.done_bytes)
         for number, text in parquet_rows(file, collector.tell):
@@ -151,8 +160,7 @@ def _read_text(file: Path, window: Window, collector: Collector, block: int) -> 
         return
     if window.data.startswith(UTF8_MARK):
         window.move(len(UTF8_MARK))
-    is_table = bare_name(file).endswith(".csv") and window.skip_blanks() not in (b"{", b"[")
-    if is_table or TABLE.match(window.data, window.at):
+    if is_table(bare_name(file), window):
         for line, text in record_cells(window, collector.tell):
             collector.add(line, text)
             yield

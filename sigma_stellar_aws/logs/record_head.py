@@ -1,5 +1,6 @@
 """Tell CloudTrail records from what is wrapped around them, and from the logs of other products."""
 
+import re
 from typing import TypeAlias
 
 import msgspec
@@ -18,6 +19,19 @@ OBJECT_MEMBERS = tuple(
 )
 """The members that are objects or lists of objects."""
 _NOTHING = msgspec.Raw()
+# How objects begin that were printed for people, and whoever prints them so.
+_PRINTED = (
+    (
+        rb'"\{ ?\w+=',
+        "its userIdentity is not JSON but a text, as Athena and CloudTrail Lake print structures; read the log files "
+        "in S3, or in CloudTrail Lake SELECT eventJson FROM the event data store",
+    ),
+    (
+        rb'"(?:@\{|System\.)',
+        "its userIdentity is not JSON but a text, as PowerShell prints what is deeper than -Depth says; convert it "
+        "once more with ConvertTo-Json -Depth 20",
+    ),
+)
 
 
 class Head(msgspec.Struct, gc=False):
@@ -49,6 +63,13 @@ class Head(msgspec.Struct, gc=False):
         if is_object(self.insightDetails):
             return isinstance(self.eventVersion, str)
         return self.is_full() and is_object(self.userIdentity)
+
+    def why_unreadable(self) -> str:
+        """Return why this record cannot be tested by rules, if its caller was printed as a text."""
+        caller = bytes(memoryview(self.userIdentity)[:80])
+        if caller[:1] != b'"':
+            return ""
+        return next((reason for pattern, reason in _PRINTED if re.match(pattern, caller)), "")
 
     def may_be_record(self, keys: set[str]) -> bool:
         """Tell whether this is part of a record, such as people write for tests, unless it has a record inside.

@@ -48,13 +48,20 @@ def written(template: str) -> Write:
     ).encode()
 
 
-def table(header: list[str], row: Callable[[JsonObject], Iterable[str]], delimiter: str = ",") -> Write:
+def table(
+    header: list[str],
+    row: Callable[[JsonObject], Iterable[str]],
+    delimiter: str = ",",
+    *,
+    end: str = "\n",
+    encoding: str = "utf-8",
+) -> Write:
     """A table with a row a record."""
 
     def write(records: list[JsonObject]) -> bytes:
         content = io.StringIO()
-        csv.writer(content, delimiter=delimiter, lineterminator="\n").writerows([header, *map(row, records)])
-        return content.getvalue().encode()
+        csv.writer(content, delimiter=delimiter, lineterminator=end).writerows([header, *map(row, records)])
+        return content.getvalue().encode(encoding)
 
     return write
 
@@ -130,6 +137,48 @@ def parquet(row: Callable[[JsonObject], dict[str, object]]) -> Write:
         return content.getvalue()
 
     return write
+
+
+def in_parts(wrap: Callable[[str, int, bool], str], length: int = 50) -> Write:
+    """Lines with a part of a record each; a wrapper gets its text, the number of its record, and whether it ends."""
+
+    def write(records: list[JsonObject]) -> bytes:
+        # Only what is longer than any usual message is split.
+        texts = [compact({**each, "requestParameters": {"text": '\u00e9"{' * 600}}) for each in records]
+        lines = [
+            wrap(each[at : at + length * 40], number, at + length * 40 >= len(each))
+            for number, each in enumerate(texts)
+            for at in range(0, len(each), length * 40)
+        ]
+        return "".join(line + "\n" for line in lines).encode()
+
+    return write
+
+
+def sentinel(record: JsonObject) -> JsonObject:
+    """A row of Microsoft Sentinel's table."""
+    held = record.get("userIdentity")
+    caller = held if isinstance(held, dict) else {}
+    return {
+        "TenantId": "x",
+        "TimeGenerated": "2026-01-05T10:00:00.0000000Z",
+        "AwsEventId": record["eventID"],
+        "EventVersion": record["eventVersion"],
+        "EventSource": record["eventSource"],
+        "EventName": record["eventName"],
+        "UserIdentityType": caller.get("type"),
+        "UserIdentityArn": caller.get("arn"),
+        "SourceIpAddress": record["sourceIPAddress"],
+        "RecipientAccountId": record["recipientAccountId"],
+        "ErrorCode": "",
+        "RequestParameters": "{}",
+        "Type": "AWSCloudTrail",
+    }
+
+
+def snowflake(record: JsonObject) -> str:
+    """A row as Snowflake unloads it when nothing else is said."""
+    return "x," + compact(record).replace("\\", "\\\\").replace(",", "\\,") + "\n"
 
 
 def of_reader(parts: Callable[[list[JsonObject]], list[bytes]]) -> Write:
@@ -391,6 +440,103 @@ COUNTED: dict[str, tuple[str, Write]] = {
         lambda records: table([*records[0]], lambda each: [str(v) for v in as_texts(each).values()])(records),
     ),
     "semicolons": ("a.csv", table(["eventID", "eventJson"], lambda each: ["1", compact(each)], ";")),
+    "semicolons, for Excel": (
+        "a.csv",
+        lambda records: (
+            b"sep=;\r\n" + table(["eventID", "eventJson"], lambda each: ["1", compact(each)], ";", end="\r\n")(records)
+        ),
+    ),
+    "tabs": ("a.tsv", table(["eventID", "x"], lambda each: ["1", compact(each)], "\t")),
+    "tabs, UTF-16": (
+        "a.txt",
+        table(["eventID", "eventJson"], lambda each: ["1", compact(each)], "\t", end="\r\n", encoding="utf-16"),
+    ),
+    "carriage returns": ("a.csv", table(["eventID", "eventJson"], lambda each: ["1", compact(each)], end="\r")),
+    "bars, no header": (
+        "a.csv",
+        lambda records: table(["1", compact(records[0])], lambda each: ["1", compact(each)], "|")(records[1:]),
+    ),
+    "Snowflake, unloaded": (
+        "data_0_0_0.csv.gz",
+        lambda records: gzip.compress("".join(map(snowflake, records)).encode()),
+    ),
+    "Snowflake, one column": (
+        "data_0_0_0.csv.gz",
+        lambda records: gzip.compress("".join(snowflake(each)[2:] for each in records).encode()),
+    ),
+    "OCSF with raw data": (
+        "a.json",
+        lines(lambda each: {"class_uid": 6003, "metadata": {"uid": "x"}, "raw_data": compact(each)}),
+    ),
+    "OCSF with raw data, CSV": (
+        "a.csv",
+        table(["class_uid", "activity_id", "raw_data"], lambda each: ["6003", "1", compact(each)]),
+    ),
+    "OCSF with raw data, Parquet": (
+        "a.parquet",
+        parquet(lambda each: {"class_uid": 6003, "metadata": {"uid": "x"}, "raw_data": compact(each)}),
+    ),
+    "Sentinel, CSV": (
+        "query_data.csv",
+        lambda records: table(
+            ["TimeGenerated [UTC]" if name == "TimeGenerated" else name for name in sentinel(records[0])],
+            lambda each: [str(value) for value in sentinel(each).values()],
+        )(records),
+    ),
+    "Sentinel, exported": ("PT05M.json", lines(lambda each: sentinel(each))),
+    "Sentinel, az": ("a.json", whole(lambda records: [{**sentinel(each), "TableName": "x"} for each in records])),
+    "Sentinel, API": (
+        "a.json",
+        whole(
+            lambda records: {
+                "tables": [
+                    {
+                        "name": "PrimaryResult",
+                        "columns": [{"name": name, "type": "string"} for name in sentinel(records[0])],
+                        "rows": [[*sentinel(each).values()] for each in records],
+                    }
+                ]
+            }
+        ),
+    ),
+    "Sumo Logic, CSV": ("a.csv", table(["_messagetime", "_raw"], lambda each: ["1", compact(each)])),
+    "Datadog, archive": (
+        "a.json.gz",
+        lambda records: gzip.compress(
+            lines(lambda each: {"_id": "1", "service": "cloudtrail", "attributes": {**each, "evt": {"name": "x"}}})(
+                records
+            )
+        ),
+    ),
+    "Datadog, CSV": ("a.csv", table(["Date", "Host", "Content"], lambda each: ["1", "x", compact(each)])),
+    "Google SecOps, raw logs": ("a.json", lines(lambda each: {"logType": "AWS_CLOUDTRAIL", "rawLog": base64_of(each)})),
+    "BigQuery": ("a.json", lines(lambda each: {"insertId": "x", "jsonPayload": each})),
+    "Splunk, rows": (
+        "a.json",
+        whole(lambda records: {"fields": ["_time", "_raw"], "rows": [["x", compact(each)] for each in records]}),
+    ),
+    "GELF": ("a.json", lines(lambda each: {"version": "1.1", "host": "x", "short_message": compact(each)})),
+    "QRadar, CSV": ("a.csv", table(["startTime", "utf8 payload"], lambda each: ["1", compact(each)])),
+    "Loki, text": ("a.log", written('2026-01-05T10:00:00Z {app="x", job="y"} {}\n')),
+    # Logs of containers
+    "Docker": ("a.log", lines(lambda each: {"log": compact(each) + "\n", "stream": "stdout", "time": "x"})),
+    "Docker, in parts": (
+        "a-json.log",
+        in_parts(lambda part, number, ends: text({"log": part + "\n" * ends, "stream": "stdout", "time": "x"})),
+    ),
+    "Fluentd, in parts": (
+        "a.json",
+        in_parts(lambda part, number, ends: text({"log": part, "partial_message": "true", "partial_id": str(number)})),
+    ),
+    "journald, in parts": (
+        "a.json",
+        in_parts(lambda part, number, ends: text({"MESSAGE": part, "CONTAINER_PARTIAL_ID": str(number)})),
+    ),
+    "Kubernetes": ("a.log", written("2026-01-05T10:00:00.123456789Z stdout F {}\n")),
+    "Kubernetes, in parts": (
+        "a.log",
+        in_parts(lambda part, number, ends: f"2026-01-05T10:00:00.123456789Z stdout {'F' if ends else 'P'} {part}"),
+    ),
     # Lines of text
     "syslog, BSD": ("messages", written("<134>Jan  5 10:00:00 host cloudtrail[123]: {}\n")),
     "syslog": ("a.log", written('<134>1 2026-01-05T10:00:00Z host app - ID47 [x@1 a="b"] {}\n')),

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject
-from sigma_stellar_aws.logs.envelopes import NotARecord, Unwrapped, mend, unwrap
+from sigma_stellar_aws.logs.envelopes import NotARecord, Unwrapped, unwrap
+from sigma_stellar_aws.logs.json_repair import mend
 
 A: JsonObject = {"eventVersion": "1.11", "eventSource": "a.amazonaws.com", "eventName": "A"}
 B: JsonObject = {"eventVersion": "1.11", "eventSource": "b.amazonaws.com", "eventName": "B", "x": "\u00e9"}
