@@ -43,13 +43,14 @@ def entry_at(text: str, offset: int) -> Entry | None:
 
 
 def _inner(text: str, outer: Entry) -> Iterator[Entry]:
-    """Yield what is in a map or list, as far as it is written; of a map or list within, the value is the whole rest."""
+    """Yield what is in a map or list, as far as it is written; of a map or list within, the value is its brace."""
     first = line_starts(text)[outer.line]
     end = line_end(text, outer.line)
 
     def entry(path: YamlPath, key: str | None, start: int, value_start: int) -> Entry:
         value = _VALUE.match(text, value_start, end)
-        shown = value[0] if value else text[value_start:end].rstrip()
+        # Of a map or list only its brace is of use, and the rest of a long line would be copied for each key.
+        shown = value[0] if value else text[value_start : min(end, value_start + 1)].rstrip()
         return Entry(outer.document, path, outer.line, start - first, key, start, shown, value_start)
 
     # Where each map and list is that is open, and the number of the next element; None in a map.

@@ -11,6 +11,8 @@ _TOKEN = re.compile(
     r"""(?<![^\s,\[\]{}:])(?:'(?:[^']|'')*'?|"(?:[^"\\]|\\.)*"?)|(?P<comment>(?<!\S)\#.*)|(?P<brace>[\[\]{}])""",
     re.DOTALL,
 )
+# Nobody writes a longer rule by hand, and each letter that is typed has to be answered at once.
+_MOST_JOINED = 200_000
 _DOCUMENT_END = ("---", "...")
 
 
@@ -18,11 +20,14 @@ _DOCUMENT_END = ("---", "...")
 def with_joined_lines(text: str) -> str:
     """Return a text of the same length, with blanks for the line breaks and comments inside of braces.
 
-    What is not closed yet ends, as in YAML, before a line that is no deeper than the key that it belongs to.
+    What is not closed yet ends, as in YAML, before a line that is no deeper than the key that it belongs to. A text of
+    more than 200,000 characters stays as it is.
 
     >>> with_joined_lines("tags: [a,\\n  b]\\nlevel: low\\n")
     'tags: [a,   b]\\nlevel: low\\n'
     """
+    if len(text) > _MOST_JOINED:
+        return text
     starts = (*line_starts(text), len(text))
     joined: list[str] = []
     number = 0

@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from sigma_stellar_aws.editor.completion import MOST_PROPOSALS, KnownRule, complete
+from sigma_stellar_aws.editor.flow import entries_with_flow
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
 from sigma_stellar_aws.reference.field_meanings import MEANINGS
 from sigma_stellar_aws.rule_files.rule_keys import MODIFIERS
@@ -158,6 +159,13 @@ def test_maps_and_lists_over_several_lines(marked: str, first: str) -> None:
     found = proposed(marked)
     assert found[0] == first
     assert "PutBucketAcl" not in found
+
+
+def test_a_long_line_is_not_copied_for_each_of_its_keys() -> None:
+    """Else a rule of a megabyte on one line would take gigabytes."""
+    selections = ", ".join(f"s{number}: {{eventSource: iam.amazonaws.com}}" for number in range(500))
+    text = f"detection: {{{selections}}}\n"
+    assert sum(len(entry.value) for entry in entries_with_flow(text)) < 2 * len(text)
 
 
 def test_a_byte_order_mark_changes_nothing() -> None:
