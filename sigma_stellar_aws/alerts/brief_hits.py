@@ -61,8 +61,10 @@ class _Layout(NamedTuple):
     """How some fields of a record are read, beside the id and the time."""
 
     decode: Callable[[bytes], msgspec.Struct]
-    getters: Sequence[tuple[str, _Getter]]
-    """With flattened names."""
+    fields: tuple[str, ...]
+    """Flattened names."""
+    values: Callable[[object], tuple[_Value, ...]]
+    """Returns those of these fields."""
 
 
 class _Reading(NamedTuple):
@@ -130,7 +132,7 @@ class BriefReader:
         event_id, time = record.of_eventID, millis_of_text(record.of_eventTime)
         if time is None or not is_uuid(event_id):
             return None
-        values = tuple([getter(record) for _, getter in reading.layout.getters])
+        values = reading.layout.values(record)
         try:
             part = self._part(source, name, values)
         except TypeError:
@@ -138,13 +140,13 @@ class BriefReader:
             part = self._find_part(source, name, values)
         return BriefRecord(time, event_id, part, raw.replace(b"\n", b" "))
 
-    def _find_part(self, source: str, name: str, values: Sequence[_Value]) -> CountedPart | None:
+    def _find_part(self, source: str, name: str, values: tuple[_Value, ...]) -> CountedPart | None:
         """Return what is counted of an event with some values; None where no rule matches."""
         reading = self._reading(source, name)
         if reading is None:
             return None
         document: Document = {"eventSource": source, "eventName": name}
-        for (field, _), value in zip(reading.layout.getters, values, strict=True):
+        for field, value in zip(reading.layout.fields, values, strict=True):
             # A flattened record keeps empty texts and leaves out empty lists, and so does this.
             if value or value == "":
                 document[field] = value
@@ -213,12 +215,11 @@ def _layout(fields: tuple[str, ...]) -> _Layout | None:
             node = node.setdefault(part, {})
     if not all(part.isidentifier() and part.isascii() for path in paths.values() for part in path):
         return None
-    getters = [(field, _getter(path)) for field, path in paths.items()]
     if any(_below(tree, path) for path in paths.values()):
         return None
     required = [(_attribute(name), str) for name in ("eventID", "eventTime")]
     kind = _struct({name: below for name, below in tree.items() if name not in ("eventID", "eventTime")}, required)
-    return _Layout(msgspec.json.Decoder(kind).decode, getters)
+    return _Layout(msgspec.json.Decoder(kind).decode, fields, _getter_of_all(tuple(paths.values())))
 
 
 def _below(tree: _Tree, path: Sequence[str]) -> _Tree:
@@ -233,19 +234,22 @@ def _struct(tree: _Tree, required: Sequence[tuple[str, type]] = ()) -> type[msgs
     Others are passed over, but for those whose flattened name is that of several of these keys, one below the other:
     with such a key an object fails to decode.
     """
-    fields: list[tuple[str, object] | tuple[str, object, None]] = [*required]
+    fields: list[tuple[str, object] | tuple[str, object, object]] = [*required]
     names = {attribute: attribute.removeprefix("of_") for attribute, _ in required}
     for part, below in tree.items():
         names[_attribute(part)] = part
         kind: object = str | list[str] | None
+        missing = None
         if below:
             inner = _struct(below)
             kind = inner | list[inner] | None  # type: ignore[valid-type]
-        fields.append((_attribute(part), kind, None))
+            # So that its fields can be asked for all the same.
+            missing = inner()
+        fields.append((_attribute(part), kind, missing))
     for number, odd in enumerate(_joined(tree)):
         names[f"odd_{number}"] = odd
         fields.append((f"odd_{number}", None, None))
-    return msgspec.defstruct("Brief", fields, rename=names, gc=False)
+    return msgspec.defstruct("Brief", fields, rename=names, frozen=True, gc=False)
 
 
 def _joined(tree: _Tree) -> Iterator[str]:
@@ -258,6 +262,30 @@ def _joined(tree: _Tree) -> Iterator[str]:
 def _attribute(part: str) -> str:
     # No keyword, and nothing that a structure has anyway.
     return f"of_{part}"
+
+
+def _getter_of_all(paths: Sequence[tuple[str, ...]]) -> Callable[[object], tuple[_Value, ...]]:
+    """Return what reads the texts at several paths of keys."""
+    getters = [_getter(path) for path in paths]
+
+    def one_by_one(record: object) -> tuple[_Value, ...]:
+        return tuple([getter(record) for getter in getters])
+
+    if len(paths) < 2:
+        return one_by_one
+    # In a sixth of the time.
+    all_at_once: Callable[[object], tuple[_Value, ...]] = attrgetter(
+        *(".".join(map(_attribute, path)) for path in paths)
+    )
+
+    def values(record: object) -> tuple[_Value, ...]:
+        try:
+            return all_at_once(record)
+        except AttributeError:
+            # There is a list on the way, or null.
+            return one_by_one(record)
+
+    return values
 
 
 def _getter(path: tuple[str, ...]) -> _Getter:

@@ -104,7 +104,8 @@ class _Windows:
         self._open = windows
         self._ends: list[tuple[int, int, tuple[str, Key]]] = []
         self._number = count()
-        self._earlier = _Earlier(raised, max((_length(rule) for rule in rules.values()), default=0))
+        self._lengths = {name: _length(rule) for name, rule in rules.items()}
+        self._earlier = _Earlier(raised, max(self._lengths.values(), default=0))
 
     def closed(self, time: int) -> Iterator[Alert]:
         """Close the windows that are over at a time."""
@@ -117,7 +118,7 @@ class _Windows:
 
     def take(self, hit: Hit) -> Iterator[Alert]:
         for name, key in hit.matches:
-            if not _length(self._rules[name]):
+            if not self._lengths[name]:
                 if self._begin is None or hit.time is None or hit.time >= self._begin:
                     yield alert_of_event(self._rules[name], key, hit)
                 continue
@@ -149,7 +150,7 @@ class _Windows:
         window.add(item.evidence(), self._rules)
         # A window is told by the times at which the correlation is complete.
         window.since, window.first = window.first, item.time
-        if _length(rule):
+        if self._lengths[item.name]:
             self._keep(item.name, item.key, window)
         else:
             yield window.alert()
