@@ -20,7 +20,9 @@ from sigma.exceptions import (
 )
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaLevel, SigmaRule, SigmaStatus
+from yaml.reader import ReaderError
 
+from sigma_stellar_aws.authoring.error_hints import encoding_fault, error_hint, plainer, plainer_text, yaml_hint
 from sigma_stellar_aws.authoring.faulty_parts import without_parts
 from sigma_stellar_aws.authoring.issue_positions import find_text
 from sigma_stellar_aws.base import yaml_positions
@@ -49,6 +51,7 @@ _PLACES_OF_ERRORS: Mapping[str, YamlPath] = {
     "FilterRuleReference": ("filter", "rules"),
     "Identifier": ("id",),
     "Modifier": ("detection",),
+    "Recursion": ("detection", "condition"),
     "RegularExpression": ("detection",),
     "Timespan": ("correlation", "timespan"),
     "Type": ("detection",),
@@ -167,16 +170,16 @@ def _unreadable(file: Path, text: str, error: Exception) -> Finding:
     message = f"This cannot be read: {error}."
     if isinstance(error, OSError):
         message = f"The file cannot be read: {error.strerror}."
-    elif isinstance(error, UnicodeDecodeError):
-        place = Span(error.object.count(b"\n", 0, error.start) + 1, 1, 2)
-        message = f"The file is not in UTF-8: {error.reason}."
+    elif isinstance(error, UnicodeDecodeError | ReaderError):
+        place, message = encoding_fault(text, error)
     elif isinstance(error, RecursionError):
         message = "This is nested too deeply."
     elif isinstance(error, yaml.MarkedYAMLError):
         is_open = any(sign in str(error.problem) for sign in _NOTICED_LATE) and error.context_mark is not None
         mark = error.context_mark if is_open else error.problem_mark or error.context_mark
         place = Span(mark.line + 1, mark.column + 1, mark.column + 2) if mark else None
-        message = f"This is not valid YAML: {' '.join(filter(None, (error.context, error.problem)))}."
+        reason = " ".join(filter(None, (error.context, error.problem)))
+        message = f"This is not valid YAML: {reason}{yaml_hint(error)}."
     return _finding(file, text, place, file.name, "yaml", "high", message)
 
 
@@ -196,7 +199,7 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
         rule, references, errors = _parse(documents[: number + 1], SigmaRuleLocation(file))
     except Exception as error:
         # pySigma raises errors of any class if a value has a type that it does not expect.
-        errors = [error]
+        errors = [plainer(error, document)]
     if errors and (of_correlation := _correlation_fault(document)):
         # pySigma says less about it, or fails.
         errors = [of_correlation]
@@ -210,6 +213,7 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
     for at, severity, message in _of_form(document, odd_entries):
         place = yaml_positions.place_of(text, at, number)
         content.findings.append(_finding(file, text, place, title, "sigma", severity, message))
+    errors = [error for error in errors if not (odd_entries and "tags must be a list of strings" in str(error))]
     if not errors and not misread and not odd_entries:
         content.subjects.append(Subject(file, text, number, title, document, rule, references))
         return
@@ -223,10 +227,8 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
                 content.findings.append(_finding(file, text, place, title, "correlation", "high", message))
                 return
             at = _place_of_error(rest, fault)
-            misspelt = misspelt_condition(rest.get(str(at[0]))) if at else None
-            place = yaml_positions.place_of(text, (at[0], misspelt) if misspelt else at, number)
-            hint = f", and nothing reads the key {misspelt!r}; write condition." if misspelt else _choices(at, rest)
-            message = sigma_error_text(fault) + hint
+            shown_at, message = _told(fault, at, rest)
+            place = yaml_positions.place_of(text, shown_at, number)
             content.findings.append(_finding(file, text, place, title, "sigma", "high", message))
             faults.append(at)
         # What is not wrong is judged all the same.
@@ -311,6 +313,14 @@ def _parse_filter(
     return rule, tuple(str(reference.reference) for reference in references), list(parsed.errors) or _errors(rule)
 
 
+def _told(fault: Exception, at: YamlPath, document: JsonObject) -> tuple[YamlPath, str]:
+    """Return where an error that is about a path is shown, and what is said of it."""
+    misspelt = misspelt_condition(document.get(str(at[0]))) if at else None
+    message = sigma_error_text(fault)
+    hint = _choices(at, document) or error_hint(message, at, document)
+    return (at[0], misspelt) if misspelt else at, message + hint
+
+
 def _choices(at: YamlPath, document: JsonObject) -> str:
     """Say what to write where a key has one of a few values; empty for any other key."""
     choices = [choice.name.lower() for choice in _ENUMERATED.get(at, ())]
@@ -357,9 +367,11 @@ def _place_of_error(document: JsonObject, error: Exception) -> YamlPath:
 
 def sigma_error_text(error: Exception) -> str:
     """Return the message of an error without the path of the file, which a finding has already."""
+    if isinstance(error, RecursionError):
+        return plainer_text(str(error))
     if not isinstance(error, SigmaError):
         return f"pySigma cannot read this: {type(error).__name__}: {error}"
-    return str(error).removesuffix(f" in {error.source}")
+    return plainer_text(str(error).removesuffix(f" in {error.source}"))
 
 
 # A file may have very many documents, which are looked at one by one.

@@ -23,6 +23,8 @@ from sigma_stellar_aws.validators.issues import NeedlessPartIssue
 
 _Kind: TypeAlias = Literal["name", "not", "and", "or"]
 _OTHER: dict[_Kind, _Kind] = {"and": "or", "or": "and"}
+# Of longer conditions, each two parts are too many to compare.
+_MOST_COMPARED = 200
 
 
 class _Term(NamedTuple):
@@ -66,7 +68,7 @@ def _problems(written: _Written) -> Iterator[str]:
     if kind == "not" and written.parts[0].kind == "not":
         inner = written.parts[0].parts[0].text
         yield f"'not not' asks for {inner} itself; leave out both words."
-    elif kind in _OTHER:
+    elif kind in _OTHER and len(written.parts) <= _MOST_COMPARED:
         yield from _needless_parts(kind, written.parts)
     for part in written.parts:
         yield from _problems(part)
