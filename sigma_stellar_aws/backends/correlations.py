@@ -90,15 +90,16 @@ class Correlations(OutputFormats):
         super().convert_rule(rule, output_format, callback)
         if len(self.errors) > errors:
             return []
-        self._members.setdefault(rule_name(rule), rule)
+        name = rule_name(rule)
+        self._members.setdefault(name, rule)
         found: list[Any] = rule.get_conversion_result()
-        return [] if rule_name(rule) in self._silent else found
+        return [] if name in self._silent else found
 
     def finalize_query(
         self, rule: AnyRule, query: JsonObject, index: int, state: ConversionState, output_format: str
     ) -> Any:
         """Finalize what came of one condition, and keep it for the correlations that count its rule."""
-        if rule_name(rule) in self._counted_fields:
+        if self._counted_fields and rule_name(rule) in self._counted_fields:
             self._asked.setdefault(id(rule), []).append((query, index, state))
         return super().finalize_query(rule, query, index, state, output_format)
 

@@ -66,8 +66,8 @@ from sigma_stellar_aws.query.questions import (
 )
 from sigma_stellar_aws.query.store_profile import StoreProfile
 from sigma_stellar_aws.reference.flat_schema import ANY_FIELD, object_around, stands_for_several
+from sigma_stellar_aws.rule_files.filter_selections import own_filters
 from sigma_stellar_aws.rule_files.load import AnyRule
-from sigma_stellar_aws.rule_files.own_detections import own_detections
 from sigma_stellar_aws.rule_files.stellar_block import rule_name
 
 FieldCondition: TypeAlias = ConditionFieldEqualsValueExpression
@@ -98,14 +98,14 @@ _RELATIONS: dict[tuple[bool, bool], FieldRelation] = {
 class _RememberRule(PreprocessingTransformation):
     """Keeps the rule's title where the conversion of a condition can name it in an error, and says what we can ask.
 
-    Also gives each rule conditions of its own: pySigma puts the same ones of a filter into every rule, and their fields
+    Also gives each rule selections of its own: pySigma puts the same ones of a filter into every rule, and their fields
     would be renamed once for each.
     """
 
     def apply(self, rule: AnyRule) -> None:
         super().apply(rule)
         if isinstance(rule, SigmaRule):
-            rule.detection = own_detections(rule.detection)
+            own_filters(rule.detection)
         if self._pipeline is not None:
             self._pipeline.state[ASKS_SEVERAL_FIELDS] = True
             self._pipeline.state["rule"] = rule.title or str(rule.id)

@@ -26,6 +26,7 @@ from sigma.types import SigmaString
 from sigma_stellar_aws.base.sigma_errors import UnsupportedConditionError, UnsupportedRuleError
 from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
 from sigma_stellar_aws.rule_files.as_written import misreadings_of
+from sigma_stellar_aws.rule_files.filter_selections import is_of_filter
 from sigma_stellar_aws.rule_files.stellar_block import published_detection
 
 CLOUDTRAIL = SigmaLogSource(product="aws", service="cloudtrail")
@@ -82,7 +83,7 @@ class UsePublishedDetection(PreprocessingTransformation):
         if not isinstance(rule, SigmaRule) or (published := published_detection(rule)) is None:
             return
         replaced = SigmaDetections.from_dict(published, rule.source)
-        filters = {name: item for name, item in rule.detection.detections.items() if name.startswith("_filt_")}
+        filters = {name: item for name, item in rule.detection.detections.items() if is_of_filter(name)}
         added = [_filter_conditions(condition) for condition in rule.detection.condition]
         rule.detection = SigmaDetections(
             detections={**replaced.detections, **filters},
@@ -150,6 +151,8 @@ class RefuseMisreadModifiers(_RefuseItems):
 
     def reason(self, item: SigmaDetectionItem) -> str:
         """Say what is misread."""
+        if not item.modifiers:
+            return ""
         used = set(item.modifiers)
         values = [value for value in item.original_value or [] if isinstance(value, SigmaString)]
         if _any_of(used, SigmaTimestampModifier) and _any_of(used, SigmaCompareModifier):

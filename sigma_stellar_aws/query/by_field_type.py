@@ -87,7 +87,7 @@ def field_query(ask: Ask, mappings: Sequence[MappedField], engine: Engine | None
         raise NoQueryError(*reasons.values())
     if reasons:
         raise NoQueryError(_DIFFERS + "; ".join(f"as {kind}, {reason}" for kind, reason in reasons.items()))
-    return _joined(ask, mappings, mapped, found)
+    return found[0] if len(mappings) == 1 and not mapped[0].copied else _joined(ask, mappings, mapped, found)
 
 
 def _joined(
@@ -136,7 +136,7 @@ def _best(ask: Ask, field: MappedField, engine: Engine | None) -> FieldQuery:
     reasons: dict[str, str] = {}
     # A number of a sub-field is what its type makes of the value.
     candidates = [field, *(subfield for subfield in field.subfields if subfield.type in _TEXTS)]
-    if isinstance(ask, Text | Pattern):
+    if isinstance(ask, Text | Pattern) and len(candidates) > 1:
         candidates.sort(key=lambda candidate: candidate.type not in _KEYWORDS)
     for candidate in candidates:
         try:

@@ -128,7 +128,8 @@ def folded(text: str) -> str:
 
 def has_case_beyond_ascii(text: str) -> bool:
     """Return whether the text has a letter of two cases that ``case_insensitive`` does not cover."""
-    return any(not c.isascii() and both_cases([(ord(c), ord(c))]) != [(ord(c), ord(c))] for c in text)
+    others = () if text.isascii() else {ord(c) for c in text if not c.isascii()}
+    return any(both_cases([(point, point)]) != [(point, point)] for point in others)
 
 
 def _searched(nodes: Sequence) -> str:

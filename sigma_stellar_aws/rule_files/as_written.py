@@ -19,6 +19,7 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.base.yaml_positions import Span, YamlPath, composed, double_keys, span_of_node
 from sigma_stellar_aws.rule_files.condition_words import condition_faults
+from sigma_stellar_aws.rule_files.filter_selections import is_of_filter
 from sigma_stellar_aws.rule_files.plainly_written import is_plainly_written
 
 
@@ -83,11 +84,11 @@ def misreadings_of(rule: SigmaRule) -> list[str]:
     A rule knows the file that it is from, which is read once more, since what stood there is lost after loading.
     Conditions are looked at as they are now, so also those of a rule that is from no file.
     """
-    names = [str(name) for name in rule.detection.detections]
+    names = tuple(map(str, rule.detection.detections))
     reasons = [f"condition {c!r}: {why}" for c in rule.detection.condition for why in condition_faults(str(c), names)]
     own: list[str] = []
     if rule.source is not None:
-        found, doubles = _of_file(str(rule.source.path))
+        found, doubles = _of_file(rule.source.path)
         own += [str(one) for one in found if "condition" not in one.path and _is_of(one.rule, rule)]
         own += [f"Line {line}: only the last of several keys {key!r} counts; join them" for line, key in doubles]
     for path in _filter_files(rule):
@@ -104,23 +105,23 @@ def _is_of(found: tuple[str, str], rule: SigmaRule) -> bool:
     return title in ("", rule.title)
 
 
-def _filter_files(rule: SigmaRule) -> list[str]:
+def _filter_files(rule: SigmaRule) -> list[Path]:
     """List the files of the filters that pySigma has applied to a rule."""
     sources = [
         getattr(item, "source", None)
         for name, detection in rule.detection.detections.items()
-        if str(name).startswith("_filt_")
+        if is_of_filter(name)
         for item in (detection, *detection.detection_items)
     ]
-    own = str(rule.source.path) if rule.source else ""
-    paths = dict.fromkeys(str(source.path) for source in sources if source is not None)
+    own = rule.source.path if rule.source else None
+    paths = dict.fromkeys(source.path for source in sources if source is not None)
     return [path for path in paths if path != own]
 
 
-def _of_file(path: str) -> tuple[tuple[Misreading, ...], tuple[tuple[int, str], ...]]:
+def _of_file(path: Path) -> tuple[tuple[Misreading, ...], tuple[tuple[int, str], ...]]:
     """Return what is misread in a file, and the keys that are twice in a map of it, each with its line."""
     try:
-        return _of_content(Path(path).read_text("utf-8"))
+        return _of_content(path.read_text("utf-8"))
     except (OSError, ValueError):
         return (), ()
 
@@ -259,7 +260,7 @@ class _Section:
             for number, item in enumerate(node.value):
                 yield from self._conditions(item, (*path, number), names)
         elif isinstance(node, yaml.ScalarNode) and node.tag == f"{_TAG}str":
-            for reason in condition_faults(str(node.value), names):
+            for reason in condition_faults(str(node.value), tuple(names)):
                 yield self._fault(path, node, f"condition {str(node.value)!r}: {reason}")
 
 

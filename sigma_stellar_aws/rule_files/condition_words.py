@@ -1,7 +1,8 @@
 """Find what pySigma would misread or refuse in the words of a condition."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
+from functools import lru_cache
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _PATTERN = re.compile(r"[A-Za-z0-9_*]+")
@@ -9,19 +10,23 @@ _OPERATORS = ("not", "and", "or")
 _QUANTIFIERS = ("1", "any", "all")
 
 
-def condition_faults(condition: str, names: Sequence[str]) -> Iterator[str]:
-    """Yield what pySigma would misread or refuse in a condition, each with the cure.
+# Many rules have the same condition on selections of the same names.
+@lru_cache(maxsize=256)
+def condition_faults(condition: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what pySigma would misread or refuse in a condition, each with the cure.
 
     Args:
         condition: the condition.
         names: the selections that it may name.
 
-    >>> list(condition_faults("selection and notmfa", ["selection", "notmfa"]))
-    ["pySigma reads 'notmfa' as 'not mfa'; rename the selection"]
+    >>> condition_faults("selection and notmfa", ("selection", "notmfa"))
+    ("pySigma reads 'notmfa' as 'not mfa'; rename the selection",)
     """
-    if "|" in condition:
-        # pySigma explains what has become of aggregations.
-        return
+    # pySigma explains what has become of aggregations.
+    return () if "|" in condition else tuple(_faults(condition, dict.fromkeys(names)))
+
+
+def _faults(condition: str, names: Collection[str]) -> Iterator[str]:
     tokens = re.findall(r"[()]|[^\s()]+", condition)
     at = 0
     # Of each open parenthesis, whether it is negated.
@@ -43,7 +48,7 @@ def condition_faults(condition: str, names: Sequence[str]) -> Iterator[str]:
             at += 1
 
 
-def _selector_faults(quantifier: str, of: str, pattern: str, is_idle: bool, names: Sequence[str]) -> Iterator[str]:
+def _selector_faults(quantifier: str, of: str, pattern: str, is_idle: bool, names: Collection[str]) -> Iterator[str]:
     written = f"{quantifier} {of} {pattern}"
     if quantifier not in _QUANTIFIERS or of != "of":
         yield f"Sigma knows '1 of', 'any of' and 'all of', in small letters, not '{quantifier} {of}'"
@@ -66,7 +71,7 @@ def _selector_faults(quantifier: str, of: str, pattern: str, is_idle: bool, name
     yield f"{written!r} selects nothing, since no selection is named so; Sigma would drop it; remove it, or rename"
 
 
-def _word_faults(token: str, names: Sequence[str]) -> Iterator[str]:
+def _word_faults(token: str, names: Collection[str]) -> Iterator[str]:
     if token in ("(", ")", *_OPERATORS):
         return
     if token.lower() in _OPERATORS:

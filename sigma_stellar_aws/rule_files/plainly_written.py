@@ -5,6 +5,8 @@ file with anything else is one for a closer look, even if that finds nothing.
 """
 
 import re
+from functools import lru_cache
+from typing import NamedTuple
 
 # Tabs and the other line breaks of YAML; also whatever may stand at the very beginning.
 # Or what looks like a value, and is a comment.
@@ -48,6 +50,38 @@ def is_plainly_written(text: str) -> bool:
     return all(map(lines.is_plain, text.split("\n"))) and not lines.needs_items and not lines.needs_part
 
 
+class _Line(NamedTuple):
+    """A line of a file by itself."""
+
+    column: int
+    """Of its key, or of the dash of its item."""
+    key: str
+    """Nothing in the line of an item."""
+    has_dash: bool
+    value: str
+    kind: str
+    """Of its value: ``quoted``, ``word``, ``plain`` or ``block``; nothing where there is no value."""
+
+
+_BLANK = _Line(0, "", False, "", "")
+
+
+# Rules have most of their lines in common.
+@lru_cache(maxsize=512)
+def _line(text: str) -> _Line | None:
+    """Take a line apart; None for one that is unusual."""
+    if _NOTHING.fullmatch(text):
+        return _BLANK
+    found = _LINE.fullmatch(text)
+    if found is None:
+        return None
+    kind = next((kind for kind in ("quoted", "word", "plain", "block") if found[kind]), "")
+    value = found[kind] if kind else ""
+    if found["key"]:
+        return _Line(len(found["before"]), found["key"].strip("'"), bool(found["dash"]), value, kind)
+    return _Line(len(found["item"]), "", True, value, kind)
+
+
 class _Lines:
     """What is known after some lines of a file."""
 
@@ -62,25 +96,25 @@ class _Lines:
         self._column = 0
         self._has_value = self._is_in_block = False
 
-    def is_plain(self, line: str) -> bool:
+    def is_plain(self, text: str) -> bool:
         """Take the next line, and tell whether nothing in it can be misread."""
-        if _NOTHING.fullmatch(line) or (self._is_in_block and line[0] == " "):
+        if self._is_in_block and text[:1] in ("", " "):
             return True
+        line = _line(text)
+        if line is None or line is _BLANK:
+            return line is _BLANK
         self._is_in_block = False
-        found = _LINE.fullmatch(line)
-        if found is None:
-            return False
-        if found["key"]:
-            is_empty = self.needs_items or (self.needs_part and len(found["before"]) <= self._column)
-            return not is_empty and self._is_plain_entry(found)
-        is_of_key = not self._has_value and len(found["item"]) >= self._column
+        if line.key:
+            is_empty = self.needs_items or (self.needs_part and line.column <= self._column)
+            return not is_empty and self._is_plain_entry(line)
+        is_of_key = not self._has_value and line.column >= self._column
         self.needs_items = self.needs_part = False
-        return is_of_key and not found["block"] and self._is_certain(found)
+        return is_of_key and line.kind != "block" and self._is_certain(line)
 
-    def _is_plain_entry(self, found: re.Match[str]) -> bool:
+    def _is_plain_entry(self, line: _Line) -> bool:
         """Take a key, and its value if that is on its line."""
-        key, column, begins_map = found["key"].strip("'"), len(found["before"]), bool(found["dash"])
-        while self._maps and self._maps[-1][0] >= column + (not begins_map):
+        column, key = line.column, line.key
+        while self._maps and self._maps[-1][0] >= column + (not line.has_dash):
             self._maps.pop()
         if not self._maps or self._maps[-1][0] < column:
             self._maps.append((column, set()))
@@ -90,23 +124,23 @@ class _Lines:
         keys.add(key)
         if depth == 1:
             self._section = key
-        self._key, self._column, self._has_value = key, column, found.lastgroup not in ("key", "dash", "before")
-        self._is_in_block = bool(found["block"])
-        self.needs_items = "|" in key and not self._has_value
-        self.needs_part = depth == _SELECTION and self._section in _SECTIONS and not self._has_value
-        return depth == 1 if found["block"] else not self._has_value or self._is_certain(found)
+        self._key, self._column, self._has_value = key, column, bool(line.kind)
+        self._is_in_block = line.kind == "block"
+        self.needs_items = "|" in key and not line.kind
+        self.needs_part = depth == _SELECTION and self._section in _SECTIONS and not line.kind
+        return depth == 1 if line.kind == "block" else not line.kind or self._is_certain(line)
 
-    def _is_certain(self, found: re.Match[str]) -> bool:
+    def _is_certain(self, line: _Line) -> bool:
         """Tell whether YAML reads a value as it is written, and it goes with the modifiers of its key."""
-        if self._section not in _SECTIONS or found["quoted"]:
+        if self._section not in _SECTIONS or line.kind == "quoted":
             return True
-        if len(self._maps) == 2 and (self._key == "condition" or (self._key == "timeframe" and found["key"])):
+        if len(self._maps) == _SELECTION and (self._key == "condition" or (self._key == "timeframe" and line.key)):
             return True
-        word, modifiers = found["word"], self._key.partition("|")[2]
-        if word == "null" and len(self._maps) == _SELECTION:
+        modifiers = self._key.partition("|")[2]
+        if line.kind != "word":
+            return not modifiers and _WHOLE.fullmatch(line.value) is not None
+        if line.value == "null" and len(self._maps) == _SELECTION:
             return False
-        if word in ("true", "false", "null"):
-            return not modifiers or (modifiers == "exists" and word != "null")
-        if word:
-            return word.lower() not in _NO_TEXTS
-        return not modifiers and _WHOLE.fullmatch(found["plain"] or "") is not None
+        if line.value in ("true", "false", "null"):
+            return not modifiers or (modifiers == "exists" and line.value != "null")
+        return line.value.lower() not in _NO_TEXTS

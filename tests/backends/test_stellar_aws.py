@@ -79,6 +79,26 @@ def test_condition_becomes_the_query_that_says_the_same(case: dict[str, Any]) ->
     assert convert_case(case) == [search(query) for query in case.get("queries") or [case["query"]]]
 
 
+def test_a_filter_is_renamed_once_for_each_rule_that_it_is_part_of() -> None:
+    """pySigma puts the same selections of a filter into all of them."""
+    sigma_filter = {
+        "title": "Some Filter",
+        "logsource": {"product": "aws", "service": "cloudtrail"},
+        "filter": {"rules": "any", "trusted": [{"b": "x"}, {"c": "y"}], "condition": "not trusted"},
+    }
+    other = rule({"a": "z"}, id=OTHER_ID)
+    prefix = {"type": "field_name_prefix", "prefix": "new_"}
+    pipeline = ProcessingPipeline.from_dict({"name": "P", "priority": 1, "transformations": [prefix]})
+    bodies = convert(rule({"a": "z"}), other, sigma_filter, processing_pipeline=pipeline)
+    assert [dsl.fields(body["query"]) for body in bodies] == [["new_a", "new_b", "new_c"]] * 2
+
+
+def test_a_selection_whose_name_is_a_number_is_told_of() -> None:
+    """YAML reads it as one where it is not quoted."""
+    with pytest.raises(UnsupportedRuleError, match="there is no selection '6'"):
+        convert(rule({5: {"a": "x"}, "condition": "6"}))  # type: ignore[dict-item]
+
+
 @cases("script")
 def test_two_fields_are_compared_by_a_script_where_it_is_allowed(case: dict[str, Any]) -> None:
     """The names of the fields and how they compare are parameters, so that one compiled script serves all rules."""
