@@ -42,6 +42,7 @@ from sigma_stellar_aws.reference.cloudtrail_fields import FIELDS
 from sigma_stellar_aws.reference.flat_schema import flat_name
 from sigma_stellar_aws.rule_files.load import AnyRule, find_rule_files
 from sigma_stellar_aws.validators import stellar_aws as ours
+from sigma_stellar_aws.validators.condition_tree import read_once
 from sigma_stellar_aws.validators.unknown_keys import meant_detection_key, meant_key, meant_log_source_key
 
 NEED_NETWORK = frozenset(
@@ -227,23 +228,28 @@ def _validate(
     about: Sequence[Subject], subjects: Sequence[Subject], validators: Mapping[str, SigmaRuleValidator]
 ) -> Iterator[Finding]:
     judged = {id(subject.rule): subject for subject in about}
-    for name, validator in validators.items():
-        issues: list[SigmaValidationIssue] = []
-        compares = type(validator).finalize is not SigmaRuleValidator.finalize
-        for subject in subjects if compares else about:
-            try:
-                issues += validator.validate(subject.rule)
-            except Exception as error:
-                yield from [_failed(subject, name, error)] if id(subject.rule) in judged else ()
+    comparing = {n: each for n, each in validators.items() if type(each).finalize is not SigmaRuleValidator.finalize}
+    issues: list[tuple[str, SigmaValidationIssue]] = []
+    failed: list[Finding] = []
+    for subject in subjects:
+        is_judged = id(subject.rule) in judged
+        with read_once():
+            for name, validator in (validators if is_judged else comparing).items():
+                try:
+                    issues += [(name, issue) for issue in validator.validate(subject.rule)]
+                except Exception as error:
+                    failed += [_failed(subject, name, error)] if is_judged else []
+    for name, validator in comparing.items():
         try:
             # What can be known only once all rules were seen.
-            issues += validator.finalize()
+            issues += [(name, issue) for issue in validator.finalize()]
         except Exception as error:
-            yield _failed(about[0], name, error)
-        for issue in issues:
-            for rule in issue.rules:
-                if id(rule) in judged:
-                    yield from _of_issue(name, issue, judged[id(rule)], limits_of(name, validator, rule))
+            failed.append(_failed(about[0], name, error))
+    yield from failed
+    for name, issue in issues:
+        for rule in issue.rules:
+            if id(rule) in judged:
+                yield from _of_issue(name, issue, judged[id(rule)], limits_of(name, validators[name], rule))
 
 
 def _failed(subject: Subject, validator: str, error: Exception) -> Finding:

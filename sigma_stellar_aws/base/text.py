@@ -107,12 +107,13 @@ def nearest(word: str, choices: Iterable[str], alike: float = ALIKE) -> str | No
     promising = [
         (2 * (letters & others).bit_count() / (len(plain) + length), choice)
         for length, choices_of_length in known.letters.items()
-        if 2 * min(len(plain), length) >= alike * (len(plain) + length)
+        if 2 * min(len(plain), length) >= (both := alike * (len(plain) + length))
         for choice, others in choices_of_length
+        if 2 * (letters & others).bit_count() >= both
     ]
     matcher = SequenceMatcher(None, b=plain)
     best: tuple[float, str | None] = (alike, None)
-    for at_most, choice in sorted((p for p in promising if p[0] >= alike), key=lambda p: (-p[0], p[1])):
+    for at_most, choice in sorted(promising, key=lambda p: (-p[0], p[1])):
         if best[1] is not None and at_most <= best[0]:
             break
         matcher.set_seq1(choice)
@@ -143,11 +144,9 @@ class _Known(NamedTuple):
 def _known(choices: frozenset[str]) -> _Known:
     # Backwards, for the first of the alphabet to stay: it has the capital letters.
     by_plain = {_plain(choice): choice for choice in sorted(choices, reverse=True)}
-    bits: dict[tuple[str, int], int] = {}
-    for plain in by_plain:
-        for letter in set(plain):
-            for number in range(plain.count(letter)):
-                bits.setdefault((letter, number), 1 << len(bits))
+    bits: dict[tuple[str, int], int] = {
+        each: 1 << number for number, each in enumerate({each for plain in by_plain for each in _counted(plain)})
+    }
     by_length: dict[int, list[tuple[str, int]]] = {}
     for plain in by_plain:
         by_length.setdefault(len(plain), []).append((plain, _letters(plain, bits)))
@@ -155,13 +154,16 @@ def _known(choices: frozenset[str]) -> _Known:
 
 
 def _letters(plain: str, bits: dict[tuple[str, int], int]) -> int:
-    found = 0
-    for letter in set(plain):
-        for number in range(plain.count(letter)):
-            bit = bits.get((letter, number))
-            if bit is None:
-                break
-            found |= bit
+    return sum(bits.get(each, 0) for each in _counted(plain))
+
+
+def _counted(plain: str) -> list[tuple[str, int]]:
+    """Return each letter of a word with how often it came before."""
+    counts: dict[str, int] = {}
+    found: list[tuple[str, int]] = []
+    for letter in plain:
+        counts[letter] = number = counts.get(letter, -1) + 1
+        found.append((letter, number))
     return found
 
 

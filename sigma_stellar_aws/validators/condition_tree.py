@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple, TypeAlias
 
 from sigma.conditions import (
@@ -64,24 +66,64 @@ Way: TypeAlias = tuple[FieldComparison, ...]
 """Comparisons that all have to hold."""
 
 
+class _Kept(NamedTuple):
+    """What was read of rules that do not change: by the ids of what it was made of, which is kept with it."""
+
+    comparisons: dict[tuple[int, YamlPath], tuple[SigmaDetections, list[FieldComparison]]]
+    conditions: dict[tuple[int, YamlPath], tuple[SigmaDetections, list[Tree]]]
+    ways: dict[int, tuple[Tree, list[Way]]]
+
+
+_KEPT: ContextVar[_Kept | None] = ContextVar("_KEPT", default=None)
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """Read each rule once in this context, in which none must change.
+
+    Every validator looks at all of a rule, which is most of the work where it has thousands of values.
+    """
+    token = _KEPT.set(_Kept({}, {}, {}))
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+
+
 def detections_of(rule: SigmaRule | SigmaFilter) -> tuple[SigmaDetections, YamlPath]:
     """Return what a rule or filter asks for, and where that stands in its document."""
     return (rule.filter, ("filter",)) if isinstance(rule, SigmaFilter) else (rule.detection, ("detection",))
 
 
-def comparisons(detections: SigmaDetections, at: YamlPath) -> Iterator[FieldComparison]:
-    """Yield every comparison of a detection, with those that the condition does not name.
+def comparisons(detections: SigmaDetections, at: YamlPath) -> list[FieldComparison]:
+    """Return every comparison of a detection, with those that the condition does not name.
 
     Args:
         detections: of a rule or a filter.
         at: where they stand in it.
     """
-    for name, detection in detections.detections.items():
-        yield from _leaves(_of_detection(detection, (*at, name)))
+    kept = _KEPT.get()
+    if kept and (id(detections), at) in kept.comparisons:
+        return kept.comparisons[id(detections), at][1]
+    parts = [_of_detection(detection, (*at, name)) for name, detection in detections.detections.items()]
+    found = [comparison for part in parts for comparison in _leaves(part)]
+    if kept:
+        kept.comparisons[id(detections), at] = detections, found
+    return found
 
 
 def conditions(detections: SigmaDetections, at: YamlPath) -> list[Tree]:
     """Return the conditions of a detection, without those that pySigma cannot read, which are for its own checks."""
+    kept = _KEPT.get()
+    if kept and (id(detections), at) in kept.conditions:
+        return kept.conditions[id(detections), at][1]
+    found = _conditions(detections, at)
+    if kept:
+        kept.conditions[id(detections), at] = detections, found
+    return found
+
+
+def _conditions(detections: SigmaDetections, at: YamlPath) -> list[Tree]:
     trees = []
     for text in detections.condition:
         try:
@@ -102,10 +144,16 @@ def statements(tree: Tree) -> Iterator[Tree]:
 
 def ways(tree: Tree) -> list[Way]:
     """Return all ways in which a condition can be met; if there are more than MOST_WAYS, each comparison by itself."""
+    kept = _KEPT.get()
+    if kept and id(tree) in kept.ways:
+        return kept.ways[id(tree)][1]
     try:
-        return _ways(tree, negated=False)
+        found = _ways(tree, negated=False)
     except _TooManyError:
-        return [(comparison,) for comparison in _leaves(tree)]
+        found = [(comparison,) for comparison in _leaves(tree)]
+    if kept:
+        kept.ways[id(tree)] = tree, found
+    return found
 
 
 class _TooManyError(Exception):
@@ -114,7 +162,7 @@ class _TooManyError(Exception):
 
 def _ways(tree: Tree, *, negated: bool) -> list[Way]:
     if isinstance(tree, FieldComparison):
-        return [(tree._replace(negated=negated),)]
+        return [(tree if tree.negated == negated else tree._replace(negated=negated),)]
     if isinstance(tree, Not):
         return _ways(tree.part, negated=not negated)
     parts = [_ways(part, negated=negated) for part in tree.parts]
