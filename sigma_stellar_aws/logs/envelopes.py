@@ -187,8 +187,9 @@ def _inner_records(head: Head, value: Raw, members: dict[str, msgspec.Raw]) -> I
         return
     found = False
     for item in look_inside(members):
-        found = True
-        yield item
+        if isinstance(item, Unwrapped):
+            found = True
+            yield item
     if not found:
         yield _record(head, value)
 
@@ -249,7 +250,10 @@ def _open(members: dict[str, msgspec.Raw], depth: int) -> Iterator[Unwrapped | N
             failed = failed or [item for item in kept if isinstance(item, NotARecord)]
     for key, raw in members.items():
         if key not in _KNOWN and _may_hold_record(bytes(memoryview(raw))):
-            yield from copies.without(look_inside({key: raw}))
+            inside = list(copies.without(look_inside({key: raw})))
+            # Where no record is, nothing is a damaged one.
+            if any(isinstance(item, Unwrapped) for item in inside):
+                yield from inside
     if has_list_items or copies:
         return
     if any(key in members for key in _POINTERS):
@@ -263,8 +267,11 @@ def _below(key: str, item: Unwrapped | NotARecord) -> Unwrapped | NotARecord:
     return item._replace(path=f"{key}.{item.path}") if isinstance(item, Unwrapped) and item.path else item
 
 
-def look_inside(members: Mapping[str, Raw], path: str = "", depth: int = 0) -> Iterator[Unwrapped]:
-    """Yield the records at any depth below the members of an object: objects or texts with version, source and name."""
+def look_inside(members: Mapping[str, Raw], path: str = "", depth: int = 0) -> Iterator[Unwrapped | NotARecord]:
+    """Yield the records at any depth below the members of an object: objects or texts with version, source and name.
+
+    Of what is damaged and mentions a record, yield the reason.
+    """
     for key, raw in members.items():
         where = f"{path}.{key}" if path else key
         yield from _look_at(raw, where, depth)
@@ -280,7 +287,7 @@ def _is_packed(data: bytes) -> bool:
     return data[1:4] in _PACKED_BEGINNINGS
 
 
-def _look_at(value: Raw, path: str, depth: int) -> Iterator[Unwrapped]:
+def _look_at(value: Raw, path: str, depth: int) -> Iterator[Unwrapped | NotARecord]:
     data = bytes(memoryview(value))
     if depth > _DEEPEST_LOOK or not _may_hold_record(data):
         return
@@ -300,9 +307,11 @@ def _look_at(value: Raw, path: str, depth: int) -> Iterator[Unwrapped]:
                 yield Unwrapped(head, value, path)
             else:
                 yield from look_inside(_decode_members(value), path, depth + 1)
-    except BROKEN:
+    except BROKEN as error:
         mended = mend(value)
-        if mended is not None and mended != data:
+        if mended is None:
+            yield NotARecord(f"damaged record: {error}")
+        elif mended != data:
             yield from _look_at(mended, path, depth + 1)
 
 

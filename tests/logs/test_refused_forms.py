@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -210,3 +211,16 @@ def member(record: JsonObject, name: str) -> JsonObject:
     value = record[name]
     assert isinstance(value, dict)
     return value
+
+
+@pytest.mark.parametrize(
+    "form", ["OTLP", "Splunk, rows", "Loki, lines", "Datadog, CSV", "Fluent Bit", "Elastic, fields"]
+)
+def test_a_damaged_record_beside_others_is_told(tmp_path: Path, form: str) -> None:
+    """Where records are texts in a wrapper that nobody knows, one that is damaged is not passed over in silence."""
+    name, write = COUNTED[form]
+    data = write([record(number) for number in range(5)])
+    for number in (b"2", b"4"):
+        damaged, count = re.subn(rb"(user/" + number + rb'[\\"]+)\}', rb"\1", data)
+        found, problems, _ = read(tmp_path / name, damaged)
+        assert (count, len(found), len(problems)) == (1, 4, 1)
