@@ -83,9 +83,9 @@ def main() -> None:
 
 
 if "_SIGMA_STELLAR_AWS_COMPLETE" in os.environ:
-    from sigma_stellar_aws.cli.bash_completion import complete_in_bash
+    from sigma_stellar_aws.cli.shell_completion import complete_in_shells
 
-    complete_in_bash()
+    complete_in_shells()
 
 
 def _open_closed_streams() -> None:

@@ -3,7 +3,7 @@
 import click
 from click.shell_completion import get_completion_class
 
-from sigma_stellar_aws.cli.bash_completion import COMPLETE
+from sigma_stellar_aws.cli.shell_completion import COMPLETE
 
 _SHELLS = ("bash", "zsh", "fish")
 

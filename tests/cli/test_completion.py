@@ -65,8 +65,32 @@ def test_other_names_in_bash(tmp_path: Path) -> None:
     assert in_bash("alerts", "--rules", "mine.yml", "--only", "", folder=tmp_path) == ["Mine:\\ all"]
 
 
+def test_words_that_bash_takes_apart(tmp_path: Path) -> None:
+    """Bash ends a word at = and :, and replaces only what stands behind."""
+    assert in_bash("alerts", "--only", "=", "aws_ses") == ["aws_ses_identity_deleted"]
+    [escaped] = in_bash("alerts", "--only", "=", "AWS\\ CloudWatch\\ Al")
+    assert shlex.split(escaped) == [TITLE]
+    assert in_bash("alerts", "--only", "=", '"AWS CloudWatch Al') == [TITLE]
+    assert len(in_bash("alerts", "--only", "=")) == 29
+    (tmp_path / "mine.yml").write_text("title: 'Mine: all: of it'\n", "utf-8")
+    mine = ("alerts", "--rules", "mine.yml", "--only")
+    assert in_bash(*mine, "Mine", ":", folder=tmp_path) == ["\\ all:\\ of\\ it"]
+    assert in_bash(*mine, "Mine", ":", "\\ a", folder=tmp_path) == ["\\ all:\\ of\\ it"]
+    assert in_bash(*mine, "=", "Mine", ":", "\\ all", ":", "\\ o", folder=tmp_path) == ["\\ of\\ it"]
+    # They are part of the command line, too, when another word is completed.
+    assert in_bash("alerts", "--rules", "=", "mine.yml", "--only", "Mi", folder=tmp_path) == ["Mine:\\ all:\\ of\\ it"]
+
+
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_titles_in_other_shells(shell: str) -> None:
     """These shells put quotes around what they are given themselves."""
     lines = asked(shell, r"sigma-stellar-aws alerts --only AWS\ CloudWatch\ Al", r"AWS\ CloudWatch\ Al")
     assert [line for line in lines if "AWS" in line] == [TITLE if shell == "zsh" else f"plain,{TITLE}"]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_values_behind_an_equals_sign_in_other_shells(shell: str) -> None:
+    """These shells replace the whole word."""
+    lines = asked(shell, r"sigma-stellar-aws alerts --only=AWS\ CloudWatch\ Al", r"--only=AWS\ CloudWatch\ Al")
+    shown = f"--only={TITLE}"
+    assert [line for line in lines if "AWS" in line] == [shown if shell == "zsh" else f"plain,{shown}"]
