@@ -76,11 +76,15 @@ def _doubts(subject: Subject, rule: SigmaCorrelationRule, correlation: Correlati
     if correlation.timespan > window:
         message = (
             f"The timespan of {duration_text(correlation.timespan)} is longer than the window of "
-            f"{duration_text(window)} in which it alerts once: the same events can raise several alerts."
+            f"{duration_text(window)} in which it alerts once: the same events can raise several alerts. "
+            "Give the window that length."
         )
         yield subject.finding(("correlation", "timespan"), "correlation", "medium", message)
     if correlation.count == 1 and (correlation.kind not in TEMPORAL_KINDS or len(correlation.members) == 1):
-        message = "One event is enough, and so the rules that it names say the same by themselves."
+        message = (
+            "One event is enough, and so the rules that it names say the same by themselves; count more, or leave out "
+            "the correlation."
+        )
         yield subject.finding(("correlation", "condition"), "correlation", "low", message)
 
 
@@ -100,7 +104,9 @@ def _field_findings(subject: Subject, stated: StatedCorrelation, rules: Sequence
         if problem and (any(known.values()) or "; write " in problem):
             yield subject.finding(_place_of(subject, field), "correlation", "medium", problem)
     if _EVENT_ID in stated.group_by:
-        message = f"Each event has an {_EVENT_ID} of its own, so that no two of them come together."
+        message = (
+            f"Each event has an {_EVENT_ID} of its own, so that no two of them come together; group by another field."
+        )
         yield subject.finding(_place_of(subject, _EVENT_ID), "correlation", "medium", message)
 
 

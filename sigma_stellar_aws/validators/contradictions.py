@@ -59,7 +59,7 @@ def value_fault(field: str | None, value: SigmaType) -> Fault | None:
         return Fault(UnknownValueIssue, reason)
     kind = FIELDS[field].kind if field is not None and field in FIELDS else None
     if kind == "boolean" and exact is not None and exact.lower() not in ("true", "false"):
-        return Fault(ImpossibleConditionIssue, f"{field} is true or false, never {exact!r}.")
+        return Fault(ImpossibleConditionIssue, f"{field} is true or false, never {exact!r}; write one of these.")
     if field is not None and kind is not None and (reason := wrong_comparison(field, kind, value)):
         return Fault(ParameterKindIssue, reason)
     return None
@@ -92,7 +92,7 @@ class Beside:
             if other is comparison:
                 continue
             if other.negated and any(covers(one.value, value.value) for one in other.values):
-                problem = f"{_said(value.value, comparison)}, but the condition excludes just that."
+                problem = f"{_said(value.value, comparison)}, but the condition excludes just that; exclude less."
                 return Contradiction(other.at, problem)
             if not other.negated and all(_exclude(value.value, one.value, field or "") for one in other.values):
                 beside = _said(other.values[0].value, other)

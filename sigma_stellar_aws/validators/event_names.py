@@ -138,7 +138,7 @@ def source_fault(value: Value, way: Way) -> Fault | None:
     if not source.endswith(DOMAIN):
         return Fault(WrongEventSourceIssue, f"{exact!r} is not an event source, since these end in {DOMAIN}{hint}.")
     kind = MisspeltEventSourceIssue if hint else UnlistedEventSourceIssue
-    return Fault(kind, f"No event source {exact!r} is known{hint}.")
+    return Fault(kind, f"No event source {exact!r} is known{hint or '; AWS may have added it lately'}.")
 
 
 def pair_fault(value: Value, way: Way) -> Fault | None:
@@ -303,7 +303,7 @@ def _recorded_instead(name: str, beside: frozenset[str] | None) -> str | None:
         if recorded:
             return f"{name!r} is the name of an IAM action or of the SDK; {source or 'CloudTrail'} has {recorded}."
         if recorded == "":
-            return f"{name!r} is an IAM action but not a call of its own, so CloudTrail never records it."
+            return f"{name!r} is an IAM action but not a call of its own, so CloudTrail never records it; leave it out."
     return None
 
 

@@ -81,7 +81,8 @@ def unknown_field(field: str) -> Fault:
     """Return what is wrong with a name that no CloudTrail record has."""
     meant = _elsewhere().get(field) or cloudtrail_fields.nearest_field(field)
     if meant is None:
-        return Fault(UnknownFieldIssue, f"CloudTrail has no field {field!r}.")
+        problem = f"CloudTrail has no field {field!r}; copy the name from an event, with a dot for each level."
+        return Fault(UnknownFieldIssue, problem)
     if meant.casefold() == field.casefold():
         return Fault(FieldCaseIssue, f"CloudTrail's field is {meant}, not {field!r}; the case of field names counts.")
     return Fault(UnknownFieldIssue, f"CloudTrail has no field {field!r}; write {meant}.")

@@ -75,7 +75,7 @@ def shared_lists(ways: Iterable[Way]) -> Iterator[tuple[Fault, YamlPath]]:
             reported.add(around)
             problem = (
                 f"{first.field} and {second.field} may hold for two different elements of the list {around}: "
-                "flattened records do not keep its elements apart."
+                "flattened records do not keep its elements apart, so look at the list in the alert."
             )
             yield Fault(SharedListIssue, problem), second.at
 

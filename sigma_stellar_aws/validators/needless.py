@@ -33,7 +33,8 @@ def needless_values(comparisons: Iterable[FieldComparison]) -> Iterator[tuple[Fa
         for value in comparison.values:
             for wider in patterns:
                 if wider.at != value.at and not is_pattern(value.value) and covers(wider.value, value.value):
-                    problem = f"{shown(wider.value)!r}, in the same list, matches {shown(value.value)!r} already."
+                    covered = shown(value.value)
+                    problem = f"{shown(wider.value)!r}, in the same list, matches {covered!r} already; leave that out."
                     yield Fault(NeedlessPartIssue, problem), value.at
                     break
 
@@ -50,7 +51,7 @@ def needless_alternatives(trees: Iterable[Tree], at: YamlPath) -> Iterator[tuple
                 fields = sorted({field for field, _, _ in _more(ways_of_one, others) if field})
                 problem = (
                     "One alternative of this condition asks for all that another does, and more, and so changes "
-                    f"nothing; what it says of {', '.join(fields)} has no effect."
+                    f"nothing; what it says of {', '.join(fields)} has no effect. Leave it out, or write and for or."
                 )
                 yield Fault(NeedlessPartIssue, problem), at
                 return

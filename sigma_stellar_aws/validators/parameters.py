@@ -93,7 +93,9 @@ def parameter_fault(asked: AskedField) -> Fault | None:
     """Return what is wrong with the name of a field: that none of the events has it, as far as that is known."""
     described = asked.described
     if asked.name.startswith(RESPONSE) and asked.events.named and all(map(_only_lists, asked.events.kinds)):
-        problem = f"{asked.events.said} only reads, and CloudTrail records no response of such calls."
+        problem = (
+            f"{asked.events.said} only reads, and CloudTrail records no response of such calls; leave the field out."
+        )
         return Fault(UnlistedParameterIssue, problem)
     if not described or parameter(asked.name, described) is not None:
         return None
@@ -153,9 +155,9 @@ def _value_fault(name: str, held: Parameter, value: SigmaType) -> Fault | None:
     if reason := wrong_comparison(name, held.kind, value):
         return Fault(ParameterKindIssue, reason)
     if held.kind == "boolean" and exact is not None and exact.lower() not in ("true", "false"):
-        return Fault(ParameterKindIssue, f"{name} is true or false, never {exact!r}.")
+        return Fault(ParameterKindIssue, f"{name} is true or false, never {exact!r}; write one of these.")
     if held.kind == "number" and exact is not None and not _is_number(exact):
-        return Fault(ParameterKindIssue, f"{name} is a number, never {exact!r}.")
+        return Fault(ParameterKindIssue, f"{name} is a number, never {exact!r}; write digits.")
     if held.values and not is_missing(value) and not any_matches(value, held.values):
         written = shown(value)
         close = nearest(written.strip("*"), held.values)

@@ -319,7 +319,10 @@ def _idle_parts(rule: SigmaRule | SigmaFilter, told: set[YamlPath]) -> Iterator[
             break
     for part in parts.values():
         if isinstance(part, AnyOf) and _why_dead(Not(part), told):
-            problem = "A part of this condition holds for every event, for it asks for something or its opposite."
+            problem = (
+                "A part of this condition holds for every event, for it asks for something or its opposite; leave that "
+                "part out."
+            )
             yield Fault(DeadPartIssue, problem), at
             break
 
