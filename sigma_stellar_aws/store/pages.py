@@ -324,6 +324,11 @@ class _Scroll:
         self._id = None
 
 
+def window_of(error: exceptions.TransportError) -> int:
+    """Return how many events at once an index gives that refused more; 0 if this is another error."""
+    return min(map(int, _TOO_LARGE.findall(str(error.info))), default=0)
+
+
 def _fitting(read: Callable[[Page], Pages]) -> Callable[[Page], Pages]:
     """Return a reader of pages that are smaller where an index does not give as many events at once."""
     most: float = math.inf
@@ -336,7 +341,7 @@ def _fitting(read: Callable[[Page], Pages]) -> Callable[[Page], Pages]:
                 try:
                     first = next(pages)
                 except exceptions.RequestError as error:
-                    limit = min(map(int, _TOO_LARGE.findall(str(error.info))), default=0)
+                    limit = window_of(error)
                     if not 0 < limit < size:
                         raise
                     most = min(most, limit)

@@ -17,16 +17,15 @@ from itertools import chain, groupby, islice
 from threading import Event
 from typing import NamedTuple
 
-import msgspec
 from opensearchpy import OpenSearch
 
-from sigma_stellar_aws.base.daemon_threads import DaemonThreads
 from sigma_stellar_aws.base.external_sort import in_order
-from sigma_stellar_aws.base.json_types import Json, JsonObject, Scalar
-from sigma_stellar_aws.query import dsl
+from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.query.dsl import Clause
-from sigma_stellar_aws.store.answers import AnswerError, SearchAnswer, TotalHits, as_store_errors
-from sigma_stellar_aws.store.pages import Page, Pages, SendSearch, StoredHit, source_of
+from sigma_stellar_aws.store.answers import AnswerError, as_store_errors
+from sigma_stellar_aws.store.at_once import at_once
+from sigma_stellar_aws.store.pages import Page, Pages, StoredHit, source_of
+from sigma_stellar_aws.store.slices import Slice, Slices, slices_of
 
 PAGE = 5000
 """Events in a page; a store gives 10,000 at most, by default."""
@@ -39,10 +38,6 @@ HELD = 10_000
 
 # Each page is compared with each rule anew: with pages of 1,250 events, 1,500 rules took twice as long.
 _SMALLEST_PAGE = 2500
-
-_BORDERS = 1000
-# A slice that fits into a page needs one request.
-_FILLED = 0.8
 
 
 class StoredEvent(NamedTuple):
@@ -65,44 +60,6 @@ class StoredEvent(NamedTuple):
     def also(self, names: Iterable[str]) -> "StoredEvent":
         """Return the event as one that matches further queries, too."""
         return self._replace(matched_queries=[*self.matched_queries, *names])
-
-
-class _Slice(NamedTuple):
-    """A part of the events: those that match its query, without those whose time is before its start."""
-
-    query: Clause
-    is_timed: bool
-    """Whether they have a time."""
-    start: int | None = None
-
-
-class _Parts(NamedTuple):
-    """The slices of a query, and how many events they have together, where that is known."""
-
-    slices: list[_Slice]
-    events: int | None
-
-
-class _Percentile(msgspec.Struct):
-    value: float | None
-
-
-class _Times(msgspec.Struct):
-    values: list[_Percentile]
-
-
-class _Undated(msgspec.Struct):
-    doc_count: int
-
-
-class _Distribution(msgspec.Struct):
-    times: _Times
-    undated: _Undated
-
-
-class _DistributionAnswer(SearchAnswer, kw_only=True):
-    hits: TotalHits
-    aggregations: _Distribution
 
 
 def scan(
@@ -155,27 +112,24 @@ def scan_each(
     stopped = Event()
     with as_store_errors(index), ExitStack() as stack:
         source = source_of(client, index, stopped, stack)
-        sorts: dict[bool, tuple[Json, ...]] = {False: source.tie_break or ("_doc",)}
-        if time_field is not None:
-            sorts[True] = (_by_time(time_field), *source.tie_break)
-        names = tuple(fields)
+        sort = (_by_time(time_field), *source.tie_break) if time_field else source.tie_break or ("_doc",)
         size, ahead = (page, slices) if len(queries) == 1 else (_page_of_each(len(queries), slices, page), 1)
-        cut = _parts_of_each(source.ask, queries, time_field, size, slices, stopped)
-        started = [
-            [
-                (part, source.read(Page(part.query, names, size, part.is_timed, sorts[part.is_timed])))
-                for part in parts.slices
-            ]
-            for parts in cut
-        ]
-        for _, pages in chain.from_iterable(started):
-            stack.enter_context(closing(pages))
+        pages = [Page(query, tuple(fields), size, time_field is not None, sort) for query in queries]
+        cut = (
+            [Slices([Slice(source.read(each), is_timed=False)], None) for each in pages]
+            if time_field is None
+            else at_once([partial(slices_of, source, each, time_field) for each in pages], slices, stopped)
+        )
+        for part in chain.from_iterable(of_query.slices for of_query in cut):
+            stack.enter_context(closing(part.pages))
         pool = stack.enter_context(ThreadPoolExecutor(slices))
         # The first to be done at the end: what waits to try again must not be waited for.
         stack.callback(stopped.set)
-        # Scrolls are of several states of the data.
-        totals = [parts.events if source.tie_break else None for parts in cut]
-        streams = [_events(_in_turn(pool, ahead, parts), total) for parts, total in zip(started, totals, strict=True)]
+        streams = [
+            # Scrolls are of several states of the data.
+            _events(_in_turn(pool, ahead, of_query.slices), of_query.events if source.tie_break else None)
+            for of_query in cut
+        ]
         yield from streams[0] if len(streams) == 1 else _each_once(streams)
 
 
@@ -189,31 +143,7 @@ def _page_of_each(queries: int, slices: int, page: int) -> int:
     return min(page, max(_SMALLEST_PAGE, (slices + 1) * page // (2 * queries)))
 
 
-def _parts_of_each(
-    ask: SendSearch, queries: Sequence[Clause], time_field: str | None, page: int, at_once: int, stopped: Event
-) -> list[_Parts]:
-    """Return the parts of each query; several queries are asked about at once."""
-    if len(queries) == 1:
-        return [_parts(ask, queries[0], time_field, page)]
-    with DaemonThreads(at_once) as threads:
-        # The context knows how long the run may take.
-        tasks = [partial(copy_context().run, _parts, ask, query, time_field, page) for query in queries]
-        asked = [threads.submit(task) for task in tasks]
-        try:
-            return [each.result() for each in asked]
-        except BaseException:
-            # What waits to try again must not go on.
-            stopped.set()
-            raise
-
-
-def _parts(ask: SendSearch, query: Clause, time_field: str | None, page: int) -> _Parts:
-    if time_field is None:
-        return _Parts([_Slice(query, is_timed=False)], None)
-    return _slices(ask, query, time_field, page)
-
-
-def _events(found: Iterable[tuple[_Slice, list[StoredHit]]], total: int | None) -> Iterator[StoredEvent]:
+def _events(found: Iterable[tuple[Slice, list[StoredHit]]], total: int | None) -> Iterator[StoredEvent]:
     """Yield each event from the slice that its time is in.
 
     Raises:
@@ -228,6 +158,11 @@ def _events(found: Iterable[tuple[_Slice, list[StoredHit]]], total: int | None) 
                 yield StoredEvent(hit.index, hit.id, time, hit.source, hit.matched_queries)
     if total is not None and given != total:
         raise AnswerError(f"of the {total:,} events that it tells of, it has {given:,} where they should be")
+
+
+def _by_time(field: str) -> JsonObject:
+    """Return a sort whose values are milliseconds, also of a field with nanoseconds, or that some indices lack."""
+    return {field: {"order": "asc", "unmapped_type": "date", "numeric_type": "date"}}
 
 
 def _each_once(streams: Iterable[Iterator[StoredEvent]]) -> Iterator[StoredEvent]:
@@ -254,68 +189,23 @@ def _joined(events: Iterator[StoredEvent]) -> Iterator[StoredEvent]:
         yield first.also(name for each in others for name in each.matched_queries)
 
 
-def _by_time(field: str) -> JsonObject:
-    """Return a sort whose values are milliseconds, also of a field with nanoseconds, or that some indices lack."""
-    return {field: {"order": "asc", "unmapped_type": "date", "numeric_type": "date"}}
-
-
-def _slices(ask: SendSearch, query: Clause, field: str, page: int) -> _Parts:
-    """Return slices of time of at most a page, where events are not too many or too close for that, in their order."""
-    percents: Json = [100 * number / _BORDERS for number in range(1, _BORDERS)]
-    percentiles: JsonObject = {"field": field, "percents": percents, "keyed": False, "tdigest": {"compression": 1000}}
-    aggregations: JsonObject = {"times": {"percentiles": percentiles}, "undated": {"missing": {"field": field}}}
-    body: JsonObject = {"query": query, "size": 0, "track_total_hits": True, "aggs": aggregations}
-    answer = ask(body, _DistributionAnswer)
-    undated = answer.aggregations.undated.doc_count
-    dated = answer.hits.total.value - undated
-    slices = []
-    if dated:
-        borders = _borders(
-            [each.value for each in answer.aggregations.times.values if each.value is not None], dated, page
-        )
-        spans = zip([None, *borders], [*borders, None], strict=True)
-        slices += [_Slice(_between(query, field, *span), is_timed=True, start=span[0]) for span in spans]
-    if undated:
-        # Apart: OpenSearch sorts them by a time that a date_nanos cannot be, and then refuses to give the next page.
-        slices.append(_Slice(dsl.all_of([query, dsl.none_of(dsl.exists(field))]), is_timed=False))
-    return _Parts(slices, answer.hits.total.value)
-
-
-def _borders(percentiles: list[float], events: int, page: int) -> list[int]:
-    """Return the times between slices that fill a page each, in milliseconds, rising.
-
-    >>> _borders([float(time) for time in range(999)], 20_000, 5000)
-    [199, 399, 599, 799]
-    """
-    step = max(1.0, _BORDERS * page * _FILLED / events)
-    places = (int(step * number) - 1 for number in range(1, math.ceil(_BORDERS / step)))
-    return sorted({math.ceil(percentiles[place]) for place in places if place < len(percentiles)})
-
-
-def _between(query: Clause, field: str, start: int | None, end: int | None) -> Clause:
-    limits: dict[str, Scalar] = {name: str(time) for name, time in (("gte", start), ("lt", end)) if time is not None}
-    return dsl.all_of([query, dsl.bounds(field, **limits, format="epoch_millis") if limits else dsl.exists(field)])
-
-
-def _in_turn(
-    pool: ThreadPoolExecutor, slices: int, parts: Iterable[tuple[_Slice, Pages]]
-) -> Iterator[tuple[_Slice, list[StoredHit]]]:
+def _in_turn(pool: ThreadPoolExecutor, slices: int, parts: Iterable[Slice]) -> Iterator[tuple[Slice, list[StoredHit]]]:
     """Return the pages of each part after those of the one before; the next ones of some parts are read ahead.
 
     The first ones are asked for at once, so that those of several queries are read beside each other.
     """
     following = iter(parts)
-    reading: deque[tuple[_Slice, Pages, Future[list[StoredHit] | None]]] = deque()
+    reading: deque[tuple[Slice, Future[list[StoredHit] | None]]] = deque()
 
     def read_ahead() -> None:
-        for part, pages in islice(following, slices - len(reading)):
-            reading.append((part, pages, _submit(pool, pages)))
+        for part in islice(following, slices - len(reading)):
+            reading.append((part, _submit(pool, part.pages)))
 
-    def in_turn() -> Iterator[tuple[_Slice, list[StoredHit]]]:
+    def in_turn() -> Iterator[tuple[Slice, list[StoredHit]]]:
         while reading:
-            part, pages, future = reading.popleft()
+            part, future = reading.popleft()
             if (hits := future.result()) is not None:
-                reading.appendleft((part, pages, _submit(pool, pages)))
+                reading.appendleft((part, _submit(pool, part.pages)))
                 yield part, hits
             read_ahead()
 

@@ -1,6 +1,8 @@
 """Spread rules over as few queries as a store takes, and find the rules that it refuses."""
 
 from collections.abc import Sequence
+from functools import partial
+from threading import Event
 from typing import NamedTuple
 
 import msgspec
@@ -12,10 +14,12 @@ from sigma_stellar_aws.query.clause_count import MOST_CLAUSES, clause_count, spr
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import Engine
 from sigma_stellar_aws.store.answers import SearchAnswer, as_store_errors, read_answer, read_whole, reason
+from sigma_stellar_aws.store.at_once import at_once
 from sigma_stellar_aws.store.refusals import has_too_many_clauses, refuses_query, root_reason
 from sigma_stellar_aws.store.retries import answered
 
 _LONGEST_REASON = 300
+_AT_ONCE = 3
 _SETTING = "indices.query.bool.max_clause_count"
 
 
@@ -99,22 +103,25 @@ class _Trial:
         self._index = index
         self._most = most
         self._refused: dict[str, str] = {}
+        self._stopped = Event()
 
     def run(self, clauses: Sequence[Clause]) -> AcceptedQueries:
         """Try all clauses."""
-        groups = [taken for group in spread(clauses, self._most) for taken in self._taken(group)]
+        groups = spread(clauses, self._most)
+        # Most rules are taken: what waits is asked at once.
+        refusals = at_once([partial(self._refusal, group) for group in groups], _AT_ONCE, self._stopped)
+        groups = [taken for tried in zip(groups, refusals, strict=True) for taken in self._taken(*tried)]
         return AcceptedQueries([dsl.pack(group) for group in groups], self._refused)
 
-    def _taken(self, group: list[Clause]) -> list[list[Clause]]:
+    def _taken(self, group: list[Clause], refusal: exceptions.TransportError | None) -> list[list[Clause]]:
         """Return the clauses of a group that are taken, in groups that are taken."""
-        refusal = self._refusal(group)
         if refusal is None:
             return [group]
         if len(group) == 1:
             name, _ = next(iter(dsl.named_clauses(group[0])))
             self._refused[name] = self._words(refusal, group[0])
             return []
-        apart = [taken for part in _parts(group) for taken in self._taken(part)]
+        apart = [taken for part in _parts(group) for taken in self._taken(part, self._refusal(part))]
         together = [clause for part in apart for clause in part]
         # Where it was for one of them, the others can still be asked together.
         if len(apart) > 1 and len(together) < len(group) and self._refusal(together) is None:
@@ -127,7 +134,10 @@ class _Trial:
         params = {"allow_no_indices": "false", "allow_partial_search_results": "false"}
         try:
             answered(
-                lambda: read_whole(SearchAnswer, self._client.search(index=self._index, body=body, params=dict(params)))
+                lambda: read_whole(
+                    SearchAnswer, self._client.search(index=self._index, body=body, params=dict(params))
+                ),
+                stopped=self._stopped,
             )
         except exceptions.TransportError as error:
             if not refuses_query(error):

@@ -161,6 +161,18 @@ def test_several_queries_are_one_search(
 
 
 @WAYS
+def test_a_query_of_few_events_is_asked_once(filled: Filled, way: Callable[[Asked], Fault | None]) -> None:
+    """To prepare a large query is costly, so the first answer has the events, and counts those without time."""
+    queries = [dsl.named(dsl.bounds("n", gte=low, lt=10), f"from {low}") for low in (1, 5, 10)]
+    with proxy.proxy(filled.url, way) as between:
+        found = list(scan.scan_each(_connect(between.url), "scan-date*", queries, ["n"], time_field="t"))
+        assert sum(map(_is_search, between.asked)) == len(queries)
+    expected = {f"scan-{name}/{number}" for name in ("date", "date_nanos") for number in range(1, 10)}
+    assert Counter(map(_seen, found)) == Counter(expected)
+    assert {_seen(each): each.time for each in found} == {name: filled.times[name] for name in expected}
+
+
+@WAYS
 def test_without_a_time_field_every_event_comes_once(filled: Filled, way: Callable[[Asked], Fault | None]) -> None:
     """Where there is no field to sort by, the events come in any order, and without time."""
     with proxy.proxy(filled.url, way) as between:
