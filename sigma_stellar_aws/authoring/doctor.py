@@ -17,6 +17,7 @@ from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.alerts.pack import Pack, convert_pack
 from sigma_stellar_aws.alerts.store_doubts import kept_otherwise
+from sigma_stellar_aws.alerts.stored_documents import told_apart_otherwise
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.terminal import print_table, table_of
 from sigma_stellar_aws.base.text import plural, printable
@@ -24,7 +25,7 @@ from sigma_stellar_aws.pipelines.of_store import pipeline_for
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.by_field_type import cut_values
 from sigma_stellar_aws.query.dsl import Clause
-from sigma_stellar_aws.query.store_profile import StoreProfile
+from sigma_stellar_aws.query.store_profile import Layout, StoreProfile
 from sigma_stellar_aws.reference.ecs_fields import ecs_field
 from sigma_stellar_aws.reference.flat_schema import flat_name
 from sigma_stellar_aws.rule_files.correlations import counted_by
@@ -246,14 +247,22 @@ def _can_match(name: str, pack: Pack, missing: Collection[str]) -> bool:
 
 
 def _without_part(name: str, pack: Pack, profile: StoreProfile) -> Iterator[str]:
-    """Say which fields that a correlation groups or counts by the store does not have, if it has CloudTrail's own."""
+    """Say which fields that a correlation groups or counts by the store lacks, or has other than CloudTrail's."""
     members = [member for each in pack.correlations if each.name == name for member in each.members]
-    if profile.layout == "ecs":
-        return
-    for field in dict.fromkeys(field for member in members for field in (*member.key, *member.values)):
-        stored = flat_name(field) if profile.layout == "flattened" else field
-        if not profile.mappings(stored):
+    fields = list(dict.fromkeys(field for member in members for field in (*member.key, *member.values)))
+    otherwise = told_apart_otherwise(fields) if profile.layout == "ecs" else {}
+    for field in fields:
+        stored = _stored_name(field, profile.layout)
+        if field in otherwise:
+            yield f"field {field!r}: {otherwise[field]}; exact are events that have event.original"
+        elif not profile.mappings(stored):
             yield f"field {stored!r}: {profile.indices} has no such field, and events without it take no part"
+
+
+def _stored_name(field: str, layout: Layout) -> str:
+    if layout == "ecs":
+        return ecs_field(field).read_from
+    return flat_name(field) if layout == "flattened" else field
 
 
 def _without_rule(message: str, title: str) -> str:

@@ -12,12 +12,14 @@ from click.testing import CliRunner, Result
 from opensearchpy import OpenSearch
 
 from sigma_stellar_aws.alerts.pack import pack_fields
-from sigma_stellar_aws.base.json_types import JsonObject
+from sigma_stellar_aws.base.json_types import JsonObject, as_object
 from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.logs.flatten import document_id, flatten
 from sigma_stellar_aws.reference.flat_schema import Document
+from sigma_stellar_aws.store.answers import answered_engine
 from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.load import create_index, load_documents
+from tests.support.ecs_store import ecs_mappings
 from tests.support.records import cases
 from tests.support.teaching import teach
 
@@ -33,6 +35,7 @@ KEYWORD: JsonObject = {"type": "keyword"}
 DYNAMIC: JsonObject = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}}
 DATE: JsonObject = {"timestamp": {"type": "date"}}
 SOURCE = "iam.amazonaws.com"
+COUNTED_VALUES = "type: value_count, group-by: [eventSource], condition: {{gte: 3, field: {}}}"
 AGENT = "{eventSource: iam.amazonaws.com, userAgent|contains: curl}"
 
 
@@ -445,6 +448,42 @@ def test_a_correlation_can_be_complete_where_enough_of_it_can_match(
         both = next(rule for rule in found["rules"] if rule["title"] == "Both")
         field = "eventName" if verdict == "may be wrong" else "errorCode"
         assert (both["verdict"], f"field '{field}': " in str(both["reasons"])) == (verdict, True)
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        ("awsRegion", ""),
+        ("requestParameters.bucketName", ""),
+        ("tlsDetails.cipherSuite", "field 'tls.cipher': ill has no such field, and events without it take no part"),
+        ("userIdentity.accountId", "field 'userIdentity.accountId': its place"),
+        ("vpcEndpointAccountId", "field 'vpcEndpointAccountId': Elastic's AWS integration drops it; exact are events"),
+    ],
+)
+@pytest.mark.parametrize("block", ["type: event_count, group-by: [{}], condition: {{gte: 3}}", COUNTED_VALUES])
+def test_what_a_correlation_groups_and_counts_by_where_elastic_fills_the_store(
+    engine_url: str, rules: Any, field: str, reason: str, block: str
+) -> None:
+    """A field that is not mapped, that is dropped, or that holds another value is named, by the name that it has."""
+    client = connect(engine_url, None, {})
+    mappings = ecs_mappings("flattened" if answered_engine(client)[0] == "elasticsearch" else "flat_object")
+    properties = as_object(mappings["properties"])
+    del properties["tls.cipher"]
+    event = {
+        "@timestamp": round(time.time() * 1000),
+        "event.provider": SOURCE,
+        "aws.cloudtrail.event_type": "AwsApiCall",
+    }
+    with index(engine_url, "ill", properties, [event]):
+        folder = rules("{eventSource: iam.amazonaws.com}")
+        (folder / "many.yml").write_text(
+            "title: Many\ncorrelation: {rules: [00000000-0000-4000-8000-000000000000], timespan: 5m, "
+            f"{block.format(field)}}}\n"
+        )
+        found = diagnosis(engine_url, "ill", folder, exit_code=3 if reason else 0)
+    many = next(rule for rule in found["rules"] if rule["title"] == "Many")
+    assert many["verdict"] == ("may be wrong" if reason else "can match")
+    assert [told[: len(reason)] for told in many["reasons"]] == ([reason] if reason else [])
 
 
 def test_a_time_field_that_differs_between_indices(engine_url: str, rules: Any) -> None:
