@@ -215,6 +215,8 @@ def _engine(client: OpenSearch) -> tuple[Engine, str]:
         version = read_answer(_Info, client.info()).version
         return ("opensearch" if version.distribution == "opensearch" else "elasticsearch"), version.number
     except exceptions.TransportError as error:
+        if isinstance(error, exceptions.NotFoundError):
+            raise StoreError("no OpenSearch or Elasticsearch answers at this URL; check its path") from error
         # An Elasticsearch without its main module has no such page; OpenSearch always has it.
         if error.status_code != _NO_SUCH_METHOD:
             raise

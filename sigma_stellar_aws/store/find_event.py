@@ -79,7 +79,11 @@ def others_text(event: FoundEvent) -> str:
 
 
 def _search(client: OpenSearch, index: str, query: JsonObject) -> list[_Found]:
-    body: JsonObject = {"query": query, "size": _MOST, "sort": [{"_index": "asc"}]}
+    body: JsonObject = {
+        "query": query,
+        "size": _MOST,
+        "sort": [{"_index": {"order": "asc", "unmapped_type": "keyword"}}],
+    }
     with as_store_errors(index):
         return answered(lambda: read_whole(_FoundAnswer, client.search(index=index, body=body))).hits.hits
 

@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 import msgspec
-from opensearchpy import OpenSearch
+from opensearchpy import OpenSearch, exceptions
 
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.json_types import Json, JsonObject
@@ -74,7 +74,12 @@ def describe_store(client: OpenSearch, index: str) -> JsonObject:
         raise StoreError(f"{index!r} is in another cluster, whose mappings cannot be read from here; ask that cluster")
     with as_store_errors(index):
         engine, version = answered_engine(client)
-        mappings = stored_mappings(client, index, strict=True)
+        try:
+            mappings = stored_mappings(client, index, strict=True)
+        except exceptions.NotFoundError:
+            if closed := closed_indices(client, index):
+                raise StoreError(f"all that {index!r} stands for is closed: {', '.join(closed)}; open it") from None
+            raise
         settings = _index_settings(client, index)
         if missing := sorted(set(mappings) - set(settings)):
             raise AnswerError(f"it has no settings of {', '.join(missing)}; if the index is new, run again")

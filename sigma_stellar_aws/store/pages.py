@@ -122,7 +122,7 @@ class _PointInTime(NamedTuple):
     answer: type["_Opened"]
     close: str
     closing: Callable[[str], JsonObject]
-    tie_break: tuple[str, ...]
+    tie_break: tuple[Json, ...]
 
 
 class _Opened(msgspec.Struct):
@@ -143,7 +143,8 @@ _POINTS_IN_TIME: dict[Engine, _PointInTime] = {
         _OpenedByOpenSearch,
         "/_search/point_in_time",
         lambda pit: {"pit_id": [pit]},
-        ("_shard_doc", "_index"),
+        # An index without any mapping has no field for its name either.
+        ("_shard_doc", {"_index": {"order": "asc", "unmapped_type": "keyword"}}),
     ),
 }
 _SHARD_DOC_SINCE = (3, 3)

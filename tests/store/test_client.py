@@ -362,6 +362,20 @@ def test_closed_indices_are_known(partly_closed: OpenSearch, index: str, expecte
     partly_closed.search(index=index)
 
 
+def test_a_pattern_of_closed_indices_is_not_taken_for_none(partly_closed: OpenSearch) -> None:
+    """Who names closed indices only learns that they are, and not that there are none."""
+    with pytest.raises(StoreError, match=r"all that 'closed-o\*' stands for is closed: closed-old; open it"):
+        describe_store(partly_closed, "closed-o*")
+    with pytest.raises(StoreError, match="there is no index"):
+        describe_store(partly_closed, "nothing-*")
+
+
+def test_a_url_with_a_wrong_path_is_told(engine_url: str) -> None:
+    """A path that is not that of the store is not taken for an index that is missing."""
+    with pytest.raises(StoreError, match="no OpenSearch or Elasticsearch answers at this URL; check its path"):
+        describe_store(connect(f"{engine_url}/es/", None, {}), "any")
+
+
 def test_closed_indices_are_told(partly_closed: OpenSearch, engine_url: str) -> None:
     """A search of a pattern says which indices it could not look into, and ends with exit code 3."""
     for name in ("closed-1", "closed-3"):

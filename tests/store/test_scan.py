@@ -173,6 +173,24 @@ def test_a_query_of_few_events_is_asked_once(filled: Filled, way: Callable[[Aske
 
 
 @WAYS
+@pytest.mark.parametrize("time_field", ["t", None])
+def test_an_index_without_a_mapping_does_no_harm(
+    filled: Filled, way: Callable[[Asked], Fault | None], time_field: str | None
+) -> None:
+    """As an index is that was made in advance, of which a pattern may have some."""
+    client = _connect(filled.url)
+    client.indices.create(index="bare")
+    try:
+        with proxy.proxy(filled.url, way) as between:
+            found = list(
+                scan.scan(_connect(between.url), "scan-date,bare", QUERY, ["n"], time_field=time_field, page=200)
+            )
+    finally:
+        client.indices.delete(index="bare")
+    assert len({*map(_seen, found)}) == len(found) == EVENTS
+
+
+@WAYS
 def test_without_a_time_field_every_event_comes_once(filled: Filled, way: Callable[[Asked], Fault | None]) -> None:
     """Where there is no field to sort by, the events come in any order, and without time."""
     with proxy.proxy(filled.url, way) as between:
