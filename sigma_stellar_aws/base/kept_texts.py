@@ -90,7 +90,9 @@ class KeptTexts:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._database = temporary_database(self, "CREATE TABLE chunks (number INTEGER PRIMARY KEY, data BLOB)")
+        table = "CREATE TABLE chunks (number INTEGER PRIMARY KEY, data BLOB)"
+        # Chunks are large, and remembered when they are read.
+        self._database = temporary_database(self, table, cache_kib=1024)
         self._cache: OrderedDict[int, list[bytes]] = OrderedDict()
         self._own = TextChunks(new_writer())
 

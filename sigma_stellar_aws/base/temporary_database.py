@@ -6,19 +6,21 @@ import weakref
 from sigma_stellar_aws.base.errors import TemporaryDataError
 
 _CACHE_KIB = 8 * 1024
+"""What is sorted is sorted in as much."""
 
 
-def temporary_database(owner: object, table: str) -> sqlite3.Connection:
+def temporary_database(owner: object, table: str, *, cache_kib: int = _CACHE_KIB) -> sqlite3.Connection:
     """Return a new database for one table, which goes to disk when it outgrows its cache.
 
     Args:
         owner: what uses it: the database is closed, and its file removed, when that is gone.
         table: the statement that creates the table.
+        cache_kib: how much of it is kept in memory, in KiB.
     """
     # An empty name stands for a temporary database.
     database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
     weakref.finalize(owner, database.close)
-    database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    database.execute(f"PRAGMA cache_size = -{cache_kib}")
     database.execute("PRAGMA journal_mode = OFF")
     database.execute(table)
     database.execute("BEGIN")
