@@ -133,7 +133,7 @@ def alerts_of_files(
     (8, 8, 23, [])
     >>> worst = max(search.alerts, key=lambda alert: alert.rule.severity)
     >>> worst.rule.severity, worst.rule.title, worst.event_names
-    (50, 'AWS CloudWatch Alarm Deletion', ('monitoring.amazonaws.com DeleteAlarms',))
+    (75, 'AWS SecurityHub Findings Evasion', ('securityhub.amazonaws.com DeleteInsight',))
 
     Args:
         paths: files, and folders of them, in any form that :mod:`sigma_stellar_aws.logs.reader` reads. With bounds of
