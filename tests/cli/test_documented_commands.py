@@ -25,21 +25,22 @@ from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.load import create_index, load_documents
 from tests.support.contract import alerting, kibana
 from tests.support.contract.security_analytics import security_analytics
-from tests.support.documents import PROJECT, blocks, section
+from tests.support.documents import PAGES, PROJECT, blocks, section
 from tests.support.processes import as_in_foreground
 from tests.support.s3_server import BUCKET, ENVIRONMENT, s3_server
 
 ELSEWHERE = re.compile(r"(\.venv/| (elastic|opensearch) )")
 """Commands that are run by the gate, by test_readme_kibana.py, by test_readme_opensearch.py, and below."""
 
-SKIPPED = ("pip install", "export ", "systemctl ")
-"""What only prepares: packages are there, and nobody asks for a password."""
+SKIPPED = ("pip install", "export ", "systemctl ", "sigma-stellar-aws engine")
+"""What only prepares: packages are there, nobody asks for a password, and an engine runs."""
 
 OF_A_SKELETON = "sigma-stellar-aws check my-rules"
 """Finds what its author still has to write, and so ends with 1."""
 
 SAMPLES = PROJECT / "tests" / "samples"
 INDICES = ("aella-cloudtrail-1", "cloudtrail-1")
+LOADED = "aella-cloudtrail-mine"
 
 
 def commands() -> list[str]:
@@ -79,11 +80,12 @@ def places(opensearch_url: str) -> Iterator[dict[str, str]]:
             server.put(str(file.relative_to(SAMPLES)), body=file.read_bytes())
         yield {
             "https://search.example.com:9200": opensearch_url,
+            "http://127.0.0.1:9268": opensearch_url,
             "s3://BUCKET/PREFIX": f"s3://{BUCKET}/",
             "AWS_ENDPOINT_URL": server.url,
         }
         server.clear()
-    for index in (*INDICES, "stellar-alerts"):
+    for index in (*INDICES, LOADED, "stellar-alerts"):
         client.indices.delete(index=index, ignore=404)
 
 
@@ -140,3 +142,22 @@ def test_the_readme_installs_the_rules(folder: Path, monkeypatch: pytest.MonkeyP
             ended.append((" ".join(arguments[:2]), result.exit_code))
         assert (len(elastic.rules), len(monitors.monitors), len(detectors.rules)) == (28, 29, 26)
     assert ended == [("plan elastic", 2), ("apply elastic", 3), ("apply opensearch", 0), ("apply opensearch", 3)]
+
+
+def test_the_table_of_the_readme(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table that the README shows is the one that its options print."""
+    monkeypatch.setenv("COLUMNS", "120")
+    [shown] = re.findall(r"^```text\n(.*?)^```", (PROJECT / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    result = CliRunner().invoke(main, ["alerts", str(SAMPLES), "--only", "aws_config_recorder_stopped"])
+    printed = [line.rstrip() for line in result.stdout.splitlines()]
+    assert printed[: len(shown.splitlines())] == shown.splitlines()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_on_a_page_is_whole(page: Path) -> None:
+    """Each block of code ends before the next heading, and has something in it."""
+    parts = re.split(r"^ *```(.*)$", page.read_text("utf-8"), flags=re.MULTILINE)
+    languages, codes = parts[1::4], parts[2::4]
+    assert [code for code in codes if not code.strip() or re.search(r"^#{2,} ", code, re.MULTILINE)] == []
+    assert all(languages), "a block without a language, or one that is not closed"
+    assert set(parts[3::4]) == {""}
