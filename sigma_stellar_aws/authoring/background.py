@@ -4,12 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
-from sigma.collection import NestedDict, SigmaCollection
+from sigma.collection import SigmaCollection
 from sigma.rule import SigmaRule
 
 from sigma_stellar_aws.alerts.alert import Alert
@@ -122,7 +122,7 @@ def events_like(event: JsonObject, portions: Iterable[Portion], messages: Messag
         "logsource": {"product": "aws", "service": "cloudtrail"},
         "detection": {"selection": selection, "condition": "selection"},
     }
-    rules = SigmaCollection([SigmaRule.from_dict(cast(NestedDict, document))])
+    rules = SigmaCollection([SigmaRule.from_dict(document)])
     found = hits_of_portions(portions, pack_of(rules, DEFAULT_OPTIONS, messages), None, None, messages)
     texts = (found.kept.text(hit.event) for hit in DistinctHits(found.hits) if hit.event_id != event.get("eventID"))
     return [msgspec.json.decode(text) for text in islice(filter(None, texts), MOST_LIKE)]

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import yaml
 from rich.console import Console
 from rich.text import Text
-from sigma.collection import NestedDict, SigmaCollection
+from sigma.collection import SigmaCollection
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
@@ -92,7 +92,7 @@ def _document_of(rule: SigmaRule, file: Path) -> tuple[str, int, JsonObject]:
 def _with_detection(rule: SigmaRule, document: JsonObject, detection: JsonObject) -> SigmaRule:
     # Nothing else of a rule decides what it matches. The id is kept, since queries are named by it.
     kept: JsonObject = {key: document[key] for key in ("title", "id", "name", "logsource") if key in document}
-    return SigmaRule.from_dict(cast(NestedDict, {**kept, "detection": detection}))
+    return SigmaRule.from_dict({**kept, "detection": detection})
 
 
 def change_as_json(result: ChangeResult) -> JsonObject:

@@ -3,9 +3,7 @@
 import copy
 import json
 from pathlib import Path
-from typing import cast
 
-from sigma.collection import NestedDict
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
@@ -50,7 +48,7 @@ def query_text(text: str, document: int, selection: str | None = None) -> str | 
                 "logsource": subject.document["logsource"],
                 "detection": {selection: detection[selection], "condition": selection},
             }
-            rule = SigmaRule.from_dict(cast("NestedDict", copy.deepcopy(alone)))
+            rule = SigmaRule.from_dict(copy.deepcopy(alone))
         rule.source = None
         backend = StellarAwsBackend(stellar_aws())
         # As for files: what a store needs an option for is no fault of the rule.
