@@ -15,6 +15,7 @@ Errors that users can do something about are :class:`UserError`; those of rules 
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,6 +58,14 @@ _MODULES = {
     "update_alert_index": "alerts.run_store",
 }
 
+_EXTRAS = {
+    "alerts.alert_update": ("store", "opensearchpy"),
+    "alerts.geoip": ("geoip", "maxminddb"),
+    "alerts.run_store": ("store", "opensearchpy"),
+    "store.client": ("store", "opensearchpy"),
+}
+"""Modules that need an extra: its name, and a package of it."""
+
 __all__ = [
     "AddressDatabases",
     "Alert",
@@ -80,11 +89,21 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        if name not in _MODULES:
+        module = _MODULES.get(name)
+        if module is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        if not _is_installed(module):
+            extra, package = _EXTRAS[module]
+            needed = f"{name} needs the package {package}; install it with: pip install 'sigma-stellar-aws[{extra}]'"
+            raise ModuleNotFoundError(needed, name=package)
+        value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
         return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    # help() looks at all of them, and ends where one cannot be loaded.
+    return sorted({*globals(), *(name for name in __all__ if _is_installed(_MODULES[name]))})
+
+
+def _is_installed(module: str) -> bool:
+    return module not in _EXTRAS or find_spec(_EXTRAS[module][1]) is not None

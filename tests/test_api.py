@@ -39,3 +39,25 @@ def test_rules_are_named_by_strings_or_paths() -> None:
     """A name of a file or folder may be a text, as everywhere in Python."""
     assert len(sigma_stellar_aws.load_rules("rules").rules) == 29
     assert len(sigma_stellar_aws.check_rules(["rules/aws_kms_key_created.yml"]).checked) == 1
+
+
+WITHOUT_EXTRAS = """
+import pydoc, sys
+sys.modules.update(opensearchpy=None, maxminddb=None)
+import sigma_stellar_aws
+text = pydoc.render_doc(sigma_stellar_aws, renderer=pydoc.plaintext)
+print("alerts_of_files(paths" in text, "alerts_of_store(client" in text)
+try:
+    from sigma_stellar_aws import connect
+except ModuleNotFoundError as error:
+    print(error.name, error)
+"""
+
+
+def test_what_needs_an_extra_says_so() -> None:
+    """Without the packages of the extras, help() shows all else, and a name that needs one says which."""
+    done = subprocess.run([sys.executable, "-c", WITHOUT_EXTRAS], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "True False",
+        "opensearchpy connect needs the package opensearchpy; install it with: pip install 'sigma-stellar-aws[store]'",
+    ]
