@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from sigma_stellar_aws.alerts.hits import Key
+from sigma_stellar_aws.alerts.hits import LONGEST_REMEMBERED, Key
 from sigma_stellar_aws.alerts.pack_rule import PackRule
 from sigma_stellar_aws.alerts.source_location import SourceLocation
 from sigma_stellar_aws.base.json_types import Json
@@ -119,12 +119,15 @@ def id_of_event(key_id: str, time: int | None, event: str) -> str:
 
 def key_id(rule: PackRule, key: Key) -> str:
     """Hash a rule and the values of the fields that it suppresses by."""
-    return _key_id(rule.id, rule.suppression.fields, key)
+    is_short = sum(len(value) for value in key if value) <= LONGEST_REMEMBERED
+    return (_known_key_id if is_short else _key_id)(rule.id, rule.suppression.fields, key)
 
 
-@lru_cache(maxsize=10_000)
 def _key_id(rule: str, fields: tuple[str, ...], key: Key) -> str:
     return hashed_id([rule, list(fields), list(key)])
+
+
+_known_key_id = lru_cache(maxsize=10_000)(_key_id)
 
 
 def hashed_id(parts: list[Json]) -> str:

@@ -9,6 +9,7 @@ import msgspec
 
 from sigma_stellar_aws.alerts.alert import Alert
 from sigma_stellar_aws.alerts.first_event import actor_name, first_event_json, first_event_text
+from sigma_stellar_aws.alerts.hits import LONGEST_REMEMBERED
 from sigma_stellar_aws.alerts.pack_rule import PackRule
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.times import duration_text, time_text
@@ -18,7 +19,7 @@ from sigma_stellar_aws.rule_files.suppression import ALERT_NAME, ALERT_TITLE
 
 _ATTACK = "https://attack.mitre.org"
 _REMEMBERED = 5_000
-"""Parts of alerts that are remembered, of about 1 KB."""
+"""Parts of alerts that are remembered."""
 _FIRST_SAID, _LAST_SAID = Alert._fields.index("event_names"), Alert._fields.index("error_codes") + 1
 _encode = msgspec.json.Encoder().encode
 
@@ -72,9 +73,11 @@ def _line(alert: Alert, rule: bytes, known: dict[tuple[object, ...], _Said]) -> 
     else:
         key = (id(alert.rule), alert.key, *alert[_FIRST_SAID:_LAST_SAID])
         if (found := known.get(key)) is None:
-            if len(known) >= _REMEMBERED:
-                known.clear()
-            found = known[key] = _say(alert)
+            found = _say(alert)
+            if sum(map(len, found)) <= LONGEST_REMEMBERED:
+                if len(known) >= _REMEMBERED:
+                    known.clear()
+                known[key] = found
         said = found
     return b'{"id":%b,%b,%b,%b,%b,%b,"first_event":%b}\n' % (
         _encode(alert.id),

@@ -14,7 +14,15 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from sigma_stellar_aws.alerts.hit_rows import packed_values
-from sigma_stellar_aws.alerts.hits import TOLD_FIELDS, CommonPart, Hit, common_part, counted_values, to_hit
+from sigma_stellar_aws.alerts.hits import (
+    LONGEST_REMEMBERED,
+    TOLD_FIELDS,
+    CommonPart,
+    Hit,
+    common_part,
+    counted_values,
+    to_hit,
+)
 from sigma_stellar_aws.alerts.kept_event import LONGEST_EVENT, event_text
 from sigma_stellar_aws.base.json_types import Scalar
 from sigma_stellar_aws.base.kept_texts import KeptTexts
@@ -27,7 +35,7 @@ from sigma_stellar_aws.query.prefilter import Candidates, anything
 from sigma_stellar_aws.reference.flat_schema import Document
 
 _REMEMBERED = 5_000
-"""Combinations of values that are remembered, of about 1 KB: those of some minutes."""
+"""Combinations of values that are remembered: those of some minutes."""
 _NO_TEXTS = CommonPart("", "", "", "", "", "", "", (), is_brief=True)
 _SEPARATORS = "._"
 _HEAD = ("eventSource", "eventName")
@@ -133,8 +141,9 @@ class BriefReader:
         if time is None or not is_uuid(event_id):
             return None
         values = reading.layout.values(record)
+        find = self._part if len(raw) <= LONGEST_REMEMBERED or _is_short(values) else self._find_part
         try:
-            part = self._part(source, name, values)
+            part = find(source, name, values)
         except TypeError:
             # A list has no hash.
             part = self._find_part(source, name, values)
@@ -203,6 +212,10 @@ class ToldHits:
         except msgspec.MsgspecError:
             # A number that is larger than any, in a field that was not decoded before.
             return flatten(json.loads(text))
+
+
+def _is_short(values: Sequence[_Value]) -> bool:
+    return sum(len(value) for value in values if value) <= LONGEST_REMEMBERED
 
 
 def _layout(fields: tuple[str, ...]) -> _Layout | None:

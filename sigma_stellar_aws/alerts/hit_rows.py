@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from sigma_stellar_aws.alerts.hits import UUID_LENGTH, CommonPart, Hit, Values, hit_of
+from sigma_stellar_aws.alerts.hits import LONGEST_REMEMBERED, UUID_LENGTH, CommonPart, Hit, Values, hit_of
 from sigma_stellar_aws.base.kept_texts import NOT_KEPT, KeptTexts
 from sigma_stellar_aws.base.packing import Packing
 
 _REMEMBERED = 5_000
-"""Parts that are remembered, of about 1 KB: more than differ among the events of some minutes."""
+"""Parts that are remembered: more than differ among the events of some minutes."""
 _UNNAMED = -1
 
 
@@ -52,10 +52,18 @@ class HitRowWriter:
             add: keeps a text, which has no line break, and returns its place.
         """
         self._add = add
-        self.common = lru_cache(_REMEMBERED)(self._keep_common)
-        """Returns the place of a part that hits have in common."""
+        self._add_once = lru_cache(_REMEMBERED)(add)
         self.origin = lru_cache(1)(self._keep_text)
         """Returns the place of the name of what has an event."""
+
+    def common(self, common: CommonPart) -> int:
+        """Return the place of a part that hits have in common."""
+        try:
+            text = _encode_common(common)
+        except UnicodeEncodeError:
+            # Half a character, which JSON can hold.
+            text = json.dumps(common).encode()
+        return self._add_once(text) if len(text) <= LONGEST_REMEMBERED else self._add(text)
 
     def row(self, hit: Hit) -> HitRow:
         """Return a hit as a row."""
@@ -77,13 +85,6 @@ class HitRowWriter:
         named = _UNNAMED if event_id == identity[:UUID_LENGTH] else self._keep_text(event_id)
         return HitRow(time, identity, event, common, origin, packed_values(values), named)
 
-    def _keep_common(self, common: CommonPart) -> int:
-        try:
-            return self._add(msgspec.json.encode(common))
-        except UnicodeEncodeError:
-            # Half a character, which JSON can hold.
-            return self._add(json.dumps(common).encode())
-
     def _keep_text(self, text: str) -> int:
         return self._add(json.dumps(text).encode())
 
@@ -94,7 +95,7 @@ class HitRowReader:
     def __init__(self, kept: KeptTexts) -> None:
         """Take what is kept of the events of all rows."""
         self._kept = kept
-        self._common = lru_cache(_REMEMBERED)(self._find_common)
+        self._known: dict[int, CommonPart] = {}
         self._text = lru_cache(_REMEMBERED)(self._find_text)
 
     def hit(self, row: HitRow) -> Hit:
@@ -104,16 +105,28 @@ class HitRowReader:
         found = _VALUES.unpack(counted) if counted else ()
         return hit_of(time, identity, event_id, self._common(common), found, origin=self._text(origin), event=event)
 
-    def _find_common(self, place: int) -> CommonPart:
+    def _common(self, place: int) -> CommonPart:
+        if (known := self._known.get(place)) is not None:
+            return known
         text = self._kept.text(place)
-        try:
-            return _decode_common(text)
-        except msgspec.DecodeError:
-            return msgspec.convert(json.loads(text), CommonPart)
+        common = _read_common(text)
+        if len(text) <= LONGEST_REMEMBERED:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[place] = common
+        return common
 
     def _find_text(self, place: int) -> str:
         text: str = json.loads(self._kept.text(place))
         return text
 
 
+def _read_common(text: bytes) -> CommonPart:
+    try:
+        return _decode_common(text)
+    except msgspec.DecodeError:
+        return msgspec.convert(json.loads(text), CommonPart)
+
+
+_encode_common = msgspec.json.Encoder().encode
 _decode_common = msgspec.json.Decoder(CommonPart).decode
