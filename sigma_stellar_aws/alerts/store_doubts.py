@@ -10,7 +10,7 @@ from sigma_stellar_aws.alerts.stored_documents import key_fields, told_apart_oth
 from sigma_stellar_aws.base.errors import StoreError
 from sigma_stellar_aws.base.text import plural
 from sigma_stellar_aws.query import dsl
-from sigma_stellar_aws.query.by_field_type import cut_values
+from sigma_stellar_aws.query.cut_values import cut_values
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import Layout, StoreProfile
 from sigma_stellar_aws.store.mapping import closed_indices, count_each

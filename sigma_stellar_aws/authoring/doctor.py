@@ -23,7 +23,7 @@ from sigma_stellar_aws.base.terminal import print_table, table_of
 from sigma_stellar_aws.base.text import plural, printable
 from sigma_stellar_aws.pipelines.of_store import pipeline_for
 from sigma_stellar_aws.query import dsl
-from sigma_stellar_aws.query.by_field_type import cut_values
+from sigma_stellar_aws.query.cut_values import cut_values
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import Layout, StoreProfile
 from sigma_stellar_aws.reference.ecs_fields import ecs_field

@@ -6,7 +6,7 @@ queries: "Field data types" in the Elasticsearch reference and "Supported field 
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from ipaddress import IPv6Network, ip_address
 from typing import NoReturn
@@ -73,21 +73,23 @@ def field_query(ask: Ask, mappings: Sequence[MappedField], engine: Engine | None
     Raises:
         NoQueryError: there is no such query.
     """
+    mapped = [field for field in mappings if field.type != UNMAPPED]
+    if not mapped:
+        raise NoQueryError("the store keeps it out of its mapping, and nothing finds its values")
+    if len(mappings) == 1 and not mapped[0].copied:
+        return _best(ask, mapped[0], engine)
     found: list[FieldQuery] = []
     reasons: dict[str, str] = {}
-    mapped = [field for field in mappings if field.type != UNMAPPED]
     for field in mapped:
         try:
             found.append(_best(ask, field, engine))
         except NoQueryError as error:
             reasons[_described(field)] = str(error)
-    if not mapped:
-        raise NoQueryError("the store keeps it out of its mapping, and nothing finds its values")
     if reasons and len(mapped) == 1:
         raise NoQueryError(*reasons.values())
     if reasons:
         raise NoQueryError(_DIFFERS + "; ".join(f"as {kind}, {reason}" for kind, reason in reasons.items()))
-    return found[0] if len(mappings) == 1 and not mapped[0].copied else _joined(ask, mappings, mapped, found)
+    return _joined(ask, mappings, mapped, found)
 
 
 def _joined(
@@ -111,27 +113,11 @@ def _joined(
     return FieldQuery(dsl.any_of(clauses), tuple(dict.fromkeys(doubts)))
 
 
-def cut_values(fields: Iterable[MappedField], names: Collection[str], engine: Engine) -> Clause | None:
-    """Match events with a value too long to be indexed in one of the named fields; None if they cannot be found.
-
-    Elasticsearch keeps account of such values. Elsewhere they show where the analysed text of a value is indexed and
-    its exact text is not, unless a field has several values.
-    """
-    clauses: list[Clause] = []
-    for field in fields:
-        for exact in (field, *field.subfields):
-            asked = exact.name in names or any(name.startswith(f"{exact.name}.") for name in names)
-            if exact.ignore_above is None or not asked:
-                continue
-            if engine == "elasticsearch":
-                clauses.append(dsl.term("_ignored", exact.stored_name or exact.name))
-            elif field.type in ANALYSED:
-                clauses.append(dsl.all_of([dsl.exists(field.name), dsl.none_of(dsl.exists(exact.name))]))
-    return dsl.any_of(clauses) if clauses else None
-
-
 def _best(ask: Ask, field: MappedField, engine: Engine | None) -> FieldQuery:
     """Return the query on the field, or on the one of its sub-fields that answers best."""
+    longest = _LONGEST.get(flat_name(field.name))
+    if not field.subfields:
+        return _on_type(ask, field, longest, engine)
     found: list[tuple[bool, float, FieldQuery]] = []
     reasons: dict[str, str] = {}
     # A number of a sub-field is what its type makes of the value.
@@ -140,7 +126,7 @@ def _best(ask: Ask, field: MappedField, engine: Engine | None) -> FieldQuery:
         candidates.sort(key=lambda candidate: candidate.type not in _KEYWORDS)
     for candidate in candidates:
         try:
-            query = _on_type(ask, candidate, _LONGEST.get(flat_name(field.name)), engine)
+            query = _on_type(ask, candidate, longest, engine)
         except NoQueryError as error:
             reasons[candidate.name] = str(error) if candidate is field else f"{candidate.name}: {error}"
             continue

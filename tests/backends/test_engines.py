@@ -18,7 +18,7 @@ from sigma_stellar_aws.base.json_types import Json, Scalar
 from sigma_stellar_aws.logs.flatten import document_id, flatten
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
 from sigma_stellar_aws.query import decimal_regex, dsl, lucene_regex, store_profile
-from sigma_stellar_aws.query.by_field_type import cut_values
+from sigma_stellar_aws.query.cut_values import cut_values
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.evaluate import compile_query, matched_queries
 from sigma_stellar_aws.query.index_template import index_template

@@ -14,7 +14,8 @@ from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.json_types import JsonObject
 from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedConditionError
 from sigma_stellar_aws.query import dsl, store_profile
-from sigma_stellar_aws.query.by_field_type import cut_values, field_query
+from sigma_stellar_aws.query.by_field_type import field_query
+from sigma_stellar_aws.query.cut_values import cut_values
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.questions import Boolean, NoQueryError, Number, Present, Text
 from sigma_stellar_aws.query.store_profile import Engine, MappedField, StoreProfile
