@@ -82,7 +82,8 @@ def require_log_files(
             )
             return []
         raise NotFoundError(
-            f"no CloudTrail files in {', '.join(map(str, paths))}; looked for {', '.join(SUFFIXES)}, also compressed or in {', '.join(_ARCHIVES)}"
+            f"no CloudTrail files in {', '.join(map(str, paths))}; looked for {', '.join(SUFFIXES)}, also compressed "
+            f"or in {', '.join(_ARCHIVES)}"
         )
     return found
 
