@@ -33,6 +33,7 @@ from sigma_stellar_aws.cli.configuration import drop_configured, drop_contradict
 from sigma_stellar_aws.cli.log_sources import LogSource, S3Choice, Selection, log_sources, open_logs, s3_options
 from sigma_stellar_aws.cli.options import field_options
 from sigma_stellar_aws.cli.problems import Problems, as_click_errors, needs, note
+from sigma_stellar_aws.cli.progress import telling
 from sigma_stellar_aws.logs.deliveries import deliveries_of
 from sigma_stellar_aws.logs.s3.address import S3Address
 
@@ -148,7 +149,8 @@ def _search_files(
     rules: RuleChoice,
     problems: Problems,
 ) -> None:
-    pack = rules.pack(Messages(on_progress(problems)))
+    with telling("converting rules"):
+        pack = rules.pack(Messages(on_progress(problems)))
     selection = Selection(deliveries_of(reading_begin(pack.correlations, times.since), times.until))
     with open_logs(files, s3, selection, problems) as (portions, advance):
         messages = Messages(on_progress(problems, advance))

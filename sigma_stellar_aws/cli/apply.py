@@ -18,6 +18,7 @@ from sigma_stellar_aws.cli.install_options import (
 )
 from sigma_stellar_aws.cli.options import FILE
 from sigma_stellar_aws.cli.problems import as_click_errors, needs, note
+from sigma_stellar_aws.cli.progress import telling
 from sigma_stellar_aws.install.plan import as_plan, check_as_planned
 from sigma_stellar_aws.install.prepare import prepare
 
@@ -37,7 +38,8 @@ def apply(plan_file: Path | None, no_dry_run: bool, yes: bool, as_json: bool, **
     """
     location, options = location_and_rules(values)
     with needs(extra_for(location)), as_click_errors(), ExitStack() as closing:
-        prepared = prepare(location, options, note, closing.callback, changes=True)
+        with telling("comparing the rules with what is there"):
+            prepared = prepare(location, options, note, closing.callback, changes=True)
         if plan_file is not None:
             now = as_plan(prepared.steps, location.identity(), options.as_json())
             check_as_planned(now, _content(plan_file), str(plan_file))

@@ -11,6 +11,7 @@ from sigma_stellar_aws.authoring.check import at_least, check_rules
 from sigma_stellar_aws.authoring.rule_documents import FindingSeverity
 from sigma_stellar_aws.cli.options import FILES, rule_paths
 from sigma_stellar_aws.cli.problems import FINDINGS, NOT_RUN, as_click_errors, errors_exit_with, note
+from sigma_stellar_aws.cli.progress import telling
 
 
 @click.command()
@@ -42,7 +43,8 @@ def check(paths: tuple[Path, ...], form: str, fail_on: FindingSeverity | Literal
     """
     threshold = None if fail_on == "never" else fail_on
     with as_click_errors():
-        report = check_rules(paths)
+        with telling("checking rules"):
+            report = check_rules(paths)
         check_reports.write_report(report, form, threshold, sys.stdout)
     note(check_reports.summary_of_report(report))
     if threshold and at_least(report.findings, threshold):

@@ -20,6 +20,7 @@ from sigma_stellar_aws.cli.install_options import (
 )
 from sigma_stellar_aws.cli.options import OUTPUT_FILE
 from sigma_stellar_aws.cli.problems import as_click_errors, needs, note
+from sigma_stellar_aws.cli.progress import telling
 from sigma_stellar_aws.install import show
 from sigma_stellar_aws.install.plan import TO_DECIDE, TO_DO, as_plan
 from sigma_stellar_aws.install.prepare import prepare
@@ -69,7 +70,8 @@ def plan(output: Path | None, as_json: bool, **values: Any) -> None:
     if output is not None and not output.parent.is_dir():
         raise click.UsageError(f"there is no folder {output.parent} for {output.name}")
     with needs(extra_for(location)), as_click_errors(), ExitStack() as closing:
-        steps = prepare(location, options, note, closing.callback).steps
+        with telling("comparing the rules with what is there"):
+            steps = prepare(location, options, note, closing.callback).steps
         content = as_plan(steps, location.identity(), options.as_json())
         if output is not None:
             # It tells what is watched, and what is not; a file that is there keeps its mode.

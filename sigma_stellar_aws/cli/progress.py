@@ -1,11 +1,16 @@
-"""How far reading is, shown on a terminal."""
+"""What takes long, and how far reading is, shown on a terminal."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from sigma_stellar_aws.base.text import plural
+from sigma_stellar_aws.cli.problems import note
+
+_PATIENCE = 2.0
+"""After how many seconds without a word people wonder."""
 
 
 class Bar(NamedTuple):
@@ -36,3 +41,20 @@ def progress() -> Iterator[Bar]:
             bar.update(task, description=plural(files, "file"), total=size)
 
         yield Bar(expect, lambda done: bar.advance(task, done))
+
+
+@contextmanager
+def telling(what: str) -> Iterator[None]:
+    """Say what is being done, if standard error is a terminal and it takes more than a moment."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    timer = threading.Timer(_PATIENCE, note, [f"{what} ..."])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        # Nothing is written later, and no process forked from two threads.
+        timer.join()

@@ -24,6 +24,7 @@ from sigma_stellar_aws.cli.alert_options import Output, RuleChoice, StoreChoice,
 from sigma_stellar_aws.cli.alert_output import names_of_sources, numbers_of_search, on_progress, print_search
 from sigma_stellar_aws.cli.log_sources import LogSource, S3Choice, Selection, open_logs
 from sigma_stellar_aws.cli.problems import Problems, note
+from sigma_stellar_aws.cli.progress import telling
 from sigma_stellar_aws.logs.deliveries import LATEST, deliveries_of
 from sigma_stellar_aws.reference.flat_schema import STELLAR_INDEX, TIME_FIELD
 from sigma_stellar_aws.store.client import connect
@@ -34,7 +35,7 @@ def search_store(
 ) -> None:
     """Print the alerts of a data store."""
     index = store.index or STELLAR_INDEX
-    with connect(url, store.ca_file, os.environ) as client:
+    with connect(url, store.ca_file, os.environ) as client, telling(f"searching {index}"):
         search = alerts_of_store(
             client,
             index,
@@ -72,7 +73,10 @@ def update_index(
         )
         for run in _told(runs, problems):
             with run as span:
-                update = _update(client, store, alert_index, span, rules, writing.overlap or OVERLAP, output, problems)
+                with telling(f"searching {index}"):
+                    update = _update(
+                        client, store, alert_index, span, rules, writing.overlap or OVERLAP, output, problems
+                    )
                 if update.through:
                     run.reached(update.through)
                 _print_update(update, alert_index, index, times, output, problems)
@@ -99,7 +103,8 @@ def update_from_logs(
         for run in _told(runs, problems):
             checkpoints = open_log_checkpoint(writing.checkpoint, search) if writing.checkpoint else nullcontext()
             with run as span, checkpoints as checkpoint:
-                pack = rules.pack(Messages(on_progress(problems)))
+                with telling("converting rules"):
+                    pack = rules.pack(Messages(on_progress(problems)))
                 since = checkpoint.floor if checkpoint and checkpoint.through else times.since
                 selection = Selection(deliveries_of(reading_begin(pack.correlations, since), times.until))
                 if checkpoint:
