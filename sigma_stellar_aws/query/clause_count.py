@@ -14,8 +14,8 @@ from sigma_stellar_aws.query.dsl import Clause
 MOST_CLAUSES = 1024
 """Most clauses of one query: the default of OpenSearch, and the least that any Elasticsearch takes."""
 
-_BESIDE = 8
-"""Clauses that are kept free for what is asked beside rules, such as bounds of time."""
+BESIDE = 8
+"""Clauses that are kept free for what is asked beside rules: the bounds of the time and of a slice, the dataset."""
 
 
 def clause_count(clause: Clause) -> int:
@@ -38,7 +38,7 @@ def spread(clauses: Iterable[Clause], most: int = MOST_CLAUSES) -> list[list[Cla
         count = clause_count(clause)
         if count > room:
             groups.append([])
-            room = most - _BESIDE
+            room = most - BESIDE
         groups[-1].append(clause)
         room -= count
     return groups

@@ -22,6 +22,7 @@ from sigma_stellar_aws.cli import main
 from sigma_stellar_aws.logs.flatten import flatten
 from sigma_stellar_aws.store.client import connect
 from sigma_stellar_aws.store.load import create_index, load_documents
+from sigma_stellar_aws.store.mapping import describe_store
 from tests.support import proxy
 from tests.support.records import cases
 
@@ -160,6 +161,21 @@ def test_doctor_says_the_same(filled: Filled, tmp_path: Path, selection: dict[st
     told = json.loads(result.stdout)
     assert [each["verdict"] for each in told["rules"]] == ["can match", "cannot match"]
     assert told["rules"][1]["reasons"][0].startswith(reason)
+
+
+@pytest.mark.parametrize("conditions", [1016, 1020, 1024])
+def test_a_rule_that_fills_a_query_takes_nobody_down(filled: Filled, conditions: int) -> None:
+    """Bounds of time need room, too: a rule that leaves none is left out, and all others go on."""
+    large = rule(9999, {"userAgent|startswith": [f"{number}-" for number in range(conditions)]})
+    first = min(datetime.fromisoformat(str(case.record["eventTime"]).replace("Z", "+00:00")) for case in cases())
+    # Bounds that all events are within would cost nothing.
+    begin = first + timedelta(seconds=1)
+    found = alerts_of_store(filled.client, INDEX, rules(large, count=40), since=begin)
+    assert alerts(found) == alerts(alerts_of_files([filled.file], rules(count=40), since=begin))
+    # Elasticsearch takes more where it has the memory.
+    refused = conditions > 1016 and describe_store(filled.client, INDEX)["engine"] == "opensearch"
+    assert len(found.problems) == refused
+    assert all("it has 1,02" in problem for problem in found.problems)
 
 
 @pytest.fixture
