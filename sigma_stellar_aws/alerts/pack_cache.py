@@ -27,7 +27,8 @@ MOST_PACKS = 32
 """How many packs are kept; those that were not used for longest are deleted."""
 
 _SUFFIX = ".pack.json"
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+# A link may lead elsewhere, and a pipe has no end.
+_CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 # Doubts come from the mapping of a store, and a pack with any is not kept.
 _FIELDS = {name: kind for name, kind in Pack.__annotations__.items() if name != "doubts"} | {"query": dict}
@@ -66,7 +67,7 @@ def find_pack(key: str | None) -> Pack | None:
     with suppress(OSError, ValueError):
         if not _is_ours(folder.stat()):
             return None
-        with open(file, "rb", opener=lambda name, flags: os.open(name, flags | _NO_FOLLOW)) as stream:
+        with open(file, "rb", opener=lambda name, flags: os.open(name, flags | _CAREFUL)) as stream:
             status = os.fstat(stream.fileno())
             if not (stat.S_ISREG(status.st_mode) and _is_ours(status)):
                 return None
@@ -91,11 +92,14 @@ def keep_pack(key: str | None, pack: Pack) -> None:
         if not _is_ours(folder.stat()):
             return
         text = msgspec.json.encode({name: getattr(pack, name) for name in _FIELDS})
-        with replacing(folder / f"{key}{_SUFFIX}", private=True) as stream:
+        file = folder / f"{key}{_SUFFIX}"
+        # What is there was not trusted: neither its target nor its mode or owner are for the new one.
+        file.unlink(missing_ok=True)
+        with replacing(file, private=True) as stream:
             stream.write(_checksum(text) + b"\n" + text)
         kept = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
-        for file in kept[MOST_PACKS:]:
-            file.unlink(missing_ok=True)
+        for old in kept[MOST_PACKS:]:
+            old.unlink(missing_ok=True)
 
 
 def _folder() -> Path | None:

@@ -249,6 +249,32 @@ def test_what_others_could_have_written_counts_as_missing(alerts: Alerts, folder
     assert names(alerts()) == ["CreateKey"]
 
 
+def _linked(file: Path, other: Path) -> None:
+    other.write_bytes(b"precious")
+    file.symlink_to(other)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such files")
+@pytest.mark.parametrize(
+    "put",
+    [_linked, lambda file, _: os.mkfifo(file), lambda file, _: (file.touch(), file.chmod(0o666))],
+    ids=["link", "pipe", "writable by others"],
+)
+def test_what_is_not_trusted_is_replaced(
+    alerts: Alerts, folder: Path, tmp_path: Path, put: Callable[[Path, Path], object]
+) -> None:
+    """What stands in the place of a pack is not waited for, not written through, and gone for the next run."""
+    assert names(alerts()) == ["CreateKey"]
+    [file] = folder.iterdir()
+    good = file.read_bytes()
+    file.unlink()
+    put(file, tmp_path / "other")
+    assert names(alerts()) == ["CreateKey"]
+    assert find_pack(file.name.partition(".")[0]) is not None
+    assert (file.is_symlink(), file.read_bytes(), file.stat().st_mode & 0o777) == (False, good, 0o600)
+    assert not (tmp_path / "other").exists() or (tmp_path / "other").read_bytes() == b"precious"
+
+
 @pytest.mark.parametrize("setting", ["off", "OFF", "a file", "a file/below"])
 def test_nothing_is_kept_where_it_is_off_or_cannot_be(
     alerts: Alerts, setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
