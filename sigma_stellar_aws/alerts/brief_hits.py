@@ -48,7 +48,7 @@ class CountedPart(NamedTuple):
     """What is counted of an event."""
 
     common: int
-    """The place of what the hit has in common with others."""
+    """Place of the part that the hit has in common with others."""
     values: bytes
     """What correlations need, packed."""
 

@@ -54,7 +54,7 @@ class HitRowWriter:
         self._add = add
         self._add_once = lru_cache(_REMEMBERED)(add)
         self.origin = lru_cache(1)(self._keep_text)
-        """Returns the place of the name of what has an event."""
+        """Keeps the name of a file or an index, and returns its place."""
 
     def common(self, common: CommonPart) -> int:
         """Return the place of a part that hits have in common."""
