@@ -205,7 +205,8 @@ def _read_document(file: Path, text: str, number: int, documents: Sequence[Json]
         errors = [of_correlation]
     misread = [found for found in _misreadings(text) if found.document == number]
     for found in misread:
-        content.findings.append(_finding(file, text, found.span, title, "as_written", "high", f"{found.reason}."))
+        end = "" if found.reason.endswith("?") else "."
+        content.findings.append(_finding(file, text, found.span, title, "as_written", "high", f"{found.reason}{end}"))
     if misread:
         # pySigma says less about the same parts, or fails on them.
         errors = [e for e in errors if isinstance(e, SigmaError) and not isinstance(e, _OF_WHAT_IS_MISREAD)]

@@ -4,6 +4,8 @@ import re
 from collections.abc import Collection, Iterator
 from functools import lru_cache
 
+from sigma_stellar_aws.base.text import nearest
+
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _PATTERN = re.compile(r"[A-Za-z0-9_*]+")
 _OPERATORS = ("not", "and", "or")
@@ -85,6 +87,6 @@ def _word_faults(token: str, names: Collection[str]) -> Iterator[str]:
         else:
             yield f"there is no selection {token!r}; for a negation write {meant}"
     elif token not in names:
-        close = [name for name in names if name.lower() == token.lower()]
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        close = nearest(token, names)
+        hint = f"; did you mean {close!r}?" if close else ""
         yield f"there is no selection {token!r}{hint}"

@@ -81,7 +81,7 @@ def found(folder: Path, content: str | bytes) -> list[tuple[tuple[int, int], str
         (CONDITION, "condition: ''", AT_CONDITION, "sigma", "The condition is empty; write which selections"),
         (CONDITION, "condition: 5", AT_CONDITION, "sigma", "condition must be a string"),
         (CONDITION, "condition: (selection", AT_CONDITION, "sigma", "breaks off at character 11"),
-        (CONDITION, "condition: selectoin", (19, 16), "as_written", "there is no selection 'selectoin'"),
+        (CONDITION, "condition: selectoin", (19, 16), "as_written", "'selectoin'; did you mean 'selection'?"),
         (CONDITION, "conditoin: selection", AT_CONDITION, "sigma", "the key 'conditoin'; write condition."),
         (CONDITION, f"condition: {'not ' * 2000}selection", AT_CONDITION, "sigma", "nested too deeply"),
         ("author: Somebody", "author: So\x07me", (7, 11), "yaml", "no control character, as #x0007 is one; remove it"),

@@ -135,6 +135,7 @@ def test_what_is_read_as_it_stands_there_stays(item: str) -> None:
         ("other.one", "selection and other.one", "the name 'other.one' may hold letters, digits, _ and - only"),
         ("other-one", "1 of other-*", "the pattern 'other-*' may hold letters, digits, _ and * only"),
         ("Other", "selection and other", "there is no selection 'other'; did you mean 'Other'?"),
+        ("filter", "selection and filtr", "there is no selection 'filtr'; did you mean 'filter'?"),
         ("other", "selection and not (not 1 of nothing_*)", "'1 of nothing_*' selects nothing"),
         ("other", "selection or not 1 of nothing_*", "'1 of nothing_*' selects nothing"),
         ("other", "selection and not 1 of Other*", "case counts in names; did you mean 'other'?"),
