@@ -55,6 +55,20 @@ class _Content(io.RawIOBase):
         return data
 
 
+class _Member(tarfile.TarInfo):
+    """A member of a tar archive, whose damaged header is an error, while tarfile takes it for the end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Member":
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            # Only zeros end an archive.
+            if any(buf):
+                raise tarfile.ReadError(f"{error}; what follows was not read") from None
+            raise
+
+
 def _in_tar(file: Path, report: OnProblem) -> Iterator[tuple[Path, IO[bytes]]]:
     def tell(reason: str) -> None:
         report(Problem(file, 1, reason))
@@ -63,7 +77,8 @@ def _in_tar(file: Path, report: OnProblem) -> Iterator[tuple[Path, IO[bytes]]]:
     if content.start.startswith(ZIP_MARKS):
         tell("a zip archive that is not whole, or is compressed once more; nothing of it was read")
         return
-    with tarfile.open(fileobj=content, mode="r|") as tar:
+    # Of archives that were joined, each ends with zeros.
+    with tarfile.open(fileobj=content, mode="r|", tarinfo=_Member, ignore_zeros=True) as tar:
         for member in tar:
             stream = tar.extractfile(member) if member.isfile() else None
             if stream is not None:
