@@ -52,14 +52,20 @@ def row_object(value: Raw) -> bytes | None:
     return msgspec.json.encode(row) if is_row and len(row) > 1 and _ROW_MARKS & row.keys() else None
 
 
-def table_objects(value: Raw) -> list[bytes]:
-    """Return the rows of a table as Log Analytics answers it, each as an object; nothing if it is another."""
+def table_objects(value: Raw) -> list[bytes | None]:
+    """Return the rows of a table as Log Analytics answers it, each as an object; nothing if it is another.
+
+    A row with more or fewer values than there are columns is None.
+    """
     try:
         table = _decode_table(value)
     except BROKEN:
         return []
     names = [column.name for column in table.columns]
-    return [msgspec.json.encode(dict(zip(names, row, strict=False))) for row in table.rows]
+    return [
+        msgspec.json.encode(dict(zip(names, row, strict=True))) if len(row) == len(names) else None
+        for row in table.rows
+    ]
 
 
 def sentinel_record(value: Raw) -> bytes:

@@ -61,6 +61,7 @@ _SKIPPED = {
     "Event": b'"s3:TestEvent"',  # S3, for the same purpose
 }
 _NEITHER = "not a CloudTrail record: it has neither eventSource nor eventName of an AWS call"
+_OTHER_COLUMNS = "damaged row: it has more or fewer values than the table has columns"
 _POINTERS = ("s3ObjectKey", "s3")
 _DEEPEST = 10
 """How many wrappers may be nested. Real ones are nested up to five deep (SQS, SNS, EventBridge)."""
@@ -140,6 +141,7 @@ def unwrap(value: Raw, depth: int = 0) -> Iterator[Unwrapped | NotARecord]:
             yield _original((head.raw, head.at_message)) or _record(head, value)
             return
         members = _decode_members(value)
+        made = sentinel_record(value) if is_row(members) else None
     except BROKEN as error:
         mended = mend(value) if depth <= _DEEPEST else None
         if mended is None or mended == bytes(memoryview(value)):
@@ -147,13 +149,12 @@ def unwrap(value: Raw, depth: int = 0) -> Iterator[Unwrapped | NotARecord]:
         else:
             yield from unwrap(mended, depth + 1)
         return
-    if is_row(members):
-        text = sentinel_record(value)
-        yield Unwrapped(_decode_head(text), text, note=NOTE)
+    if made:
+        yield Unwrapped(_decode_head(made), made, note=NOTE)
         return
     if "columns" in members and "rows" in members and (rows := table_objects(value)):
-        for row in rows:
-            yield from unwrap(row, depth + 1)
+        for each in rows:
+            yield from unwrap(each, depth + 1) if each else [NotARecord(_OTHER_COLUMNS)]
         return
     if head.may_be_record(set(members)):
         yield from _inner_records(head, value, members)

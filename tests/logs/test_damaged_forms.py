@@ -1,11 +1,14 @@
 """Whatever is damaged in whatever form: a record that is not read any more is told."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from sigma_stellar_aws.base.json_types import Json
-from tests.logs.counted_forms import compact
-from tests.logs.test_counted_forms import NUMBER
+from tests.logs.counted_forms import COUNTED, compact
+from tests.logs.test_counted_forms import NUMBER, read
 from tests.logs.test_forms import A, B, C, record, tarred
 from tests.logs.test_forms import read as read_with_notes
 
@@ -21,6 +24,16 @@ INSIDE: dict[str, Callable[[list[Json]], Json]] = {
     "beside a list": lambda texts: {"Records": [C], "more": texts},
     "map": lambda texts: {str(number): text for number, text in enumerate(texts)},
 }
+
+
+@pytest.mark.parametrize("form", ["Sentinel, CSV", "Sentinel, exported", "Sentinel, az", "Sentinel, API"])
+def test_bad_utf8_in_rows_of_sentinel(tmp_path: Path, form: str) -> None:
+    """What is not a character becomes a replacement character, as in any other record."""
+    name, write = COUNTED[form]
+    (tmp_path / name).write_bytes(write(RECORDS).replace(b"user/3", b"user/\xff"))
+    count, found, told = read(tmp_path / name, {"GetSessionToken"})
+    assert (count, told) == (NUMBER, [])
+    assert "user/\ufffd" in json.dumps(found[3], ensure_ascii=False)
 
 
 def test_tar_archives_that_are_damaged_or_joined(tmp_path: Path) -> None:
