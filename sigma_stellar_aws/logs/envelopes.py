@@ -10,6 +10,7 @@ string compressed and in base64 (general knowledge of these services; see the so
 """
 
 import base64
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -68,6 +69,9 @@ _DEEPEST = 10
 
 _DEEPEST_LOOK = 20
 _CONTAINERS = (b"{", b"[", b'"')
+_MENTIONS = (b"eventName", b"eventVersion", b"eventID")
+_QUOTED_MEMBER = rb'event(?:Name|Version|ID)\\+" ?:'
+"""How a text names a member of a record."""
 _PACKED_BEGINNINGS = (b"H4s", b"eyJ", b"W3s")
 """How the base64 of compressed data, of an object and of a list of objects begins."""
 _WHOLE_TEXTS = ("_raw", "@message", "CloudTrailEvent", "eventjson", "eventJson", "original", "message")
@@ -249,12 +253,11 @@ def _open(members: dict[str, msgspec.Raw], depth: int) -> Iterator[Unwrapped | N
             if any(isinstance(item, Unwrapped) for item in kept):
                 yield from kept
             failed = failed or [item for item in kept if isinstance(item, NotARecord)]
-    for key, raw in members.items():
-        if key not in _KNOWN and _may_hold_record(bytes(memoryview(raw))):
-            inside = list(copies.without(look_inside({key: raw})))
-            # Where no record is, nothing is a damaged one.
-            if any(isinstance(item, Unwrapped) for item in inside):
-                yield from inside
+    others = {key: raw for key, raw in members.items() if key not in _KNOWN}
+    inside = [item for key, raw in others.items() for item in copies.without(look_inside({key: raw}))]
+    # Where no record is, nothing is a damaged one.
+    if any(isinstance(item, Unwrapped) for item in inside):
+        yield from inside
     if has_list_items or copies:
         return
     if any(key in members for key in _POINTERS):
@@ -271,7 +274,7 @@ def _below(key: str, item: Unwrapped | NotARecord) -> Unwrapped | NotARecord:
 def look_inside(members: Mapping[str, Raw], path: str = "", depth: int = 0) -> Iterator[Unwrapped | NotARecord]:
     """Yield the records at any depth below the members of an object: objects or texts with version, source and name.
 
-    Of what is damaged and mentions a record, yield the reason.
+    Of what is damaged and mentions a record, or is a part of one, yield the reason.
     """
     for key, raw in members.items():
         where = f"{path}.{key}" if path else key
@@ -281,7 +284,9 @@ def look_inside(members: Mapping[str, Raw], path: str = "", depth: int = 0) -> I
 def _may_hold_record(data: bytes) -> bool:
     """Tell quickly whether a JSON value may have a record inside."""
     # Each key may be written with escapes.
-    return data[:1] in _CONTAINERS and (b"eventName" in data or b"\\u00" in data or _is_packed(data))
+    return data[:1] in _CONTAINERS and (
+        any(mention in data for mention in _MENTIONS) or b"\\u00" in data or _is_packed(data)
+    )
 
 
 def _is_packed(data: bytes) -> bool:
@@ -295,10 +300,7 @@ def _look_at(value: Raw, path: str, depth: int) -> Iterator[Unwrapped | NotAReco
     first = data[:1]
     try:
         if first == b'"':
-            if _is_packed(data) or data[1:-1].lstrip(b" \\nrt")[:1] in (b"{", b"[", b'"'):
-                inner = _content(value)
-                if inner is not None:
-                    yield from _look_at(inner, path, depth + 1)
+            yield from _look_at_text(data, path, depth)
         elif first == b"[":
             for element in _decode_list(value):
                 yield from _look_at(element, path, depth + 1)
@@ -307,13 +309,32 @@ def _look_at(value: Raw, path: str, depth: int) -> Iterator[Unwrapped | NotAReco
             if head.is_full():
                 yield Unwrapped(head, value, path)
             else:
-                yield from look_inside(_decode_members(value), path, depth + 1)
+                yield from _look_below(head, _decode_members(value), path, depth)
     except BROKEN as error:
         mended = mend(value)
         if mended is None:
             yield NotARecord(f"damaged record: {error}")
         elif mended != data:
             yield from _look_at(mended, path, depth + 1)
+
+
+def _look_at_text(data: bytes, path: str, depth: int) -> Iterator[Unwrapped | NotARecord]:
+    is_packed = _is_packed(data)
+    inner = _content(data) if is_packed or data[1:-1].lstrip(b" \\nrt")[:1] in _CONTAINERS else None
+    if inner is not None:
+        yield from _look_at(inner, path, depth + 1)
+    # A token for signing in begins as packed data does, too, and has dots.
+    elif re.search(_QUOTED_MEMBER, data) or (is_packed and b"." not in data):
+        yield NotARecord("damaged record: its text is not JSON")
+
+
+def _look_below(head: Head, members: dict[str, msgspec.Raw], path: str, depth: int) -> Iterator[Unwrapped | NotARecord]:
+    found = False
+    for item in look_inside(members, path, depth + 1):
+        found = True
+        yield item
+    if not found and head.is_part(members):
+        yield NotARecord("damaged record: it has no eventVersion, eventSource or eventName, but other members of one")
 
 
 class Copies:

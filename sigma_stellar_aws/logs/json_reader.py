@@ -359,10 +359,11 @@ class JsonReader:
                 line, f"{key.decode()} after a list: what is around the list may be a record, and was not read"
             )
             return True
-        items = unwrap(b"{%b:%b}" % (key, value))
+        items = list(unwrap(b"{%b:%b}" % (key, value)))
         # A plain string beside the list is a message for people, and so not a problem.
         is_wrapper = name in KEYS and value.startswith((b"{", b"["))
-        self._collector.add_unwrapped(line, (item for item in items if is_wrapper or isinstance(item, Unwrapped)))
+        if is_wrapper or any(isinstance(item, Unwrapped) for item in items):
+            self._collector.add_unwrapped(line, items)
         return True
 
     def _read_members_before(self, opening: re.Match[bytes]) -> None:

@@ -1,6 +1,7 @@
 """Tell CloudTrail records from what is wrapped around them, and from the logs of other products."""
 
 import re
+from collections.abc import Collection
 from typing import TypeAlias
 
 import msgspec
@@ -18,6 +19,8 @@ OBJECT_MEMBERS = tuple(
     name for name in sorted(_MEMBERS) if name not in FIELDS or FIELDS[name].kind in ("object", "open object")
 )
 """The members that are objects or lists of objects."""
+_SHOWN_BY = ("eventVersion", "userIdentity", "eventTime", "eventSource", "eventName", "eventID")
+_LEAST_SHOWN = 3
 _NOTHING = msgspec.Raw()
 # How objects begin that were printed for people, and whoever prints them so.
 _PRINTED = (
@@ -70,6 +73,11 @@ class Head(msgspec.Struct, gc=False):
         if caller[:1] != b'"':
             return ""
         return next((reason for pattern, reason in _PRINTED if re.match(pattern, caller)), "")
+
+    def is_part(self, keys: Collection[str]) -> bool:
+        """Tell whether an object with these keys was a record before it was damaged, and not labels beside one."""
+        shown = [key for key in _SHOWN_BY if key in keys]
+        return len(shown) >= _LEAST_SHOWN and shown[0] in ("eventVersion", "userIdentity") and not self.is_notice()
 
     def may_be_record(self, keys: set[str]) -> bool:
         """Tell whether this is part of a record, such as people write for tests, unless it has a record inside.

@@ -26,6 +26,39 @@ INSIDE: dict[str, Callable[[list[Json]], Json]] = {
 }
 
 
+@pytest.mark.parametrize("form", INSIDE)
+@pytest.mark.parametrize(
+    ("what", "instead"),
+    [("eventName", "eventNam"), ("eventVersion", "{}"), (',"eventName', ",eventName"), ("{", ""), ('"}', '"')],
+)
+def test_a_damaged_record_beside_others(tmp_path: Path, form: str, what: str, instead: str) -> None:
+    """It is told where the others are read, as a text as much as an object, and without it nothing is."""
+    for text, problems in ((compact(B), 0), (compact(B).replace(what, instead, 1), 1)):
+        (tmp_path / "a.json").write_text(json.dumps(INSIDE[form]([compact(A), text])))
+        _, found, told = read(tmp_path / "a.json", {"GetSessionToken"})
+        assert (A in found, len(told)) == (True, problems)
+
+
+@pytest.mark.parametrize("key", ["eventVersion", "eventSource", "eventName"])
+def test_a_part_of_a_record_as_an_object_beside_others(tmp_path: Path, key: str) -> None:
+    """It is told; labels like some members of a record, and notices, are not."""
+    part = {name: value for name, value in B.items() if name != key}
+    labels = {"eventName": "x", "eventSource": "y", "eventTime": "z"}
+    notice = {**B, "eventSource": "aws:s3"}
+    for other, problems in ((part, 1), (labels, 0), (notice, 0)):
+        (tmp_path / "a.json").write_text(json.dumps({"x": [A, other]}))
+        _, found, told = read(tmp_path / "a.json", {"GetSessionToken"})
+        assert (found, len(told)) == ([A], problems)
+
+
+def test_a_token_beside_a_record_is_no_damaged_record(tmp_path: Path) -> None:
+    """It begins like an object in base64, which is told if it cannot be read."""
+    for text, problems in (("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", 0), ("eyJldmVudE5hb", 1)):
+        (tmp_path / "a.json").write_text(json.dumps({"x": [compact(A), text]}))
+        _, found, told = read(tmp_path / "a.json", {"GetSessionToken"})
+        assert (found, len(told)) == ([A], problems)
+
+
 @pytest.mark.parametrize("form", ["Sentinel, CSV", "Sentinel, exported", "Sentinel, az", "Sentinel, API"])
 def test_bad_utf8_in_rows_of_sentinel(tmp_path: Path, form: str) -> None:
     """What is not a character becomes a replacement character, as in any other record."""
