@@ -50,6 +50,7 @@ class Collector:
         self._file = file
         self.report = report
         self._passes = passes
+        self._passes_names = lru_cache(65536)(passes)
         self._take = take
         # A notice may hold records that pass.
         self.needs = lru_cache(65536)(lambda source, name: source.startswith(NOTICES) or passes(source, name))
@@ -90,6 +91,10 @@ class Collector:
         if count < _TOLD_OF_A_KIND and (count or len(self._kinds) <= _MOST_KINDS):
             self._held.append(Problem(self._file, line, reason))
             self._release()
+
+    def note(self, line: int, reason: str) -> None:
+        """Report what is worth knowing, although all was read."""
+        self.report(Problem(self._file, line, reason, is_note=True))
 
     def end_text(self) -> None:
         """Report of a text that does not begin like a log, and has no record, only that."""
@@ -161,11 +166,10 @@ class Collector:
                 continue
             if (item.path or item.note) and not self._told_path:
                 self._told_path = True
-                note = item.note or f"records found in {item.path}"
-                self.report(Problem(self._file, line, note, is_note=True))
+                self.note(line, item.note or f"records found in {item.path}")
             source, name = item.head.eventSource, item.head.eventName
             # Only strings can be looked up in the cache.
-            passes = self.needs if isinstance(source, str) and isinstance(name, str) else self._passes
+            passes = self._passes_names if isinstance(source, str) and isinstance(name, str) else self._passes
             if passes(source, name):
                 self._add_record(line, item.text, source, name)
             else:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sigma_stellar_aws.base.json_types import Json, JsonObject
@@ -84,6 +84,7 @@ def test_records_of_every_form_are_counted(folder: Path, form: str) -> None:
     assert read(file, set()) == (NUMBER, [], [])
 
 
+@example(form="Sentinel, API", records=[{**record(0), "eventSource": "aws:x"}], wanted=set())
 @settings(max_examples=150)
 @given(form=st.sampled_from(sorted(COUNTED)), records=VARIED, wanted=st.sets(st.sampled_from(NAMES)))
 def test_screening_loses_nothing(folder: Path, form: str, records: list[JsonObject], wanted: set[Json]) -> None:
