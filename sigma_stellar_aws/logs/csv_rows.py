@@ -14,6 +14,8 @@ from sigma_stellar_aws.logs.sentinel_rows import is_row
 _RECORD_COLUMN = "eventjson"
 _WHOLE_COLUMNS = frozenset(("raw_data", "event.original", "_source", "_raw", "@message", "message"))
 _DELIMITERS = ",;\t|"
+_MENTIONS = ("eventName", "eventVersion", "\\u00")
+"""What a cell with a record has, unless more than one of its keys is damaged; each key may be written with escapes."""
 # Columns that tell where a table of parts comes from.
 _PRODUCTS = (
     (("event name", "event time"), CONSOLE),
@@ -48,18 +50,21 @@ def is_table(name: str, window: Window) -> bool:
     )
 
 
-def record_cells(window: Window, tell: Callable[[int, str], None]) -> Iterator[tuple[int, bytes]]:
+def record_cells(
+    window: Window, tell: Callable[[int, str], None], note: Callable[[int, str], None]
+) -> Iterator[tuple[int, bytes]]:
     """Yield the JSON text of each record in a table, with the line on which its row begins.
 
     Args:
         window: at the header of the table.
         tell: called with the line and the reason for each row that cannot be read.
+        note: called with the line and what is worth knowing of a table of which all was read.
     """
     # The limit holds for the whole process, and is smaller than a record.
     csv.field_size_limit(max(csv.field_size_limit(), window.longest))
     rows = csv.reader(_text_lines(window, tell), _dialect(window))
     columns: list[str] = []
-    tried = found = without = 0
+    tried = found = without = damaged = 0
     while found or tried < _TRIED_ROWS:
         line = window.line
         try:
@@ -67,6 +72,7 @@ def record_cells(window: Window, tell: Callable[[int, str], None]) -> Iterator[t
         except StopIteration:
             break
         except csv.Error as error:
+            damaged += 1
             tell(line, f"damaged row: {error}")
             continue
         if not columns:
@@ -78,6 +84,7 @@ def record_cells(window: Window, tell: Callable[[int, str], None]) -> Iterator[t
             if has_header:
                 continue
         if row and len(row) != len(columns):
+            damaged += 1
             tell(line, f"damaged row: it has {len(row)} columns, the first row has {len(columns)}")
         elif row:
             texts = list(_record_texts(columns, row))
@@ -90,6 +97,8 @@ def record_cells(window: Window, tell: Callable[[int, str], None]) -> Iterator[t
         tell(1, _NO_RECORDS)
     elif without:
         tell(1, f"{plural(without, 'row')} of this table without a record")
+    elif columns and not tried + damaged:
+        note(1, "this table has a header, and no rows")
 
 
 def _dialect(window: Window) -> type[csv.Dialect]:
@@ -150,7 +159,7 @@ def _record_texts(columns: list[str], row: list[str]) -> Iterator[bytes]:
 
 
 def _may_hold_record(cell: str) -> bool:
-    return cell.lstrip()[:1] in ("{", "[", '"') and ("eventName" in cell or "\\u00" in cell)
+    return cell.lstrip()[:1] in ("{", "[", '"') and any(mention in cell for mention in _MENTIONS)
 
 
 def _text_lines(window: Window, tell: Callable[[int, str], None]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Read texts in UTF-16 and UTF-32, which some shells and spreadsheets write, as UTF-8."""
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 from sigma_stellar_aws.logs.beginnings import UTF16_MARKS
@@ -12,11 +12,18 @@ _UTF32_MARKS = (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
 _JSON = b'{["'
 
 
-def as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def as_utf8(chunks: Iterator[bytes], tell: Callable[[str], None]) -> Iterator[bytes]:
     """Yield a text in UTF-8; what is not a character becomes a replacement character. Yield any other data as it is.
 
-    >>> b"".join(as_utf8(iter([b"\\xff\\xfe{\\0", b'"\\0'])))
+    Args:
+        chunks: the text, or other data.
+        tell: called once with the reason if anything is not a character.
+
+    >>> b"".join(as_utf8(iter([b"\\xff\\xfe{\\0", b'"\\0']), print))
     b'{"'
+    >>> b"".join(as_utf8(iter([b"\\xff\\xfe{\\0", b'"']), print)).decode()
+    damaged text: not all of it is UTF-16, and what is not became replacement characters
+    '{\ufffd'
     """
     start = b""
     while len(start) < _SHOWN_BY and (chunk := next(chunks, b"")):
@@ -26,10 +33,17 @@ def as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield start
         yield from chunks
         return
-    decoder = codecs.getincrementaldecoder(encoding)("replace")
-    for chunk in chain([start], chunks):
-        yield decoder.decode(chunk).encode("utf-8", "replace")
-    yield decoder.decode(b"", final=True).encode("utf-8", "replace")
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    for chunk, is_last in chain(((chunk, False) for chunk in chain([start], chunks)), [(b"", True)]):
+        try:
+            text = decoder.decode(chunk, is_last)
+        except UnicodeDecodeError:
+            tell(
+                f"damaged text: not all of it is {encoding[:6].upper()}, and what is not became replacement characters"
+            )
+            decoder.errors = "replace"
+            text = decoder.decode(chunk, is_last)
+        yield text.encode()
 
 
 def _encoding(start: bytes) -> str:

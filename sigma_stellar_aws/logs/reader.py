@@ -109,7 +109,7 @@ def _read(file: Path, collector: Collector, block: int, longest: int) -> Iterato
     """Read a file, pausing after each part."""
     damage: list[str] = []
     chunks = decompressed_chunks(file, block, collector.count_bytes, damage.append)
-    window = Window(as_utf8(chunks), block, longest)
+    window = Window(as_utf8(chunks, damage.append), block, longest)
     window.hold(OPENING)
     if is_archive(window.data):
         collector.count_bytes(stored_size(file) - collector.done_bytes)
@@ -129,7 +129,7 @@ def _read_archive(file: Path, collector: Collector, block: int, longest: int) ->
     for path, stream in archived_files(file, collector.report):
         damage: list[str] = []
         chunks = whole_chunks(decompressed(stream, path, block, lambda size: None, damage.append), damage.append)
-        window = Window(as_utf8(chunks), block, longest)
+        window = Window(as_utf8(chunks, damage.append), block, longest)
         window.hold(OPENING)
         collector.begin_file(path)
         is_spreadsheet = is_spreadsheet or path.name == _WORKBOOK
@@ -161,7 +161,7 @@ def _read_text(file: Path, window: Window, collector: Collector, block: int) -> 
     if window.data.startswith(UTF8_MARK):
         window.move(len(UTF8_MARK))
     if is_table(bare_name(file), window):
-        for line, text in record_cells(window, collector.tell):
+        for line, text in record_cells(window, collector.tell, collector.note):
             collector.add(line, text)
             yield
     else:

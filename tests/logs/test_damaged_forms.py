@@ -1,5 +1,7 @@
 """Whatever is damaged in whatever form: a record that is not read any more is told."""
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +69,34 @@ def test_bad_utf8_in_rows_of_sentinel(tmp_path: Path, form: str) -> None:
     count, found, told = read(tmp_path / name, {"GetSessionToken"})
     assert (count, told) == (NUMBER, [])
     assert "user/\ufffd" in json.dumps(found[3], ensure_ascii=False)
+
+
+def test_text_that_is_not_in_its_encoding(tmp_path: Path) -> None:
+    """It is told once where bytes of a text in UTF-32 are shifted, in any part of it, and one is missing at the end."""
+    name, write = COUNTED["Splunk, CSV"]
+    whole = write(RECORDS * 200).decode().encode("utf-32")
+    for data, problems in ((whole, []), (whole.replace(b"\n", b"\r\n"), [NOT_UTF32]), (whole[:-1], [NOT_UTF32])):
+        (tmp_path / name).write_bytes(data)
+        _, _, told = read(tmp_path / name, set())
+        assert [reason for reason in told if "UTF" in reason] == problems
+
+
+def test_tables_without_rows(tmp_path: Path) -> None:
+    """That there is only a header is worth knowing, and a row that cannot be read is told as such."""
+    for text in ("id,eventJson\n", "id,eventJson", "eventJson\n\n", "a,b\n"):
+        assert read_with_notes(tmp_path / "a.csv", text.encode()) == ([], [], ["this table has a header, and no rows"])
+    _, problems, notes = read_with_notes(tmp_path / "a.csv", b"id,eventJson\nx\n")
+    assert (len(problems), notes) == (1, [])
+    assert read_with_notes(tmp_path / "a.csv", b"") == ([], [], [])
+
+
+def test_a_damaged_record_in_the_first_row_is_no_header(tmp_path: Path) -> None:
+    """A table without a header loses nothing if its first record is damaged."""
+    rows = [["1", compact(A).replace("eventName", "eventNam")], ["1", compact(B)], ["1", compact(C)[:-30]]]
+    content = io.StringIO()
+    csv.writer(content, lineterminator="\n").writerows(rows)
+    found, problems, _ = read_with_notes(tmp_path / "a.csv", content.getvalue().encode())
+    assert (len(found), B in found, len(problems)) == (1, True, 2)
 
 
 def test_tar_archives_that_are_damaged_or_joined(tmp_path: Path) -> None:
