@@ -1,8 +1,10 @@
 """Whatever is damaged in whatever form: a record that is not read any more is told."""
 
 import csv
+import gzip
 import io
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +28,38 @@ INSIDE: dict[str, Callable[[list[Json]], Json]] = {
     "beside a list": lambda texts: {"Records": [C], "more": texts},
     "map": lambda texts: {str(number): text for number, text in enumerate(texts)},
 }
+
+
+def damaged(data: bytes, choose: random.Random) -> bytes:
+    """The data with one damage."""
+    at = choose.randrange(len(data))
+    end = at + choose.choice([1, 2, 30, 500])
+    return choose.choice(
+        [
+            data[:at],
+            data[:at] + data[end:],
+            data[:end] + data[at:],
+            data[:at] + choose.choice(INSERTED) + data[at:],
+            data[:at] + bytes([data[at] ^ 1 << choose.randrange(8)]) + data[at + 1 :],
+            data.replace(b"\n", b"\r\n"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("form", COUNTED)
+def test_no_damage_loses_a_record_in_silence(tmp_path: Path, form: str) -> None:
+    """If nothing is told, at least as many records are read as the text still has eventIDs."""
+    choose = random.Random(form)
+    name, write = COUNTED[form]
+    whole = write(RECORDS)
+    is_packed = whole.startswith(b"\x1f\x8b")
+    text = gzip.decompress(whole) if is_packed else whole
+    for _ in range(ROUNDS):
+        data = damaged(text, choose)
+        (tmp_path / name).write_bytes(gzip.compress(data) if is_packed else data)
+        count, _, told = read(tmp_path / name, {"GetSessionToken"})
+        left = sum(str(each["eventID"]).encode() in data.replace(b"\0", b"") for each in RECORDS)
+        assert told or count >= left, data
 
 
 @pytest.mark.parametrize("form", INSIDE)
@@ -69,6 +103,15 @@ def test_bad_utf8_in_rows_of_sentinel(tmp_path: Path, form: str) -> None:
     count, found, told = read(tmp_path / name, {"GetSessionToken"})
     assert (count, told) == (NUMBER, [])
     assert "user/\ufffd" in json.dumps(found[3], ensure_ascii=False)
+
+
+def test_rows_with_a_value_too_few_or_too_many(tmp_path: Path) -> None:
+    """They are told, because nobody knows which value belongs to which column."""
+    name, write = COUNTED["Sentinel, API"]
+    for values in (b'"x", "x", "2026', b'"2026'):
+        (tmp_path / name).write_bytes(write(RECORDS).replace(b'"x", "2026', values, 1))
+        count, _, told = read(tmp_path / name, {"GetSessionToken"})
+        assert (count, told) == (NUMBER - 1, ["damaged row: it has more or fewer values than the table has columns"])
 
 
 def test_text_that_is_not_in_its_encoding(tmp_path: Path) -> None:
