@@ -1,7 +1,9 @@
 """Alerts that are each that of one event: the same as those of windows without a length, in the same order."""
 
 import random
+import sqlite3
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from sigma_stellar_aws.alerts.hits import DistinctHits, Hit
 from sigma_stellar_aws.alerts.pack_rule import PackRule
 from sigma_stellar_aws.alerts.sorted_hits import SortedHits
 from sigma_stellar_aws.alerts.suppress import raise_alerts
+from sigma_stellar_aws.base.errors import TemporaryDataError
 from sigma_stellar_aws.base.kept_texts import KeptTexts
 from sigma_stellar_aws.rule_files.suppression import Suppression
 
@@ -62,3 +65,21 @@ def test_they_are_those_of_windows_without_a_length(in_memory: int, monkeypatch:
     assert (len(alerts), alerts.events) == (len(expected), distinct.count)
     assert [*alerts] == [*alerts] == [*expected]
     assert all(alert.event for alert in alerts)
+
+
+def test_where_there_is_no_room_to_sort_none_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads alerts gets all of them, or an error before the first one."""
+    monkeypatch.setattr(event_alerts, "_IN_MEMORY", 3)
+    kept = KeptTexts()
+    hits = SortedHits(kept)
+    hits.extend(made(1000, kept))
+
+    def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        database: sqlite3.Connection = connected(*arguments, **options)
+        database.execute("PRAGMA max_page_count = 4")
+        return database
+
+    connected = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    with pytest.raises(TemporaryDataError):
+        EventAlerts(hits, RULES, kept)
