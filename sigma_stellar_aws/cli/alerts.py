@@ -94,17 +94,17 @@ def alerts(
         else:
             # Files are searched without the packages of the extra.
             with needs("store"):
-                from sigma_stellar_aws.cli.store_alerts import search_store, update_from_logs, update_index
+                from sigma_stellar_aws.cli.store_alerts import KeepOptions, search_store, update_from_logs, update_index
             if writing.write_to is None:
                 search_store(store, store.url, times, output, rules, problems)
             else:
-                choices = (store, store.url, writing.write_to, times, output, rules, writing, problems)
+                options = KeepOptions(store, store.url, writing.write_to, times, output, rules, writing, problems)
                 # There is no other way to end one that follows.
                 with suppress(KeyboardInterrupt) if writing.follow else nullcontext():
                     if files:
-                        update_from_logs(files, s3, *choices)
+                        update_from_logs(files, s3, options)
                     else:
-                        update_index(*choices)
+                        update_index(options)
     problems.leave()
 
 
