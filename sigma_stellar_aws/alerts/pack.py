@@ -19,12 +19,10 @@ from sigma_stellar_aws.alerts.pack_rule import Pack as Pack
 from sigma_stellar_aws.alerts.pack_rule import PackRule as PackRule
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.sigma_errors import InexactQueryWarning, UnsupportedRuleError, reason_of
-from sigma_stellar_aws.pipelines.of_store import pipeline_for
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws, stellar_aws_published
 from sigma_stellar_aws.query import dsl
 from sigma_stellar_aws.query.dsl import Clause
 from sigma_stellar_aws.query.store_profile import StoreProfile
-from sigma_stellar_aws.reference.flat_schema import STELLAR_INDEX, TIME_FIELD
 from sigma_stellar_aws.rule_files.correlations import converted_all_the_same, is_only_counted, resolve_correlations
 from sigma_stellar_aws.rule_files.counted import Correlation
 from sigma_stellar_aws.rule_files.load import load_rules
@@ -60,6 +58,8 @@ def convert_pack(
     Raises:
         SigmaError: no rule can be converted, or there is none; or, if ``strict``, one cannot be.
     """
+    if strict and rules.errors:
+        raise rules.errors[0]
     backend = StellarAwsBackend(
         pipeline,
         collect_errors=not strict,
@@ -71,48 +71,61 @@ def convert_pack(
     # Without a store, the query is evaluated in process.
     backend.searches_files = store is None
     backend.most_clauses = None
-    known: dict[str, PackRule] = {}
-    errors: list[SigmaError] = [*rules.errors]
-    if strict and errors:
-        raise errors[0]
-    good: list[SigmaRule | SigmaCorrelationRule] = []
-    left_out: dict[str, str] = {}
+    single = _single(rules, override, strict)
+    query, doubts = _query(backend, single.rules)
+    asked = dict(dsl.named_clauses(query)) if query else {}
+    known = single.known
+    if store is None:
+        known |= {name: known[name]._replace(asked=json.dumps(clause)) for name, clause in asked.items()}
+    not_asked = [(rule, error) for rule, error in backend.errors if rule_name(rule) not in asked]
+    left_out = {rule_name(rule): reason_of(error) for rule, error in [*single.errors, *not_asked]}
+    counted = _counted(rules, left_out, known, override)
+    if strict and counted.errors:
+        raise counted.errors[0]
+    errors = [*rules.errors, *(error for _, error in [*single.errors, *backend.errors]), *counted.errors]
+    if query is None:
+        if len(errors) == 1:
+            raise errors[0]
+        raise SigmaError("; ".join(map(str, errors)) or "there are no rules to convert")
+    return Pack(
+        query, known | counted.rules, [*map(str, errors)], doubts, counted.correlations, frozenset(counted.silent)
+    )
+
+
+class _Single(NamedTuple):
+    """The rules about single events."""
+
+    known: dict[str, PackRule]
+    """What is known of them by their names; of those with the same id, the first, which the backend keeps."""
+    rules: list[SigmaRule]
+    errors: list[tuple[SigmaRule, SigmaError]]
+    """Those that are left out, and why."""
+
+
+def _single(rules: SigmaCollection, override: Override, strict: bool) -> _Single:
+    """Return the rules about single events that can be converted; if ``strict``, raise what is wrong with the first."""
+    single = _Single({}, [], [])
     for rule in rules.rules:
         if rule.errors or isinstance(rule, SigmaCorrelationRule):
             # Their errors are among those of the collection.
             continue
         try:
-            # Of rules with the same id, the backend keeps the first.
-            known.setdefault(rule_name(rule), _pack_rule(rule, override))
-            good.append(converted_all_the_same(rule))
+            single.known.setdefault(rule_name(rule), _pack_rule(rule, override))
+            single.rules.append(converted_all_the_same(rule))
         except SigmaError as error:
             if strict:
                 raise
-            errors.append(error)
-            left_out[rule_name(rule)] = reason_of(error)
+            single.errors.append((rule, error))
+    return single
+
+
+def _query(backend: StellarAwsBackend, rules: list[SigmaRule]) -> tuple[Clause | None, list[InexactQueryWarning]]:
+    """Return the query that asks for some rules, None where none can be converted, and what is inexact about it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        bodies = backend.convert(SigmaCollection([*good], resolve_references=False), "pack")
-    errors += [error for _, error in backend.errors]
-    query: Clause = bodies[0]["query"] if bodies else {}
-    asked = dict(dsl.named_clauses(query)) if bodies else {}
-    if store is None:
-        known |= {name: known[name]._replace(asked=json.dumps(clause)) for name, clause in asked.items()}
-    left_out.update(
-        (rule_name(rule), reason_of(error)) for rule, error in backend.errors if rule_name(rule) not in asked
-    )
-    counted = _counted(rules, left_out, known, override)
-    errors += counted.errors
-    if strict and counted.errors:
-        raise counted.errors[0]
-    if not bodies:
-        if len(errors) == 1:
-            raise errors[0]
-        raise SigmaError("; ".join(map(str, errors)) or "there are no rules to convert")
+        bodies = backend.convert(SigmaCollection([*rules], resolve_references=False), "pack")
     doubts = [warning.message for warning in caught if isinstance(warning.message, InexactQueryWarning)]
-    return Pack(
-        query, known | counted.rules, [*map(str, errors)], doubts, counted.correlations, frozenset(counted.silent)
-    )
+    return bodies[0]["query"] if bodies else None, doubts
 
 
 class _Counted(NamedTuple):
@@ -156,37 +169,6 @@ def _correlation_rule(rule: SigmaCorrelationRule, correlation: Correlation, over
         tuple(techniques(rule)),
         correlation,
         _guide(rule),
-    )
-
-
-def pack_of_rules(
-    rules: SigmaCollection | None,
-    *,
-    published: bool = False,
-    index: str = STELLAR_INDEX,
-    time_field: str = TIME_FIELD,
-    case_sensitive: bool = False,
-    store: StoreProfile | None = None,
-    override: Override = NO_OVERRIDE,
-    strict: bool = False,
-    scripts: bool = False,
-) -> Pack:
-    """Convert rules, by default the 29, to a pack, with their corrected or their published queries.
-
-    The rules are not changed. See :func:`convert_pack` for the rest.
-
-    Raises:
-        SigmaError: no rule can be converted, or, if ``strict``, one cannot be.
-    """
-    return convert_pack(
-        # The conversion changes them.
-        load_rules() if rules is None else copy.deepcopy(rules),
-        pipeline_for(store, index, time_field, published=published),
-        case_sensitive=case_sensitive,
-        store=store,
-        override=override,
-        strict=strict,
-        scripts=scripts,
     )
 
 

@@ -1,5 +1,6 @@
 """Search files for events that match rules, and raise their alerts; what searches of all kinds take and return."""
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -250,14 +251,15 @@ def pack_of(
     Raises:
         SigmaError: no rule can be converted, or not all, if the options are strict.
     """
-    # It loads pySigma, which takes longer than to read many files; a pack may come from elsewhere.
-    from sigma_stellar_aws.alerts.pack import pack_of_rules
+    # They load pySigma, which takes longer than to read many files; a pack may come from elsewhere.
+    from sigma_stellar_aws.alerts.pack import convert_pack
+    from sigma_stellar_aws.pipelines.of_store import pipeline_for
+    from sigma_stellar_aws.rule_files.load import load_rules
 
-    pack = pack_of_rules(
-        rules,
-        published=options.published,
-        index=index,
-        time_field=time_field,
+    pack = convert_pack(
+        # The conversion changes them.
+        load_rules() if rules is None else copy.deepcopy(rules),
+        pipeline_for(profile, index, time_field, published=options.published),
         case_sensitive=options.case_sensitive,
         store=profile,
         override=Override(options.window, options.suppress_by),
