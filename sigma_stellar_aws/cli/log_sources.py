@@ -108,11 +108,11 @@ def open_logs(
 def _in_s3(address: S3Address, s3: S3Choice, selection: Selection, problems: Problems, bar: Bar) -> Iterator[Portion]:
     # boto3 comes with the extra, and takes a third of a second to load.
     with needs("s3"):
-        from sigma_stellar_aws.logs.s3.client import connect_s3
+        from sigma_stellar_aws.logs.s3.client import S3Source, connect_s3
         from sigma_stellar_aws.logs.s3.download import Download
         from sigma_stellar_aws.logs.s3.listing import Listing, S3Object
-    client = connect_s3(s3.endpoint_url, s3.aws_profile)
-    listing = Listing(client, address, selection.deliveries, problems.report, requester_pays=s3.requester_pays)
+    source = S3Source(connect_s3(s3.endpoint_url, s3.aws_profile), address, problems.report, s3.requester_pays)
+    listing = Listing(source, selection.deliveries)
     listed = listed_bytes = 0
 
     def objects() -> Iterator[S3Object]:
@@ -132,11 +132,8 @@ def _in_s3(address: S3Address, s3: S3Choice, selection: Selection, problems: Pro
                 yield each
 
     download = Download(
-        client,
-        address,
-        problems.report,
-        requester_pays=s3.requester_pays,
-        on_unread=lambda each: selection.unread.add(str(address._replace(prefix=each.key))),
+        source,
+        on_unread=lambda each: selection.unread.add(source.name_of(each.key)),
     )
     others: list[object] = []
     for portion in download.portions(objects()):

@@ -11,7 +11,7 @@ from sigma_stellar_aws.base.errors import S3Error
 from sigma_stellar_aws.logs.deliveries import EVER, deliveries_of
 from sigma_stellar_aws.logs.problem import Problem
 from sigma_stellar_aws.logs.s3.address import S3Address, is_region, s3_address
-from sigma_stellar_aws.logs.s3.client import S3Client, connect_s3
+from sigma_stellar_aws.logs.s3.client import S3Client, S3Source, connect_s3
 from sigma_stellar_aws.logs.s3.download import Download
 from sigma_stellar_aws.logs.s3.listing import Listing
 from tests.support.s3_server import BUCKET, ENVIRONMENT, S3Server, s3_server
@@ -73,7 +73,7 @@ def day(text: str) -> datetime:
 def keys(client: S3Client, address: S3Address, since: str | None = None, until: str | None = None) -> list[str]:
     """What is listed, in order."""
     wanted = deliveries_of(day(since) if since else None, day(until) if until else None)
-    return sorted(each.key for each in Listing(client, address, wanted, refuse))
+    return sorted(each.key for each in Listing(S3Source(client, address, refuse), wanted))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_every_trail_is_listed_but_nothing_else(server: S3Server, client: S3Clie
     )
     logs = [*ALL, "other/AWSLogs/111122223333/CloudTrail/eu-west-1/2026/01/05/a.json.gz", "firehose/2026/01/05/12/a-1"]
     server.put(*logs, *others, "picture.png")
-    listing = Listing(client, ROOT, EVER, refuse)
+    listing = Listing(S3Source(client, ROOT, refuse), EVER)
     assert sorted(each.key for each in listing) == sorted(logs)
     assert listing.left_out == ["picture.png"]
     for prefix in ("AWSLogs/o-ex", "AWSLogs/o-exampleorg1/111122223333/CloudTrail/", key()[:-30], key()):
@@ -138,8 +138,8 @@ def test_only_the_days_asked_for_are_listed(
 
 def copies(client: S3Client, objects: Sequence[str], report: list[Problem]) -> dict[str, bytes]:
     """The content of what is read, by its name."""
-    listed = [each for each in Listing(client, ROOT, EVER, refuse) if each.key in objects]
-    download = Download(client, ROOT, report.append, wait_seconds=0.001)
+    listed = [each for each in Listing(S3Source(client, ROOT, refuse), EVER) if each.key in objects]
+    download = Download(S3Source(client, ROOT, report.append), wait_seconds=0.001)
     return {
         portion.name_of(file): file.read_bytes()
         for portion in download.portions(sorted(listed))
@@ -157,15 +157,15 @@ def test_portions(server: S3Server, client: S3Client) -> None:
     long = "\N{NERD FACE}" * 200 + ".json"
     server.put(long, body=b"x")
     assert copies(client, [long], []) == {f"s3://{BUCKET}/{long}": b"x"}
-    listing = Listing(client, ROOT, EVER, refuse)
+    listing = Listing(S3Source(client, ROOT, refuse), EVER)
     folders: list[Path] = []
-    for portion in Download(client, ROOT, refuse, first_portion=1000).portions(sorted(listing)):
+    for portion in Download(S3Source(client, ROOT, refuse), first_portion=1000).portions(sorted(listing)):
         assert all(not folder.exists() for folder in folders)
         folders.append(portion.files[0].parent)
         assert all(file.suffix == ".json" and file.exists() for file in portion.files)
         if len(folders) == 3:
             break
-    portion = next(Download(client, ROOT, refuse, first_portion=1000).portions(sorted(listing)))
+    portion = next(Download(S3Source(client, ROOT, refuse), first_portion=1000).portions(sorted(listing)))
     assert not portion.files[0].exists()
 
 
@@ -222,21 +222,21 @@ def test_a_folder_that_cannot_be_listed_is_told(server: S3Server, client: S3Clie
     folder = "AWSLogs/o-exampleorg1/111122223333/"
     server.faults[folder] = ["403 AccessDenied no"]
     problems: list[Problem] = []
-    assert [each.key for each in Listing(client, ROOT, EVER, problems.append)] == [key(account=ACCOUNTS[1])]
+    assert [each.key for each in Listing(S3Source(client, ROOT, problems.append), EVER)] == [key(account=ACCOUNTS[1])]
     assert [problem.file for problem in problems] == [f"s3://{BUCKET}/{folder}"]
     assert "s3:ListBucket" in problems[0].reason
     with pytest.raises(S3Error, match="s3:ListBucket"):
-        list(Listing(client, S3Address(BUCKET, folder), EVER, refuse))
+        list(Listing(S3Source(client, S3Address(BUCKET, folder), refuse), EVER))
     with pytest.raises(S3Error, match="there is no such bucket"):
-        list(Listing(client, S3Address("example-none", ""), EVER, refuse))
+        list(Listing(S3Source(client, S3Address("example-none", ""), refuse), EVER))
 
 
 def test_who_asks_may_pay(server: S3Server, client: S3Client) -> None:
     """With our word that we pay, it is said in every request."""
     server.put("a.json")
     server.asked.clear()
-    listing = Listing(client, ROOT, EVER, refuse, requester_pays=True)
-    [portion] = Download(client, ROOT, refuse, requester_pays=True).portions(listing)
+    listing = Listing(S3Source(client, ROOT, refuse, requester_pays=True), EVER)
+    [portion] = Download(S3Source(client, ROOT, refuse, requester_pays=True)).portions(listing)
     assert len(portion.files) == 1
     assert server.payers == {"requester"}
     assert [kind for kind, _ in server.asked] == ["list", "get"]
@@ -247,10 +247,10 @@ def test_who_has_no_credentials_is_told_what_to_do(server: S3Server, monkeypatch
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(S3Error, match="aws configure or aws sso login"):
-        list(Listing(connect_s3(server.url), ROOT, EVER, refuse))
+        list(Listing(S3Source(connect_s3(server.url), ROOT, refuse), EVER))
     with pytest.raises(S3Error, match="list-profiles"):
         connect_s3(server.url, "none")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "example")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
     with pytest.raises(S3Error, match="--endpoint-url right"):
-        list(Listing(connect_s3("http://127.0.0.1:9"), ROOT, EVER, refuse))
+        list(Listing(S3Source(connect_s3("http://127.0.0.1:9"), ROOT, refuse), EVER))

@@ -5,7 +5,7 @@ Loaded only by who reads from S3: boto3 comes with the extra ``s3``, and takes 0
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Protocol, TypedDict
+from typing import NamedTuple, Protocol, TypedDict
 
 import boto3
 from botocore.config import Config
@@ -22,6 +22,7 @@ from botocore.exceptions import (
 )
 
 from sigma_stellar_aws.base.errors import S3Error
+from sigma_stellar_aws.logs.problem import OnProblem, Problem
 from sigma_stellar_aws.logs.s3.address import S3Address
 
 CONNECTIONS = 16
@@ -149,6 +150,31 @@ def s3_reason(error: Exception, *, listing: bool, requester_pays: bool) -> str:
         remedy = _REMEDIES.get(code, "")
     said = f"{code}: {message}" if message else code
     return f"{remedy} ({said})" if remedy else said
+
+
+class S3Source(NamedTuple):
+    """What is read in S3, and how."""
+
+    client: S3Client
+    """See :func:`connect_s3`."""
+    address: S3Address
+    report: OnProblem
+    """Called with what cannot be listed or read."""
+    requester_pays: bool = False
+    """Whether we pay, where the bucket wants that."""
+
+    def arguments(self) -> dict[str, str]:
+        """Return what every request says."""
+        payer = {"RequestPayer": "requester"} if self.requester_pays else {}
+        return {"Bucket": self.address.bucket, **payer}
+
+    def name_of(self, key: str) -> str:
+        """Return the address of an object or folder, as a text."""
+        return str(self.address._replace(prefix=key))
+
+    def tell(self, key: str, reason: str) -> None:
+        """Report what is wrong with an object or folder."""
+        self.report(Problem(self.name_of(key), 1, reason))
 
 
 def is_about_everything(error: Exception) -> bool:

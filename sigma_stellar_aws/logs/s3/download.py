@@ -19,9 +19,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from sigma_stellar_aws.base.daemon_threads import DaemonThreads
 from sigma_stellar_aws.logs.portions import Portion
-from sigma_stellar_aws.logs.problem import OnProblem, Problem
-from sigma_stellar_aws.logs.s3.address import S3Address
-from sigma_stellar_aws.logs.s3.client import CONNECTIONS, S3Client, failed, is_about_everything, s3_reason
+from sigma_stellar_aws.logs.s3.client import CONNECTIONS, S3Source, failed, is_about_everything, s3_reason
 from sigma_stellar_aws.logs.s3.listing import S3Object
 
 FIRST_PORTION = 16 << 20
@@ -62,11 +60,8 @@ class Download:
 
     def __init__(
         self,
-        client: S3Client,
-        address: S3Address,
-        report: OnProblem,
+        source: S3Source,
         *,
-        requester_pays: bool = False,
         on_unread: Callable[[S3Object], None] = lambda unread: None,
         first_portion: int = FIRST_PORTION,
         wait_seconds: float = 0.2,
@@ -74,18 +69,13 @@ class Download:
         """Prepare to read objects.
 
         Args:
-            client: see :func:`.client.connect_s3`.
-            address: the bucket that has them.
-            report: called with what cannot be read: of each kind the first ones, and at the end how many others.
-            requester_pays: whether we pay, where the bucket wants that.
+            source: the bucket that has them. Of objects that cannot be read for the same reason, the first few are
+                reported to it, and at the end how many others there are.
             on_unread: called with each object that cannot be read.
             first_portion: bytes of the first portion.
             wait_seconds: the longest pause before the second attempt; each further one may be twice as long.
         """
-        self._client = client
-        self._address = address
-        self._report = report
-        self._requester_pays = requester_pays
+        self._source = source
         self._on_unread = on_unread
         self._size = first_portion
         self._wait = wait_random_exponential(wait_seconds, max=5)
@@ -149,18 +139,15 @@ class Download:
             attempts(self._copy, each, copy)
         except (BotoCoreError, ClientError) as error:
             if is_about_everything(error):
-                raise failed(self._address, self._reason(error)) from error
+                raise failed(self._source.address, self._reason(error)) from error
             return _Outcome(each, copy, self._reason(error))
         return _Outcome(each, copy)
 
     def _reason(self, error: Exception) -> str:
-        return s3_reason(error, listing=False, requester_pays=self._requester_pays)
+        return s3_reason(error, listing=False, requester_pays=self._source.requester_pays)
 
     def _copy(self, each: S3Object, copy: Path) -> None:
-        arguments = {"Bucket": self._address.bucket, "Key": each.key}
-        if self._requester_pays:
-            arguments["RequestPayer"] = "requester"
-        body = self._client.get_object(**arguments)["Body"]
+        body = self._source.client.get_object(Key=each.key, **self._source.arguments())["Body"]
         try:
             with copy.open("wb") as stream:
                 for piece in body.iter_chunks(_PIECE):
@@ -174,7 +161,7 @@ class Download:
         """Return the copies, and what they are copies of; tell what could not be read."""
         names: dict[Path, str] = {}
         for each, copy, reason in outcomes:
-            name = str(self._address._replace(prefix=each.key))
+            name = self._source.name_of(each.key)
             if not reason:
                 self.done += 1
                 names[copy] = name
@@ -183,14 +170,14 @@ class Download:
             self._reasons[reason] += 1
             if not self.done and self._reasons[reason] >= _HOPELESS:
                 raise failed(
-                    self._address, f"the first {_HOPELESS} objects, such as {each.key}, cannot be read: {reason}"
+                    self._source.address, f"the first {_HOPELESS} objects, such as {each.key}, cannot be read: {reason}"
                 )
             if self._reasons[reason] <= _TOLD_OF_A_KIND:
-                self._report(Problem(name, 1, f"cannot be read: {reason}"))
+                self._source.tell(each.key, f"cannot be read: {reason}")
         return list(names), names
 
     def _sum_up(self) -> None:
         for reason, count in self._reasons.items():
             if count > _TOLD_OF_A_KIND:
                 more = count - _TOLD_OF_A_KIND
-                self._report(Problem(str(self._address), 1, f"{more:,} more objects cannot be read: {reason}"))
+                self._source.tell(self._source.address.prefix, f"{more:,} more objects cannot be read: {reason}")

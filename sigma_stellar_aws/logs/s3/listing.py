@@ -13,12 +13,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sigma_stellar_aws.base.daemon_threads import DaemonThreads
 from sigma_stellar_aws.logs.deliveries import Deliveries, day_folder
 from sigma_stellar_aws.logs.find import may_be_log
-from sigma_stellar_aws.logs.problem import OnProblem, Problem
-from sigma_stellar_aws.logs.s3.address import S3Address, is_of_trail, is_region
+from sigma_stellar_aws.logs.s3.address import is_of_trail, is_region
 from sigma_stellar_aws.logs.s3.client import (
     CONNECTIONS,
     ListedPage,
-    S3Client,
+    S3Source,
     failed,
     is_about_everything,
     s3_reason,
@@ -48,29 +47,15 @@ class _Task(NamedTuple):
 class Listing:
     """A listing, which asks for as much as is taken from it, and what it has left out."""
 
-    def __init__(
-        self,
-        client: S3Client,
-        address: S3Address,
-        deliveries: Deliveries,
-        report: OnProblem,
-        *,
-        requester_pays: bool = False,
-    ) -> None:
+    def __init__(self, source: S3Source, deliveries: Deliveries) -> None:
         """Prepare to list what is below an address.
 
         Args:
-            client: see :func:`.client.connect_s3`.
-            address: what to list.
+            source: what to list. A folder that cannot be listed is reported to it.
             deliveries: when the files were delivered that are wanted.
-            report: called with each folder that cannot be listed.
-            requester_pays: whether we pay, where the bucket wants that.
         """
-        self._client = client
-        self._address = address
+        self._source = source
         self._deliveries = deliveries
-        self._report = report
-        self._requester_pays = requester_pays
         self.found_any = False
         """Whether there was anything at all, be it of other days."""
         self.is_complete = True
@@ -99,7 +84,7 @@ class Listing:
                         yield from self._objects(page)
 
     def _first(self) -> _Task:
-        prefix = self._address.prefix
+        prefix = self._source.address.prefix
         return self._region(prefix) if is_region(prefix) else _Task(prefix)
 
     def _region(self, prefix: str) -> _Task:
@@ -107,26 +92,24 @@ class Listing:
         return _Task(prefix, is_deep=True, after=prefix + day_folder(first) if first else "")
 
     def _ask(self, task: _Task) -> ListedPage:
-        arguments = {"Bucket": self._address.bucket, "Prefix": task.prefix}
+        arguments = {**self._source.arguments(), "Prefix": task.prefix}
         if not task.is_deep:
             arguments["Delimiter"] = "/"
         if task.token:
             arguments["ContinuationToken"] = task.token
         elif task.after:
             arguments["StartAfter"] = task.after
-        if self._requester_pays:
-            arguments["RequestPayer"] = "requester"
-        return self._client.list_objects_v2(**arguments)
+        return self._source.client.list_objects_v2(**arguments)
 
     def _page(self, future: Future[ListedPage], task: _Task) -> ListedPage | None:
         try:
             page = future.result()
         except (BotoCoreError, ClientError) as error:
-            reason = s3_reason(error, listing=True, requester_pays=self._requester_pays)
-            if task.prefix == self._address.prefix or is_about_everything(error):
-                raise failed(self._address, reason) from error
+            reason = s3_reason(error, listing=True, requester_pays=self._source.requester_pays)
+            if task.prefix == self._source.address.prefix or is_about_everything(error):
+                raise failed(self._source.address, reason) from error
             self.is_complete = False
-            self._report(Problem(str(self._address._replace(prefix=task.prefix)), 1, f"cannot be listed: {reason}"))
+            self._source.tell(task.prefix, f"cannot be listed: {reason}")
             return None
         # After the first of the days asked for there may be nothing.
         self.found_any = self.found_any or "Contents" in page or "CommonPrefixes" in page or bool(task.after)
@@ -154,7 +137,7 @@ class Listing:
             key = entry["Key"]
             if key.endswith("/") or not self._deliveries.may_hold(key):
                 continue
-            if key == self._address.prefix or may_be_log(PurePosixPath(key)):
+            if key == self._source.address.prefix or may_be_log(PurePosixPath(key)):
                 yield S3Object(key, entry["Size"], entry["LastModified"])
             else:
                 self.left_out.append(key)
