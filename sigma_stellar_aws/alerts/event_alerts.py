@@ -1,4 +1,4 @@
-"""Alerts of which each is that of one event: no window has to be followed, so that they are made as they are read."""
+"""Alerts of single events: there is no window to follow, so most alerts are made only when they are read."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, islice
@@ -49,11 +49,11 @@ class EventAlerts:
                 self._sorted.extend(self._alerts(some))
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return how many alerts there are."""
         return self._count
 
     def __iter__(self) -> Iterator[Alert]:
-        """Make them."""
+        """Yield the alerts."""
         many = iter(self._sorted)
         for time, hits in groupby(DistinctHits(self._hits), _time):
             if time in self._many:

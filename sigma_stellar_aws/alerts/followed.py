@@ -1,4 +1,4 @@
-"""What is fixed of correlations that are followed: which rules and fields count, for them and for those around them."""
+"""What stays the same while correlations are followed: which rules and fields count for each of them."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

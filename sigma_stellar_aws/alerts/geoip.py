@@ -21,7 +21,7 @@ _LARGEST_CACHE = 10_000
 
 
 class AddressDatabases:
-    """Say where the source addresses of alerts are, out of databases that stay open until they are closed.
+    """Say where the source addresses of alerts are, from databases that stay open until they are closed.
 
     Needs the extra ``geoip``. For each of country, city and network, the first database that knows it counts::
 

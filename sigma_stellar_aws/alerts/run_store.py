@@ -267,7 +267,7 @@ def _hits(
 def _accepted(
     client: OpenSearch, profile: StoreProfile, pack: Pack, options: AlertOptions, messages: Messages
 ) -> tuple[Pack, list[Clause]]:
-    """Return the rules that a store takes, and the queries that it takes them in; tell of the others."""
+    """Return the rules that a store takes, and the queries that it takes them in; report the others."""
     clauses = dict(dsl.named_clauses(pack.query))
     accepted = accepted_queries(client, profile.indices, profile.engine, [*clauses.values()])
     reasons = [f"Rule {pack.rules[name].title!r}: {reason}" for name, reason in accepted.refused.items()]

@@ -18,7 +18,11 @@ class SortedHits:
     """
 
     def __init__(self, kept: KeptTexts) -> None:
-        """Begin with none, and with what is kept of the events of all rows."""
+        """Begin with no hits.
+
+        Args:
+            kept: the texts of the events of all rows.
+        """
         self._reader, self._writer = HitRowReader(kept), HitRowWriter(kept.add)
         self._count = 0
         self._database = temporary_database(self, f"CREATE TABLE hits ({', '.join(HitRow._fields)})")
@@ -46,11 +50,11 @@ class SortedHits:
         self._count += max(added.rowcount, 0)
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return how many hits there are."""
         return self._count
 
     def __iter__(self) -> Iterator[Hit]:
-        """Read them in order.
+        """Yield the hits in order.
 
         Raises:
             TemporaryDataError: there is no room to sort them.

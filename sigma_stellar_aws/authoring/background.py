@@ -27,7 +27,7 @@ from sigma_stellar_aws.reference.flat_schema import Document
 MOST_LIKE = 20_000
 """Of how many events of one kind the values are counted."""
 _MOST_TOLD = 5
-"""How many actors and keys are told of a rule: those with the most alerts."""
+"""How many actors and keys are listed for a rule: those with the most alerts."""
 _SAMPLED = 50
 """Of so many records, the time of one is looked at: files hold what was done within minutes."""
 _DAY = 86_400_000

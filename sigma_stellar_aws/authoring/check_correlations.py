@@ -50,7 +50,7 @@ def correlation_findings(subjects: Sequence[Subject]) -> Iterator[Finding]:
     rules = [subject.rule for subject in by_rule.values()]
     resolved = resolve_correlations(rules)
     for rule, found in resolved.faults:
-        # What is missing may be in another file, and is told of by the check of references.
+        # What is missing may be in another file, and is reported by the check of references.
         if not isinstance(found, MissingMemberError):
             severity: FindingSeverity = "medium" if isinstance(found, CorrelationRefusedError) else "high"
             yield by_rule[id(rule)].finding(found.path, "correlation", severity, sentence(found.reason))

@@ -247,7 +247,7 @@ def _can_match(name: str, pack: Pack, missing: Collection[str]) -> bool:
 
 
 def _without_part(name: str, pack: Pack, profile: StoreProfile) -> Iterator[str]:
-    """Say which fields that a correlation groups or counts by the store lacks, or has other than CloudTrail's."""
+    """Say which fields that a correlation groups or counts by are missing in the store, or differ from CloudTrail's."""
     members = [member for each in pack.correlations if each.name == name for member in each.members]
     fields = list(dict.fromkeys(field for member in members for field in (*member.key, *member.values)))
     otherwise = told_apart_otherwise(fields) if profile.layout == "ecs" else {}

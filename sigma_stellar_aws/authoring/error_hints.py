@@ -31,11 +31,11 @@ def yaml_hint(error: yaml.MarkedYAMLError) -> str:
 
 
 def encoding_fault(text: str, error: UnicodeDecodeError | ReaderError) -> tuple[Span, str]:
-    """Return where and why bytes or characters are not those of YAML.
+    """Return where a file has bytes or characters that YAML does not allow, and what to do about them.
 
     Args:
         text: what was read; empty if it could not be decoded.
-        error: what came of it.
+        error: what was raised for it.
     """
     if isinstance(error, UnicodeDecodeError):
         before = error.object[: error.start].decode(errors="replace")
@@ -54,7 +54,7 @@ def _after(before: str) -> Span:
 
 
 def plainer(error: Exception, document: JsonObject) -> Exception:
-    """Return an error of pySigma that says what is wrong in place of one that does not."""
+    """Return an error of pySigma, or a clearer one where it does not say what is wrong."""
     identity = document.get("id")
     if isinstance(error, AttributeError) and identity is not None and not isinstance(identity, str):
         return SigmaIdentifierError("Sigma rule identifier must be an UUID")
@@ -62,7 +62,7 @@ def plainer(error: Exception, document: JsonObject) -> Exception:
 
 
 def plainer_text(message: str) -> str:
-    """Return a message of pySigma, or another where that says nothing to people.
+    """Return a message of pySigma, or a clearer one where it means nothing to authors of rules.
 
     >>> plainer_text("Expected {{{'1' | 'any' | 'all'} 'of'")
     'The condition is empty; write which selections have to match.'
@@ -73,7 +73,7 @@ def plainer_text(message: str) -> str:
 
 
 def error_hint(message: str, at: YamlPath, document: JsonObject) -> str:
-    """Return what to do about an error of pySigma; empty where that is not known, or said by it.
+    """Return what to do about an error of pySigma; empty where that is unknown, or the error says it.
 
     >>> error_hint("Unknown modifier 'startwith'", ("detection",), {})
     '; did you mean startswith?'

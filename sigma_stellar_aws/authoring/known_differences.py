@@ -1,4 +1,4 @@
-"""Tell whether a known event of AWS can be one that two detections judge differently.
+"""Tell whether two detections can judge any known event of AWS differently.
 
 Where each eventName that a rule asks for is of one eventSource alone, the source changes nothing, and no author could
 write an event that shows a difference. The same goes for names whose requests lack a parameter that is asked for.
@@ -21,7 +21,7 @@ _ANSWERS = {True: "true", False: "false"}
 
 
 def may_differ(one: SigmaDetections, other: SigmaDetections) -> bool:
-    """Tell whether a known event may exist that one detection matches and the other does not.
+    """Tell whether some known event may match one detection and not the other.
 
     What cannot be decided counts as a difference. An eventSource or eventName that is not in the table of AWS events
     may occur with any name or source.
@@ -68,7 +68,7 @@ def _rests(trees: Iterable[Tree], kind: EventKind) -> list[str]:
 
 
 def _rest(tree: Tree, kind: EventKind) -> str:
-    """Return what is left to be asked of an event whose source and name are known: the same text for the same."""
+    """Return what is left to be asked of an event whose source and name are known: equal texts ask the same."""
     if isinstance(tree, FieldComparison):
         known = _answer(tree, kind)
         return _said(tree) if known is None else _ANSWERS[known]

@@ -118,7 +118,7 @@ def _other_keys(key: str, value: Json) -> Iterator[str]:
 
 
 def _may_be_within(field: str, texts: Sequence[str]) -> bool:
-    """Tell whether a field may have a value that contains one of some texts, but is another."""
+    """Tell whether a field may have a value that contains one of some texts without being equal to it."""
     if field == "eventSource" or any(one.lower() in _WORDS for one in texts):
         return False
     types = map(str.lower, aws_events.IDENTITY_TYPES)

@@ -44,7 +44,7 @@ def is_wide(rule: SigmaRule) -> bool:
     """Tell whether a rule asks for nothing that most events do not have.
 
     It names no event, or only the verb of one, and of other fields only such as a great part of all events share.
-    A rule that cannot be converted is told of elsewhere, and is not wide.
+    A rule that cannot be converted is reported elsewhere, and is not wide.
     """
     try:
         alone = SigmaCollection([by_itself(copy.deepcopy(rule))], resolve_references=False)

@@ -12,8 +12,8 @@ _RARELY = 100_000
 def rare_collections() -> Iterator[None]:
     """Look for reference cycles rarely.
 
-    Modules that are loaded stay, and records come and go by the million; neither hold cycles that would have to be
-    found, and looking for some takes a tenth of the time.
+    Modules that are loaded stay, and records come and go by the million; neither hold cycles, and looking
+    for them takes a tenth of the time.
     """
     before = gc.get_threshold()
     gc.set_threshold(_RARELY)

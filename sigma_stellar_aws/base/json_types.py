@@ -3,7 +3,7 @@
 from typing import TypeAlias
 
 Scalar: TypeAlias = str | int | float | bool
-"""A JSON value that is no container and not null."""
+"""A JSON value that is neither a container nor null."""
 
 Json: TypeAlias = Scalar | list["Json"] | dict[str, "Json"] | None
 """Any JSON value."""

@@ -94,7 +94,7 @@ class LeftOutWarning(UserWarning):
 
 
 class AssumptionWarning(UserWarning):
-    """What was made of rules is right only if its target is as it is told here, which nobody knows yet."""
+    """What was made of rules is right only if its target is set up as this warning assumes, which was not checked."""
 
 
 def reason_of(error: Exception) -> str:

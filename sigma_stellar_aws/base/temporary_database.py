@@ -1,4 +1,4 @@
-"""A database for what does not fit into memory, which is gone when what uses it is."""
+"""A temporary database for what does not fit into memory, removed together with the object that uses it."""
 
 import sqlite3
 import weakref
@@ -6,14 +6,14 @@ import weakref
 from sigma_stellar_aws.base.errors import TemporaryDataError
 
 _CACHE_KIB = 8 * 1024
-"""What is sorted is sorted in as much."""
+"""Sorting uses as much memory again."""
 
 
 def temporary_database(owner: object, table: str, *, cache_kib: int = _CACHE_KIB) -> sqlite3.Connection:
     """Return a new database for one table, which goes to disk when it outgrows its cache.
 
     Args:
-        owner: what uses it: the database is closed, and its file removed, when that is gone.
+        owner: the object that uses it; once that is gone, the database is closed and its file removed.
         table: the statement that creates the table.
         cache_kib: how much of it is kept in memory, in KiB.
     """

@@ -114,7 +114,7 @@ def composed(text: str) -> tuple[yaml.Node, ...]:
         while loader.check_node():
             nodes.append(cast(yaml.Node, loader.get_node()))
     except yaml.YAMLError:
-        # Whoever loads the text tells of it.
+        # Whoever loads the text reports it.
         pass
     return tuple(nodes)
 

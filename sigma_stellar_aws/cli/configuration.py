@@ -68,7 +68,7 @@ def read_configuration(environment: Mapping[str, str] = os.environ) -> Configura
 
 
 def _tables_in(file: Path) -> dict[str, Any]:
-    # Few have such a file.
+    # Few users have such a file.
     from sigma_stellar_aws.cli.toml_file import tables_in
 
     try:

@@ -67,12 +67,12 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def make_context(self, *what: Any, **more: Any) -> click.Context:
-        """Read the options, or print the help; what it could not write is told without a traceback."""
+        """Read the options, or print the help; what it could not write is reported without a traceback."""
         with _told():
             return super().make_context(*what, **more)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Load and run the command; what it could not write is told without a traceback."""
+        """Load and run the command; what it could not write is reported without a traceback."""
         with _told(), rare_collections():
             result = super().invoke(ctx)
             # While there is still somebody to tell.

@@ -1,4 +1,4 @@
-"""Completion of words that have blanks, colons or stand behind ``--option=``, which click leaves to the shells."""
+"""Complete words with blanks or colons, and values after ``--option=``, which click leaves to the shells."""
 
 import re
 from os import environ
@@ -15,9 +15,9 @@ from click.shell_completion import (
 )
 
 COMPLETE = "_SIGMA_STELLAR_AWS_COMPLETE"
-"""The variable by which a shell asks for what a word may become."""
+"""The variable by which a shell asks for completions."""
 
-# All that a shell may take for more than a letter.
+# Every character that may mean something to a shell.
 _SPECIAL = re.compile(r"([^\w@%+=:,./-])")
 _OPTION = re.compile(r"--[^=]*=")
 

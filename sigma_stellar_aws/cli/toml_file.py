@@ -1,4 +1,4 @@
-"""Read a file in TOML. Few have one, and so it is loaded where there is one."""
+"""Read a TOML file. Few users have one, so the parser is loaded only for them."""
 
 import sys
 from pathlib import Path

@@ -81,7 +81,7 @@ def _path_of_line(before: list[Entry], document: int, line: Line, start: int, of
 
 
 def _is_comment(text: str, start: int, offset: int, line: Line) -> bool:
-    # A # within quotes is none; a value as it is read ends before its comment.
+    # A # within quotes begins no comment; a value as it is read ends before its comment.
     from_value = line.value_start + len(line.value) if offset > line.value_start else start
     return _COMMENT.search(text, min(from_value, offset), offset) is not None
 

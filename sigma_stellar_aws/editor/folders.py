@@ -28,7 +28,7 @@ class _Read(NamedTuple):
     stamp: tuple[int, int]
     """Time and size of the file when it was read."""
     content: FileContent | None
-    """None for YAML that is no rule."""
+    """None for YAML that is not a rule."""
 
 
 class RuleFolders:

@@ -1,4 +1,4 @@
-"""Put each map or list between braces, which may go over several lines, on one line, as the other modules expect it."""
+"""Put each map or list in braces or brackets on one line, as the other modules expect it."""
 
 import re
 from functools import lru_cache
@@ -6,12 +6,12 @@ from functools import lru_cache
 from sigma_stellar_aws.editor.outline import read_line
 from sigma_stellar_aws.editor.text_positions import line_end, line_starts
 
-# A quote begins a text only where one may begin: it's has none.
+# A quote begins a text only where one may begin, so not in: it's.
 _TOKEN = re.compile(
     r"""(?<![^\s,\[\]{}:])(?:'(?:[^']|'')*'?|"(?:[^"\\]|\\.)*"?)|(?P<comment>(?<!\S)\#.*)|(?P<brace>[\[\]{}])""",
     re.DOTALL,
 )
-# Nobody writes a longer rule by hand, and each letter that is typed has to be answered at once.
+# Nobody writes a longer rule by hand, and every keystroke has to be answered at once.
 _MOST_JOINED = 200_000
 _DOCUMENT_END = ("---", "...")
 
@@ -40,7 +40,7 @@ def with_joined_lines(text: str) -> str:
 
 
 def _last_line(text: str, number: int) -> int:
-    """Return the last line of what is opened in the value of a line; the line itself where nothing is."""
+    """Return the last line of the map or list that opens in the value of a line; the line itself where none does."""
     starts = line_starts(text)
     line = read_line(text, starts[number], line_end(text, number))
     if text[line.value_start : line.value_start + 1] not in ("{", "["):

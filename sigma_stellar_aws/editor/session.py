@@ -217,7 +217,7 @@ def path_of(uri: str) -> Path | None:
     try:
         path = to_fs_path(uri) if urlsplit(uri).scheme == "file" else None
     except ValueError:
-        # Such as an address in brackets that is none.
+        # Such as brackets around what is not an address.
         return None
     return Path(path) if path else None
 

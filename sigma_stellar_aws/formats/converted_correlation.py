@@ -86,7 +86,7 @@ def converted_correlation(
             )
     rules: list[CountedRule] = []
     for member, part in known:
-        # What cannot be is told of the correlation, in whose rule the fields are.
+        # What cannot be done is reported for the correlation, in whose rule the fields are.
         told = part._replace(rule=rule)
         rules.append(CountedRule(part, counted_fields(told, member.key), counted_fields(told, member.values)))
     return ConvertedCorrelation(whole, correlation, tuple(rules))

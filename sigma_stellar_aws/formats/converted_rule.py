@@ -46,7 +46,7 @@ _LONGEST = {**{name: field.longest for name, field in FIELDS.items()}, "userIden
 
 
 class _Grouping(NamedTuple):
-    """What is told of a field that a store cannot group by."""
+    """What is reported about a field that a store cannot group by."""
 
     what: str
     cure: str

@@ -250,7 +250,7 @@ class SecurityAnalytics:
         return "the aliases in the mapping of its index stay; a mapping cannot lose a field" if kind != "rules" else ""
 
     def _with_known_rules(self, body: JsonObject) -> tuple[JsonObject, str]:
-        """Return a detector without our rules that are not there, and what to tell of them."""
+        """Return a detector without our rules that are not there, and what to say about them."""
         if body["kind"] == "rule":
             return body, ""
         inputs = msgspec.convert(body["rest"], _Detector).inputs if "rest" in body else []

@@ -1,4 +1,4 @@
-"""Read the rows that queries answer, which name their columns apart from the values, as objects."""
+"""Turn rows of query results, whose column names stand apart from the values, into objects."""
 
 from collections.abc import Callable
 

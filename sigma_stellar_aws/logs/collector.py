@@ -146,12 +146,12 @@ class Collector:
             self.add_unwrapped(line, itertools.chain((first,), items))
 
     def add_part(self, line: int, part: MessagePart) -> None:
-        """Add a part of a message, and the records in the message if it is complete by that."""
+        """Add a part of a message, and the records in the message if this part completes it."""
         first_line, items = self._split.add(line, part)
         self.add_unwrapped(first_line, items)
 
     def holds_part(self, stream: str) -> bool:
-        """Tell whether parts of a message in a stream were added whose rest is to come."""
+        """Tell whether a stream has parts of a message whose rest is still to come."""
         return self._split.holds(stream)
 
     def _give_up(self, *streams: str) -> None:

@@ -11,7 +11,7 @@ from sigma_stellar_aws.logs.json_window import Window
 
 _MENTION = b"eventName"
 _LATEST_MENTION = 1 << 16
-"""How far from the beginning of its line it may be."""
+"""How many bytes from the beginning of its line it may be."""
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 

@@ -1,4 +1,4 @@
-"""Recognise forms in which no whole CloudTrail records are, and say what to read instead."""
+"""Recognise formats that hold no complete CloudTrail records, and say what to read instead."""
 
 import re
 from collections.abc import Collection, Mapping

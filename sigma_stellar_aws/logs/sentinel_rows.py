@@ -78,7 +78,7 @@ def is_row(columns: Mapping[str, object]) -> bool:
 
 
 def is_part_of_row(columns: Collection[str]) -> bool:
-    """Tell by the names of its columns whether this is a row of which columns were left out."""
+    """Tell by the names of its columns whether this is a row with columns left out."""
     return "EventName" in columns and any(name.startswith("UserIdentity") for name in columns)
 
 

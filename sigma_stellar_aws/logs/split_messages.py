@@ -1,4 +1,4 @@
-"""Join messages that containers' logs split in parts, of 16 KB mostly, each with a wrapper or a header of its own.
+"""Join messages that container logs split into parts, usually of 16 KB, each with its own wrapper or header.
 
 - Docker: ``{"log": "...", "stream": "stdout", "time": "..."}``, where the last part ends with a line break.
 - Fluentd and journald have it from Docker, with ``partial_id`` or ``CONTAINER_PARTIAL_ID`` beside the part.

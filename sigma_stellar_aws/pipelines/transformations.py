@@ -78,7 +78,7 @@ class UsePublishedDetection(PreprocessingTransformation):
     """Puts the published detection of a rule in the place of the corrected one, where it has both."""
 
     def apply(self, rule: SigmaRule | SigmaCorrelationRule) -> None:
-        """Replace detection items and condition, and add a tag that tells of it; what Sigma filters added stays."""
+        """Replace detection items and condition, and add a tag that says so; what Sigma filters added stays."""
         super().apply(rule)
         if not isinstance(rule, SigmaRule) or (published := published_detection(rule)) is None:
             return

@@ -1,4 +1,4 @@
-"""Wildcards that take time in proportion to the text that they look at.
+"""Match wildcards in time proportional to the length of the text.
 
 Values of events are typed by whoever makes the call. A matcher that goes back and tries again, as that of Python's
 regular expressions does, can be kept busy for hours by 40 letters.

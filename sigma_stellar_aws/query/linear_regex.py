@@ -1,4 +1,4 @@
-"""Regular expressions that take time in proportion to the text that they look at.
+"""Match regular expressions in time proportional to the length of the text.
 
 See :mod:`sigma_stellar_aws.query.linear`. Search engines build automata, which never go back; so does RE2.
 """

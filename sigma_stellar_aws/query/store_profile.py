@@ -62,7 +62,7 @@ class MappedField(NamedTuple):
     inside: bool = False
     """Of a type that holds an object: whether it is a field inside it, not the object."""
     stored_name: str = ""
-    """Of an alias: the field that it stands for, under which Elasticsearch tells of ignored values."""
+    """Of an alias: the field that it stands for, under which Elasticsearch reports ignored values."""
     subfields: "tuple[MappedField, ...]" = ()
 
 

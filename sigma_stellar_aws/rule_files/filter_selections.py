@@ -13,7 +13,7 @@ def is_of_filter(name: object) -> bool:
 
 
 def own_filters(detections: SigmaDetections) -> None:
-    """Give a rule selections of its own for those that pySigma has put into it, and into others, from a filter.
+    """Give a rule its own copies of the selections that pySigma has put into it and into others from one filter.
 
     Values stay shared, as pipelines replace them.
     """

@@ -16,7 +16,7 @@ _LINE = re.compile(
     # A key, after a dash or not, or the dash of an item.
     r"(?: (?P<before>\ *(?P<dash>-\ +)?) (?P<key>[A-Za-z_][\w.|-]*|'[\w.|-]+') :(?=\ |$)"
     r"| (?P<item>\ *)-(?=\ ) )"
-    # Quoted; a word, which by its first character is no number, date or collection; another plain value; or a block.
+    # Quoted; a word, which by its first character is not a number, date or collection; another plain value; or a block.
     r"(?: \ + (?: (?P<quoted>'(?:[^']|'')*'|\"(?:[^\"\\]|\\.)*\")"
     rf"| (?P<word>(?:[A-Za-z/\\_$(;^]|:(?=[^ ])|\.(?=[A-Za-z])){_REST})"
     rf"| (?P<plain>(?:[^\ '\"&*!|>%@`\[\]{{}}\#,?:-]|-(?=[^\ ])){_REST})"
@@ -56,11 +56,11 @@ class _Line(NamedTuple):
     column: int
     """Of its key, or of the dash of its item."""
     key: str
-    """Nothing in the line of an item."""
+    """Empty in the line of an item."""
     has_dash: bool
     value: str
     kind: str
-    """Of its value: ``quoted``, ``word``, ``plain`` or ``block``; nothing where there is no value."""
+    """Of its value: ``quoted``, ``word``, ``plain`` or ``block``; empty where there is no value."""
 
 
 _BLANK = _Line(0, "", False, "", "")

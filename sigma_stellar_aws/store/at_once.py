@@ -1,4 +1,4 @@
-"""Several requests at once."""
+"""Make several requests at once."""
 
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
@@ -20,7 +20,7 @@ def at_once(requests: Sequence[Callable[[], T]], most: int, stopped: Event) -> l
     Args:
         requests: each makes one.
         most: how many to make at once.
-        stopped: is set when one fails, so that those which wait to try again do not go on.
+        stopped: set when one fails, so that those waiting to be retried give up.
 
     Raises:
         Exception: whatever the first of them that fails raises.

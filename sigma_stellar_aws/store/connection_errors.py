@@ -84,7 +84,7 @@ def connection_problem(
     Args:
         server: what it is, such as ``the store``.
         error: of the client, whichever of the libraries it is.
-        url: where the server was looked for, to be named in the message; without it, what the error tells of it.
+        url: where the server was looked for, to be named in the message; without it, what the error says about it.
         timeout_seconds: how long was waited for an answer.
     """
     chain = list(_chain(error))

@@ -326,7 +326,7 @@ class _Scroll:
 
 
 def window_of(error: exceptions.TransportError) -> int:
-    """Return how many events at once an index gives that refused more; 0 if this is another error."""
+    """Return the most events that an index gives at once, as its refusal to give more says; 0 for any other error."""
     return min(map(int, _TOO_LARGE.findall(str(error.info))), default=0)
 
 

@@ -126,7 +126,7 @@ def scan_each(
         # The first to be done at the end: what waits to try again must not be waited for.
         stack.callback(stopped.set)
         streams = [
-            # Scrolls are of several states of the data.
+            # Scrolls would see the data in different states.
             _events(_in_turn(pool, ahead, of_query.slices), of_query.events if source.tie_break else None)
             for of_query in cut
         ]

@@ -1,4 +1,4 @@
-"""Slices of time of the events that a query finds, of a page or so each, and the first page itself.
+"""Read the first page of the events that a query finds, and cut the rest into slices of time of about a page each.
 
 To a store, preparing a query of a thousand conditions is more work than finding its events: so one request asks for the
 first page, for how many events there are, and for where the others are to be cut. Most queries need no other.
@@ -86,7 +86,7 @@ def slices_of(source: Source, page: Page, time_field: str) -> Slices:
     if len(hits) == dated:
         slices = [Slice(_read(hits), is_timed=True)]
     else:
-        # Of the last time of the page there may be more: all of them come with the slice that begins there.
+        # There may be more events with the last time of the page: all of them come with the slice that begins there.
         start = hits[-1].time() if hits else None
         slices = [Slice(_read([hit for hit in hits if hit.time() != start]), is_timed=True)]
         borders = _borders([each.value for each in answer.aggregations.times.values], dated, page.size)
@@ -107,7 +107,7 @@ def _first_page(ask: SendSearch, page: Page, time_field: str) -> _FirstAnswer:
         "tdigest": {"compression": 1000},
     }
     aggregations: JsonObject = {"times": {"percentiles": percentiles}, "undated": {"missing": {"field": time_field}}}
-    # Counted, but not sorted: OpenSearch gives those without a time one that a date_nanos cannot be, and fails on it.
+    # Counted, not sorted: OpenSearch gives events without a time one that date_nanos cannot hold, and fails on it.
     only_dated = dsl.exists(time_field)
     body: JsonObject = {**page.body(), "post_filter": only_dated, "track_total_hits": True, "aggs": aggregations}
     try:

@@ -67,7 +67,7 @@ Way: TypeAlias = tuple[FieldComparison, ...]
 
 
 class _Kept(NamedTuple):
-    """What was read of rules that do not change: by the ids of what it was made of, which is kept with it."""
+    """What was read of rules that do not change, by the ids of the objects read, which are kept beside it."""
 
     comparisons: dict[tuple[int, YamlPath], tuple[SigmaDetections, list[FieldComparison]]]
     conditions: dict[tuple[int, YamlPath], tuple[SigmaDetections, list[Tree]]]

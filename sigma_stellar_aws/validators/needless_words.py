@@ -23,7 +23,7 @@ from sigma_stellar_aws.validators.issues import NeedlessPartIssue
 
 _Kind: TypeAlias = Literal["name", "not", "and", "or"]
 _OTHER: dict[_Kind, _Kind] = {"and": "or", "or": "and"}
-# Of longer conditions, each two parts are too many to compare.
+# Longer conditions have too many pairs of parts to compare.
 _MOST_COMPARED = 200
 
 

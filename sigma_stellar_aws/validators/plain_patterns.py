@@ -48,7 +48,7 @@ def _is_plain(value: SigmaType) -> bool:
 
 
 def _inside_slashes(value: SigmaType, written: str) -> str | None:
-    """Return the modifiers that an expression between slashes needs instead; None where there is none."""
+    """Return the modifiers that an expression between slashes needs instead; None for any other value."""
     found = _DELIMITED.fullmatch(written)
     if found is None:
         return None

@@ -27,7 +27,7 @@ _FOLDER = Path(__file__).parent
 _OF_RULES = ("name", "display_name", "severity", "rule", "tactics", "techniques")
 """What all alerts of a rule have in common."""
 _DETAILS = ("id", "suppression", "events", "correlation", "first_event")
-"""What is shown only of an opened alert, and searched."""
+"""What is shown once an alert is opened, and what the search looks through."""
 _MOST_DETAILS = 64 << 20
 """Bytes of details, uncompressed, after which first events are left out: browsers keep what can be searched."""
 _PART = 1 << 20
@@ -63,7 +63,7 @@ def write_html(alerts: Iterable[JsonObject], target: Path | BinaryIO, *, about: 
 
 
 def _data(alerts: Iterable[JsonObject], about: JsonObject, details: BinaryIO) -> Iterator[bytes]:
-    """Yield what the page reads at once, one JSON object; write the details of each alert as a line of JSON."""
+    """Yield what the page reads first, one JSON object; write the details of each alert as a line of JSON."""
     kinds: dict[bytes, int] = {}
     techniques: set[str] = set()
     room = _MOST_DETAILS
