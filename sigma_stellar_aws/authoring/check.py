@@ -20,6 +20,7 @@ from sigma.validators.base import SigmaRuleValidator, SigmaValidationIssue, Sigm
 from sigma_stellar_aws.authoring import rule_documents
 from sigma_stellar_aws.authoring.check_correlations import correlation_findings
 from sigma_stellar_aws.authoring.check_filters import filter_findings
+from sigma_stellar_aws.authoring.error_places import sigma_error_text
 from sigma_stellar_aws.authoring.issue_limits import limits_of
 from sigma_stellar_aws.authoring.issue_positions import all_texts, find_text, issue_details, path_of_issue
 from sigma_stellar_aws.authoring.rule_documents import (
@@ -29,7 +30,6 @@ from sigma_stellar_aws.authoring.rule_documents import (
     Finding,
     FindingSeverity,
     Subject,
-    sigma_error_text,
 )
 from sigma_stellar_aws.authoring.unfinished import unfinished_parts
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend

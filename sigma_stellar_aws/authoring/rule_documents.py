@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, cast
@@ -19,21 +19,19 @@ from sigma.exceptions import (
     SigmaValueError,
 )
 from sigma.filters import SigmaFilter
-from sigma.rule import SigmaLevel, SigmaRule, SigmaStatus
+from sigma.rule import SigmaRule
 from yaml.reader import ReaderError
 
-from sigma_stellar_aws.authoring.error_hints import encoding_fault, error_hint, plainer, plainer_text, yaml_hint
+from sigma_stellar_aws.authoring.error_hints import encoding_fault, plainer, yaml_hint
+from sigma_stellar_aws.authoring.error_places import ENUMERATED, place_of_error, told
 from sigma_stellar_aws.authoring.faulty_parts import without_parts
-from sigma_stellar_aws.authoring.issue_positions import find_text
 from sigma_stellar_aws.base import yaml_positions
 from sigma_stellar_aws.base.json_types import Json, JsonObject
-from sigma_stellar_aws.base.text import LOOSELY_ALIKE, nearest
 from sigma_stellar_aws.base.yaml_positions import Span, YamlPath
 from sigma_stellar_aws.rule_files.as_written import Misreading, misreadings
 from sigma_stellar_aws.rule_files.load import AnyRule
 from sigma_stellar_aws.rule_files.regex_errors import with_regex_reason
 from sigma_stellar_aws.rule_files.stated_correlation import CorrelationFaultError, read_correlation
-from sigma_stellar_aws.validators.unknown_keys import misspelt_condition
 
 FindingSeverity: TypeAlias = Literal["low", "medium", "high"]
 FINDING_SEVERITIES: tuple[FindingSeverity, ...] = ("low", "medium", "high")
@@ -41,33 +39,11 @@ FINDING_SEVERITIES: tuple[FindingSeverity, ...] = ("low", "medium", "high")
 
 # As YAML counts lines.
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-# By the class of pySigma's error, without "Sigma" and "Error" in its name.
-_PLACES_OF_ERRORS: Mapping[str, YamlPath] = {
-    "Condition": ("detection", "condition"),
-    "CorrelationCondition": ("correlation", "condition"),
-    "CorrelationRule": ("correlation",),
-    "CorrelationType": ("correlation", "type"),
-    "FilterCondition": ("filter", "condition"),
-    "FilterRuleReference": ("filter", "rules"),
-    "Identifier": ("id",),
-    "Modifier": ("detection",),
-    "Recursion": ("detection", "condition"),
-    "RegularExpression": ("detection",),
-    "Timespan": ("correlation", "timespan"),
-    "Type": ("detection",),
-    "Value": ("detection",),
-}
-# What pySigma's messages quote, or name without quotes.
-_NAMED = re.compile(r"'([^']+)'|CIDR expression: ([^\s']+) |^(\S+) is not a Sigma")
-# What is not closed, and a line without its colon, is told where it begins.
+# PyYAML notices late what is not closed, and a line without its colon; both are reported where they begin.
 _NOTICED_LATE = ("end of stream", "could not find expected ':'")
-_LIST_WANTED = re.compile(r"Sigma (?:rule )?(\w+) (?:fields )?must be a list")
 _OF_WHAT_IS_MISREAD = (SigmaConditionError, SigmaModifierError, SigmaTypeError, SigmaValueError)
 # https://github.com/SigmaHQ/sigma-specification; pySigma accepts other things in them, on which validators fail.
 _LISTS_OF_TEXTS = ("references", "tags", "falsepositives", "fields")
-
-
-_ENUMERATED: Mapping[YamlPath, type[SigmaLevel | SigmaStatus]] = {("level",): SigmaLevel, ("status",): SigmaStatus}
 
 
 class Finding(NamedTuple):
@@ -183,67 +159,106 @@ def _unreadable(file: Path, text: str, error: Exception) -> Finding:
     return _finding(file, text, place, file.name, "yaml", "high", message)
 
 
+class _Where(NamedTuple):
+    """A document of a file."""
+
+    path: Path
+    text: str
+    number: int
+    title: str
+
+    def finding(self, at: YamlPath, check: str, severity: FindingSeverity, message: str) -> Finding:
+        """Return a finding about a part of the document."""
+        return self.finding_at(yaml_positions.place_of(self.text, at, self.number), check, severity, message)
+
+    def finding_at(self, place: Span | None, check: str, severity: FindingSeverity, message: str) -> Finding:
+        """Return a finding about a place in the file."""
+        return _finding(self.path, self.text, place, self.title, check, severity, message)
+
+
 def _read_document(file: Path, text: str, number: int, documents: Sequence[Json], content: FileContent) -> None:
     """Add one document of a file to what was read from it."""
     document = documents[number]
-    place = yaml_positions.place_of(text, (), number)
-    title = str(document.get("title", file.name)) if isinstance(document, dict) else file.name
     if isinstance(document, dict) and document.get("action") in ("global", "reset"):
         return
+    title = str(document.get("title", file.name)) if isinstance(document, dict) else file.name
+    where = _Where(file, text, number, title)
+    place = yaml_positions.place_of(text, (), number)
     content.checked.append(CheckedDocument(file, title, place.line if place else 1))
     if not isinstance(document, dict):
         message = "This is not a Sigma rule: a rule is a map of keys and values."
-        content.findings.append(_finding(file, text, place, title, "sigma", "high", message))
+        content.findings.append(where.finding((), "sigma", "high", message))
         return
     try:
         rule, references, errors = _parse(documents[: number + 1], SigmaRuleLocation(file))
     except Exception as error:
         # pySigma raises errors of any class if a value has a type that it does not expect.
         errors = [plainer(error, document)]
-    if errors and (of_correlation := _correlation_fault(document)):
-        # pySigma says less about it, or fails.
-        errors = [of_correlation]
     misread = [found for found in _misreadings(text) if found.document == number]
-    for found in misread:
-        end = "" if found.reason.endswith("?") else "."
-        content.findings.append(_finding(file, text, found.span, title, "as_written", "high", f"{found.reason}{end}"))
-    if misread:
-        # pySigma says less about the same parts, or fails on them.
-        errors = [e for e in errors if isinstance(e, SigmaError) and not isinstance(e, _OF_WHAT_IS_MISREAD)]
+    for each in misread:
+        end = "" if each.reason.endswith("?") else "."
+        content.findings.append(where.finding_at(each.span, "as_written", "high", f"{each.reason}{end}"))
     odd_entries = _entries_not_strings(document)
     for at, severity, message in _of_form(document, odd_entries):
-        place = yaml_positions.place_of(text, at, number)
-        content.findings.append(_finding(file, text, place, title, "sigma", severity, message))
-    errors = [error for error in errors if not (odd_entries and "tags must be a list of strings" in str(error))]
+        content.findings.append(where.finding(at, "sigma", severity, message))
+    errors = _not_said_better(errors, document, misread, odd_entries)
     if not errors and not misread and not odd_entries:
-        content.subjects.append(Subject(file, text, number, title, document, rule, references))
+        content.subjects.append(Subject(*where, document, rule, references))
         return
-    faults = [*(found.path for found in misread), *odd_entries]
+    faults = [*(each.path for each in misread), *odd_entries]
+    _read_rest(where, document, _has_templates(documents), faults, errors, content)
+
+
+def _not_said_better(
+    errors: list[Exception], document: JsonObject, misread: list[Misreading], odd_entries: list[YamlPath]
+) -> list[Exception]:
+    """Return errors of pySigma, which says less about some parts than our own findings, or fails on them."""
+    if errors and (of_correlation := _correlation_fault(document)):
+        errors = [of_correlation]
+    if misread:
+        errors = [e for e in errors if isinstance(e, SigmaError) and not isinstance(e, _OF_WHAT_IS_MISREAD)]
+    return [error for error in errors if not (odd_entries and "tags must be a list of strings" in str(error))]
+
+
+def _read_rest(
+    where: _Where,
+    document: JsonObject,
+    has_templates: bool,
+    faults: list[YamlPath],
+    errors: list[Exception],
+    content: FileContent,
+) -> None:
+    """Report the errors of a document, and read it without its faulty parts, so that the rest is judged all the same.
+
+    Args:
+        where: the document.
+        document: what it holds.
+        has_templates: whether documents of the file are merged into others.
+        faults: parts that were reported already.
+        errors: what else is wrong.
+        content: gets the findings, and what can be judged.
+    """
     rest = document
     while True:
         for fault in errors:
             if isinstance(fault, CorrelationFaultError):
-                place = yaml_positions.place_of(text, fault.path, number)
-                message = sentence(fault.reason)
-                content.findings.append(_finding(file, text, place, title, "correlation", "high", message))
+                content.findings.append(where.finding(fault.path, "correlation", "high", sentence(fault.reason)))
                 return
-            at = _place_of_error(rest, fault)
-            shown_at, message = _told(fault, at, rest)
-            place = yaml_positions.place_of(text, shown_at, number)
-            content.findings.append(_finding(file, text, place, title, "sigma", "high", message))
+            at = place_of_error(rest, fault)
+            shown_at, message = told(fault, at, rest)
+            content.findings.append(where.finding(shown_at, "sigma", "high", message))
             faults.append(at)
-        # What is not wrong is judged all the same.
-        remainder = None if _has_templates(documents) else without_parts(document, faults)
+        remainder = None if has_templates else without_parts(document, faults)
         if remainder is None or (errors and remainder.document == rest):
             return
         rest = remainder.document
         try:
-            rule, references, errors = _parse([rest], SigmaRuleLocation(file))
+            rule, references, errors = _parse([rest], SigmaRuleLocation(where.path))
         except Exception:
             return
         if not errors:
             lacks = (remainder.left_out, remainder.asks_less)
-            content.subjects.append(Subject(file, text, number, title, document, rule, references, *lacks))
+            content.subjects.append(Subject(*where, document, rule, references, *lacks))
             return
 
 
@@ -269,7 +284,7 @@ def _of_form(document: JsonObject, odd_entries: list[YamlPath]) -> Iterator[tupl
     """Yield entries that are no strings, and what pySigma knows only since it ignores case, as other tools do not."""
     for at in odd_entries:
         yield at, "high", f"Every entry of {at[0]} has to be a string; quote it, since YAML reads it as something else."
-    for at, choices in _ENUMERATED.items():
+    for at, choices in ENUMERATED.items():
         value = str(document.get(str(at[0])))
         if value != value.lower() and value.upper() in choices.__members__:
             yield at, "low", f"Sigma writes every {at[0]} in small letters: {value.lower()}."
@@ -314,23 +329,6 @@ def _parse_filter(
     return rule, tuple(str(reference.reference) for reference in references), list(parsed.errors) or _errors(rule)
 
 
-def _told(fault: Exception, at: YamlPath, document: JsonObject) -> tuple[YamlPath, str]:
-    """Return where an error that is about a path is shown, and what is said of it."""
-    misspelt = misspelt_condition(document.get(str(at[0]))) if at else None
-    message = sigma_error_text(fault)
-    hint = _choices(at, document) or error_hint(message, at, document)
-    return (at[0], misspelt) if misspelt else at, message + hint
-
-
-def _choices(at: YamlPath, document: JsonObject) -> str:
-    """Say what to write where a key has one of a few values; empty for any other key."""
-    choices = [choice.name.lower() for choice in _ENUMERATED.get(at, ())]
-    if not choices:
-        return ""
-    close = nearest(str(document.get(str(at[0]))), choices, LOOSELY_ALIKE)
-    return f"; write {close or ' or '.join((', '.join(choices[:-1]), choices[-1]))}"
-
-
 def _errors(rule: AnyRule) -> list[Exception]:
     """Return the errors of a rule, with those of its conditions, which pySigma parses only on demand."""
     source = rule.source or SigmaRuleLocation(Path())
@@ -349,30 +347,6 @@ def _errors(rule: AnyRule) -> list[Exception]:
                 error = SigmaConditionError(f"The condition breaks off at character {int(stop[2]) + 1}, at {stop[1]}.")
             errors.append(error)
     return errors
-
-
-def _place_of_error(document: JsonObject, error: Exception) -> YamlPath:
-    """Return the path to what an error of pySigma names, or else to the section that it is about."""
-    name = type(error).__name__.removeprefix("Sigma").removesuffix("Error")
-    section = _PLACES_OF_ERRORS.get(name, (name.lower(),))
-    if section[0] not in document and "filter" in document:
-        section = ("filter", *section[1:])
-    message = str(error)
-    if (key := _LIST_WANTED.match(message)) and key[1] in document:
-        return (key[1],)
-    if message.startswith("Sigma tag must") and isinstance(tags := document.get("tags"), list):
-        return next((("tags", number) for number, tag in enumerate(tags) if "." not in str(tag)), ("tags",))
-    named = (find_text(document, section[:1], text) for found in _NAMED.findall(message) for text in found if text)
-    return next(filter(None, named), section)
-
-
-def sigma_error_text(error: Exception) -> str:
-    """Return the message of an error without the path of the file, which a finding has already."""
-    if isinstance(error, RecursionError):
-        return plainer_text(str(error))
-    if not isinstance(error, SigmaError):
-        return f"pySigma cannot read this: {type(error).__name__}: {error}"
-    return plainer_text(str(error).removesuffix(f" in {error.source}"))
 
 
 # A file may have very many documents, which are looked at one by one.

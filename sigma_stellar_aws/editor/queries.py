@@ -7,7 +7,8 @@ from pathlib import Path
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
-from sigma_stellar_aws.authoring.rule_documents import read_documents, sigma_error_text
+from sigma_stellar_aws.authoring.error_places import sigma_error_text
+from sigma_stellar_aws.authoring.rule_documents import read_documents
 from sigma_stellar_aws.backends.stellar_aws import StellarAwsBackend
 from sigma_stellar_aws.base.json_types import Json, JsonObject
 from sigma_stellar_aws.pipelines.stellar_aws import stellar_aws
