@@ -306,7 +306,8 @@ def _joined_terms(clauses: list[Clause]) -> list[Clause]:
     """Join all exact values of one field in one ``term`` or ``terms``, at the place of the first."""
     result: list[Clause] = []
     place: dict[str, int] = {}
-    values: dict[str, list[Scalar]] = {}
+    # Python holds 1 and true for equal, JSON does not.
+    values: dict[str, dict[tuple[type, Scalar], Scalar]] = {}
     for clause in clauses:
         exact = _exact_values(clause)
         if exact is None:
@@ -314,10 +315,12 @@ def _joined_terms(clauses: list[Clause]) -> list[Clause]:
             continue
         field, more = exact
         if field not in values:
-            place[field], values[field] = len(result), []
+            place[field], values[field] = len(result), {}
             result.append(clause)
-        values[field] += [v for v in more if not any(v == seen and type(v) is type(seen) for seen in values[field])]
-    for field, found in values.items():
+        for value in more:
+            values[field].setdefault((type(value), value), value)
+    for field, of_field in values.items():
+        found = [*of_field.values()]
         result[place[field]] = term(field, found[0]) if len(found) == 1 else terms(field, found)
     return result
 

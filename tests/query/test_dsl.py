@@ -293,3 +293,25 @@ def test_a_document_that_meets_no_demand_matches_only_by_what_it_lacks(expressio
         compile_query(demand)(document) for _, demand in dsl.demands(clause)
     ):
         assert compile_query(clause)({})
+
+
+class _Counted(str):
+    """A text that counts how often it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        _Counted.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_very_many_values_are_joined_in_one_pass() -> None:
+    """No value is compared with all others, and each is there once, in its order."""
+    values = [_Counted(f"v{number}") for number in range(2000)]
+    clauses = [dsl.term("k", value) for value in [*values, *values[:10]]]
+    _Counted.compared = 0
+    assert dsl.any_of(clauses)["terms"] == {"k": [*map(str, values)]}
+    assert _Counted.compared < 20_000
+    assert dsl.any_of([dsl.term("k", value) for value in (1, True, 1)]) == dsl.terms("k", [1, True])
