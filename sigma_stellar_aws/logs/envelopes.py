@@ -356,15 +356,14 @@ class Copies:
     def without(self, items: Iterable[Unwrapped | NotARecord]) -> Iterator[Unwrapped | NotARecord]:
         """Leave out records that were there before these items, and parts of records once there are whole ones."""
         # Most wrappers hold records in one member only, so that nothing is ever compared.
-        count, before = len(self._texts), frozenset(self._seen)
+        count = len(self._texts)
         for item in items:
             if isinstance(item, Unwrapped):
                 if count:
                     self._seen.update(map(_fingerprint, self._texts[:count]))
                     del self._texts[:count]
                     count = 0
-                    before = frozenset(self._seen)
-                if before and (not item.head.is_full() or _fingerprint(item.text) in before):
+                if self._seen and (not item.head.is_full() or _fingerprint(item.text) in self._seen):
                     continue
                 self.add(item.text)
             yield item
