@@ -9,6 +9,8 @@ from sigma_stellar_aws.logs.beginnings import UTF16_MARKS
 _SHOWN_BY = 4
 """Bytes that show an encoding."""
 _UTF32_MARKS = (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
+_SHIFTED = "\u0a0d"
+"""What a line end becomes if a copy in text mode put a byte before it; no character has this number."""
 _JSON = b'{["'
 
 
@@ -17,7 +19,7 @@ def as_utf8(chunks: Iterator[bytes], tell: Callable[[str], None]) -> Iterator[by
 
     Args:
         chunks: the text, or other data.
-        tell: called once with the reason if anything is not a character.
+        tell: called with the reason if anything is not a character, or seems to be another one.
 
     >>> b"".join(as_utf8(iter([b"\\xff\\xfe{\\0", b'"\\0']), print))
     b'{"'
@@ -43,6 +45,10 @@ def as_utf8(chunks: Iterator[bytes], tell: Callable[[str], None]) -> Iterator[by
             )
             decoder.errors = "replace"
             text = decoder.decode(chunk, is_last)
+        if decoder.errors == "strict" and _SHIFTED in text:
+            tell(
+                "damaged text: bytes were put between those of UTF-16 at line ends, and so the rest is other characters"
+            )
         yield text.encode()
 
 

@@ -122,6 +122,11 @@ def test_text_that_is_not_in_its_encoding(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
         _, _, told = read(tmp_path / name, set())
         assert [reason for reason in told if "UTF" in reason] == problems
+    whole = write(RECORDS).decode().encode("utf-16")
+    for data, is_damaged in ((whole, False), (whole.replace(b"\n", b"\r\n"), True)):
+        (tmp_path / name).write_bytes(data)
+        _, _, told = read(tmp_path / name, set())
+        assert any("at line ends" in reason for reason in told) == is_damaged
 
 
 def test_tables_without_rows(tmp_path: Path) -> None:
