@@ -9,18 +9,16 @@ string compressed and in base64 (general knowledge of these services; see the so
 - event history: https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
 """
 
-import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
-from zlib_ng import zlib_ng
 
 from sigma_stellar_aws.logs.answer_rows import row_object, sentinel_record, table_objects
 from sigma_stellar_aws.logs.json_repair import BROKEN, mend
-from sigma_stellar_aws.logs.json_window import LONGEST_RECORD
 from sigma_stellar_aws.logs.other_forms import reason_by_members
+from sigma_stellar_aws.logs.packed_content import content_of
 from sigma_stellar_aws.logs.record_head import Head, Raw
 from sigma_stellar_aws.logs.repeated_members import dropped_members
 from sigma_stellar_aws.logs.sentinel_rows import NOTE, is_row
@@ -131,7 +129,7 @@ def unwrap(value: Raw, depth: int = 0) -> Iterator[Unwrapped | NotARecord]:
     'not a CloudTrail record: it has neither eventSource nor eventName of an AWS call'
     """
     first = bytes(memoryview(value)[:1])
-    if first == b'"' and depth <= _DEEPEST and (inner := _content(value)) is not None:
+    if first == b'"' and depth <= _DEEPEST and (inner := content_of(value)) is not None:
         yield from unwrap(inner, depth + 1)
         return
     try:
@@ -236,7 +234,7 @@ def _open(members: dict[str, msgspec.Raw], depth: int) -> Iterator[Unwrapped | N
         if depth >= _DEEPEST:
             yield NotARecord(f"not a CloudTrail record: {_DEEPEST} wrappers in one another")
             return
-        inner = _content(members[key])
+        inner = content_of(members[key])
         if inner is None:
             reason = f"not a CloudTrail record: its {key!r} is not JSON"
             continue
@@ -320,7 +318,7 @@ def _look_at(value: Raw, path: str, depth: int) -> Iterator[Unwrapped | NotAReco
 
 def _look_at_text(data: bytes, path: str, depth: int) -> Iterator[Unwrapped | NotARecord]:
     is_packed = _is_packed(data)
-    inner = _content(data) if is_packed or data[1:-1].lstrip(b" \\nrt")[:1] in _CONTAINERS else None
+    inner = content_of(data) if is_packed or data[1:-1].lstrip(b" \\nrt")[:1] in _CONTAINERS else None
     if inner is not None:
         yield from _look_at(inner, path, depth + 1)
     # A token for signing in begins as packed data does, too, and has dots.
@@ -378,35 +376,3 @@ def _fingerprint(text: Raw) -> bytes:
         mended = mend(text)
         changed = mended is not None and mended != bytes(memoryview(text))
         return _fingerprint(mended) if mended is not None and changed else bytes(memoryview(text))
-
-
-def _content(raw: Raw) -> Raw | None:
-    """Return the JSON of an object or a list that is there as such, as a string, or packed; None for anything else."""
-    if bytes(memoryview(raw)[:1]) in (b"{", b"["):
-        return raw
-    try:
-        text = _decode_text(raw).strip().encode()
-    except BROKEN:
-        mended = mend(raw)
-        if mended is None or not mended.startswith(b'"'):
-            return None
-        text = _decode_text(mended).strip().encode()
-    if text.startswith(b'"'):
-        # A text that was made a text once more.
-        return _content(text)
-    if not text.startswith((b"{", b"[")):
-        text = _unpacked(text).strip()
-    return text if text.startswith((b"{", b"[")) else None
-
-
-def _unpacked(text: bytes) -> bytes:
-    """Decode base64, and decompress the result if it is compressed; return nothing where that is not possible."""
-    try:
-        data = base64.b64decode(text, validate=True)
-        if not data.startswith(b"\x1f\x8b"):
-            return data
-        member = zlib_ng.decompressobj(wbits=31)
-        unpacked = member.decompress(data, LONGEST_RECORD)
-    except (ValueError, zlib_ng.error):  # type: ignore[misc]  # its stub has no base class
-        return b""
-    return unpacked if member.eof else b""

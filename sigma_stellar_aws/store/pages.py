@@ -240,9 +240,9 @@ class _Tally:
         self._read += len(answer.hits)
         is_last = len(answer.hits) < size
         if self._read > self._total or len(answer.hits) > size:
-            raise AnswerError(f"it has more events than the {self._total:,} that it tells of, as if pages came again")
+            raise AnswerError(f"it gave more events than the {self._total:,} that it counted, as if pages came again")
         if is_last and self._read < self._total:
-            raise AnswerError(f"it has {self._read:,} of the {self._total:,} events that it tells of")
+            raise AnswerError(f"it gave {self._read:,} of the {self._total:,} events that it counted")
         return is_last
 
 

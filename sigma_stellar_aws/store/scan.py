@@ -157,7 +157,7 @@ def _events(found: Iterable[tuple[Slice, list[StoredHit]]], total: int | None) -
                 given += 1
                 yield StoredEvent(hit.index, hit.id, time, hit.source, hit.matched_queries)
     if total is not None and given != total:
-        raise AnswerError(f"of the {total:,} events that it tells of, it has {given:,} where they should be")
+        raise AnswerError(f"of the {total:,} events that it counted, it gave {given:,} where they should be")
 
 
 def _by_time(field: str) -> JsonObject:

@@ -355,10 +355,10 @@ CELLS: Mapping[str, Mapping[str, Cell]] = {
     "store read": {
         "cut": Cell(FINE, (1, "cannot be reached")),
         "slow": the_same(1, SLOW),
-        "lie": the_same(1, "events that it tells of"),
-        "repeat": Cell(None, (1, "that it tells of")),
+        "lie": Cell(FINE, (1, "events that it counted")),
+        "repeat": Cell(None, (1, "that it counted")),
         "bomb": the_same(1, BOMB),
-        "large": the_same(1, LARGE),
+        "large": Cell(FINE, (1, LARGE)),
         "4xx": the_same(1, "not allowed on"),
         "5xx": Cell(FINE, (1, "on purpose); tried 3 times")),
     },
