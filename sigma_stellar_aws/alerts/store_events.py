@@ -15,7 +15,7 @@ from sigma_stellar_aws.alerts.kept_event import event_text
 from sigma_stellar_aws.alerts.pack_rule import Pack
 from sigma_stellar_aws.alerts.stored_documents import key_fields, stored_documents, whole_document
 from sigma_stellar_aws.base.errors import StoreError
-from sigma_stellar_aws.base.external_sort import in_order
+from sigma_stellar_aws.base.external_sort import in_order, in_order_of_names
 from sigma_stellar_aws.base.json_types import Scalar
 from sigma_stellar_aws.base.kept_texts import NOT_KEPT, KeptTexts, TextChunks, new_writer
 from sigma_stellar_aws.base.times import millis
@@ -136,9 +136,9 @@ def store_hits(
     if time_field is not None:
         queries = [within(query, time_field, since, until, undated=undated) for query in queries]
     found = _found(client, index, layout, pack, queries, time_field, events)
-    if time_field is not None:
-        return found
-    return in_order(found, lambda hit: hit.time, lambda hit: hit.identity)
+    # As the hits of files are, so that an alert names the same first events.
+    ordered = in_order if time_field is None else in_order_of_names
+    return ordered(found, lambda hit: hit.time, lambda hit: hit.identity)
 
 
 def count_undated(client: OpenSearch, index: str, queries: Sequence[Clause], time_field: str) -> int:

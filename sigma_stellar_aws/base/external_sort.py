@@ -3,6 +3,7 @@
 import pickle
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, groupby, islice
 from typing import Generic, TypeVar
 
 from sigma_stellar_aws.base.temporary_database import no_room, temporary_database
@@ -88,3 +89,29 @@ def in_order(things: Iterable[T], time: Callable[[T], int | None], name: Callabl
     ordered = ExternalSort(time, name)
     ordered.extend(things)
     return ordered
+
+
+def in_order_of_names(
+    things: Iterable[T], time: Callable[[T], int | None], name: Callable[[T], str], *, in_memory: int = 10_000
+) -> Iterator[T]:
+    """Put things that come in order of time into the order of their names, too, where their times are the same.
+
+    >>> [*in_order_of_names(["b", "a", "cc", "aa"], time=len, name=str)]
+    ['a', 'b', 'aa', 'cc']
+
+    Args:
+        things: in order of time.
+        time: a thing's time.
+        name: what a thing is ordered by among those of the same time.
+        in_memory: how many things of one time are sorted in memory.
+
+    Raises:
+        TemporaryDataError: there is no room for those of one time.
+    """
+
+    def ordered(same: Iterator[T]) -> Iterable[T]:
+        some = list(islice(same, in_memory))
+        return sorted(some, key=name) if len(some) < in_memory else in_order(chain(some, same), time, name)
+
+    for _, same in groupby(things, key=time):
+        yield from ordered(same)

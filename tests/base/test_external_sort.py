@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigma_stellar_aws.base.errors import TemporaryDataError
-from sigma_stellar_aws.base.external_sort import ExternalSort, in_order
+from sigma_stellar_aws.base.external_sort import ExternalSort, in_order, in_order_of_names
 
 
 class Thing(NamedTuple):
@@ -32,6 +32,21 @@ def test_order(drawn: list[tuple[int | None, str]]) -> None:
     things = [Thing(time, name, number) for number, (time, name) in enumerate(drawn)]
     expected = sorted(things, key=lambda t: (t.time is None, t.time or 0, t.name.encode("utf-8", "surrogatepass")))
     assert list(ordered(things)) == expected
+
+
+@pytest.mark.parametrize("in_memory", [10_000, 2])
+@given(
+    drawn=st.lists(
+        st.tuples(st.one_of(st.none(), st.integers(0, 3)), st.text(st.characters(codec="utf-8"), max_size=2))
+    )
+)
+def test_names_of_one_time_come_in_order(drawn: list[tuple[int | None, str]], in_memory: int) -> None:
+    """Things that come in order of time come in that of their names, too, however many have one time."""
+    things = [Thing(time, name, number) for number, (time, name) in enumerate(drawn)]
+    in_time = sorted(things, key=lambda thing: (thing.time is None, thing.time or 0))
+    expected = sorted(in_time, key=lambda thing: (thing.time is None, thing.time or 0, thing.name))
+    found = in_order_of_names(in_time, lambda thing: thing.time, lambda thing: thing.name, in_memory=in_memory)
+    assert [*found] == expected
 
 
 def test_names_that_are_no_valid_text() -> None:

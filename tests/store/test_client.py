@@ -627,4 +627,4 @@ def test_certificates_are_verified(tmp_path: Path) -> None:
         assert refused.exit_code == 1
         assert "--ca-file" in refused.stderr
         trusted = run("alerts", "--url", url, "--index", "any", "--ca-file", str(tmp_path / "ca.pem"))
-        assert "there is no index 'any'" in trusted.stderr
+        assert "no OpenSearch or Elasticsearch answers at this URL" in trusted.stderr
