@@ -81,8 +81,7 @@ class CommonPart(NamedTuple):
 
 UUID_LENGTH = 36
 LONGEST_REMEMBERED = 2_000
-"""Bytes of values, or of what is made of them, up to which they are remembered to save time: whoever writes events
-chooses how long their values are."""
+"""Bytes. Longer values, and what is made of them, are not remembered: whoever writes events chooses their length."""
 
 
 def common_texts(hit: Hit) -> tuple[str, ...]:

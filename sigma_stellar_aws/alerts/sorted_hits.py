@@ -42,9 +42,7 @@ class SortedHits:
             TemporaryDataError: there is no room for them.
         """
         try:
-            added = self._database.executemany(
-                f"INSERT INTO hits VALUES ({', '.join('?' * len(HitRow._fields))})", rows
-            )
+            added = self._database.executemany(f"INSERT INTO hits VALUES ({_PLACEHOLDERS})", rows)
         except sqlite3.OperationalError as error:
             raise no_room(error) from error
         self._count += max(added.rowcount, 0)

@@ -21,7 +21,7 @@ _WRAPPED = ("$date", "$numberLong", "$numberDouble")
 
 
 def event_millis(value: Json) -> int | None:
-    """Return the milliseconds since 1970-01-01 UTC that the time of an event is, or None for what is not a time.
+    """Return the time of an event in milliseconds since 1970-01-01 UTC, or None for what is not a time.
 
     Args:
         value: ISO 8601; seconds, milliseconds, microseconds or nanoseconds since 1970, also as a text; MongoDB's
