@@ -144,11 +144,10 @@ class FileSearch:
         names = [name for name, matches in candidates if matches(document)]
         if not names:
             return
-        event_id = event_id_of(document)
+        stated = document.get("eventID")
         time = document.get(TIME_FIELD)
         if not is_time(time):
             if self._task.since is not None or self._task.until is not None:
-                stated = document.get("eventID")
                 reason = (
                     f"event {stated!r} has no eventTime that could be compared; it is among the events all the same"
                 )
@@ -162,8 +161,8 @@ class FileSearch:
         hits.append(
             self._rows.row_of(
                 time,
-                id_of_text(text, document.get("eventID")),
-                event_id,
+                id_of_text(text, stated),
+                event_id_of(document),
                 self._rows.common(common),
                 origin,
                 self._events.add(text if len(text) <= LONGEST_EVENT else shortened(document)),

@@ -24,7 +24,7 @@ def as_utf8(chunks: Iterator[bytes], tell: Callable[[str], None]) -> Iterator[by
     >>> b"".join(as_utf8(iter([b"\\xff\\xfe{\\0", b'"\\0']), print))
     b'{"'
     >>> b"".join(as_utf8(iter([b"\\xff\\xfe{\\0", b'"']), print)).decode()
-    damaged text: not all of it is UTF-16, and what is not became replacement characters
+    damaged text: parts of it are not UTF-16, and became replacement characters
     '{\ufffd'
     """
     start = b""
@@ -40,9 +40,7 @@ def as_utf8(chunks: Iterator[bytes], tell: Callable[[str], None]) -> Iterator[by
         try:
             text = decoder.decode(chunk, is_last)
         except UnicodeDecodeError:
-            tell(
-                f"damaged text: not all of it is {encoding[:6].upper()}, and what is not became replacement characters"
-            )
+            tell(f"damaged text: parts of it are not {encoding[:6].upper()}, and became replacement characters")
             decoder.errors = "replace"
             text = decoder.decode(chunk, is_last)
         if decoder.errors == "strict" and _SHIFTED in text:

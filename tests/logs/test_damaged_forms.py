@@ -19,7 +19,7 @@ from tests.logs.test_forms import read as read_with_notes
 RECORDS = [record(number) for number in range(NUMBER)]
 ROUNDS = 12
 INSERTED = b'\xff \0 " { } ] , \n words\n \\ {} [] \xef\xbb\xbf \r'.split(b" ")
-NOT_UTF32 = "damaged text: not all of it is UTF-32, and what is not became replacement characters"
+NOT_UTF32 = "damaged text: parts of it are not UTF-32, and became replacement characters"
 # How records are kept where they are looked for inside of members that no wrapper is known by.
 INSIDE: dict[str, Callable[[list[Json]], Json]] = {
     "OTLP": lambda texts: {"logRecords": [{"body": {"stringValue": text}} for text in texts]},
